@@ -1,0 +1,1 @@
+//! WebAssembly cells, the jailed worker process that holds them, and its protocol.

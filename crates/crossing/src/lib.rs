@@ -1,0 +1,1 @@
+//! The one path from a cell to an effect: resolve, decode, authorize, record, act, settle.

@@ -1,0 +1,1 @@
+//! The gate: puts the parts together and performs the effects.

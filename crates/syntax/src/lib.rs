@@ -1,0 +1,1 @@
+//! TypeScript to JavaScript by removing types in place, and the imports a module names.

@@ -1,0 +1,2 @@
+//! Builds the guest image.
+fn main() {}
