@@ -1,0 +1,129 @@
+//! What the host learns of an exception. One function decides: [`Failure::of`].
+
+use crate::engine::{Ctx, Js, Kind, Thrown, Value};
+
+/// Longest name, in bytes.
+const MAX_NAME: usize = 128;
+/// Longest message, in bytes.
+const MAX_MESSAGE: usize = 8 << 10;
+/// Most stack lines.
+const MAX_LINES: usize = 32;
+/// Longest stack line, in bytes.
+const MAX_LINE: usize = 512;
+
+/// An exception in the terms of the user's program.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The error's name.
+    pub name: String,
+    /// Its message.
+    pub message: String,
+    /// Where it was thrown.
+    pub place: Option<Place>,
+    /// The stack, of the user's own files only.
+    pub stack: String,
+}
+
+/// A position in a file of the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The module's name.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
+}
+
+impl Failure {
+    /// A failure that the guest itself reports.
+    pub fn plain(name: &str, message: &str) -> Failure {
+        Failure { name: name.into(), message: message.into(), ..Failure::default() }
+    }
+
+    /// Reads a thrown value. It may be anything, and may do anything when it is read: what cannot be read is left out.
+    /// `is_users` tells which files are the user's.
+    pub fn of(thrown: &Value, is_users: impl Fn(&str) -> bool) -> Failure {
+        if !thrown.is_object() {
+            return Failure::plain("ThrownValue", &clip(show(thrown), MAX_MESSAGE));
+        }
+        let mut failure = Failure {
+            name: clip(text_of(thrown, "name").unwrap_or_default(), MAX_NAME),
+            message: clip(text_of(thrown, "message").unwrap_or_default(), MAX_MESSAGE),
+            ..Failure::default()
+        };
+        if failure.name.is_empty() {
+            failure.name = if thrown.is_error() { "Error" } else { "ThrownValue" }.into();
+        }
+        let stack = text_of(thrown, "stack").unwrap_or_default();
+        for line in stack.lines().take(MAX_LINES) {
+            let Some(place) = Place::in_line(line).filter(|place| is_users(&place.file)) else { continue };
+            if !failure.stack.is_empty() {
+                failure.stack.push('\n');
+            }
+            failure.stack.push_str(&clip(line.trim().to_owned(), MAX_LINE));
+            failure.place.get_or_insert(place);
+        }
+        failure
+    }
+
+    /// Appends the wire form.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut encoder = minicbor::Encoder::new(out);
+        let written = (|| {
+            encoder.array(6)?.str(&self.name)?.str(&self.message)?;
+            match &self.place {
+                Some(place) => encoder.str(&place.file)?.u32(place.line)?.u32(place.column)?,
+                None => encoder.null()?.null()?.null()?,
+            };
+            encoder.str(&self.stack)?;
+            Ok::<_, minicbor::encode::Error<core::convert::Infallible>>(())
+        })();
+        written.expect("writing to a vector does not fail");
+    }
+}
+
+impl Place {
+    /// The place in a line of the engine's: `    at f (file:3:5)` or `    at file:3:5`.
+    fn in_line(line: &str) -> Option<Place> {
+        let rest = line.trim().strip_prefix("at ")?;
+        let spot = match rest.strip_suffix(')') {
+            Some(inner) => &inner[inner.rfind(" (")? + 2..],
+            None => rest,
+        };
+        let (rest, column) = spot.rsplit_once(':')?;
+        let (file, line) = rest.rsplit_once(':')?;
+        Some(Place { file: file.into(), line: line.parse().ok()?, column: column.parse().ok()? })
+    }
+}
+
+/// A property's text, if it can be had without an exception and is a string.
+fn text_of(value: &Value, key: &str) -> Option<String> {
+    quiet(value.ctx(), || {
+        let text = value.get_named(key)?;
+        if text.kind() == Kind::Text { text.to_text().map(Some) } else { Ok(None) }
+    })
+}
+
+fn show(value: &Value) -> String {
+    if value.kind() == Kind::Symbol {
+        return "a symbol".into();
+    }
+    quiet(value.ctx(), || value.to_text().map(Some)).unwrap_or_default()
+}
+
+fn quiet(ctx: Ctx, read: impl FnOnce() -> Js<Option<String>>) -> Option<String> {
+    read().unwrap_or_else(|Thrown| {
+        drop(ctx.take_exception());
+        None
+    })
+}
+
+/// At most `max` bytes, cut at a character.
+fn clip(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max));
+        text.push('…');
+    }
+    text
+}
