@@ -1,0 +1,222 @@
+//! The file: its format, how it is made, and how it is opened.
+//!
+//! A journal is a SQLite database in WAL mode with the two tables of [`SCHEMA`], marked by its application id.
+//! Nothing but this module knows how to open one.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, ffi};
+
+use crate::error::{Cause, OpenError, StorageError};
+
+/// Format this program writes, and the latest it reads.
+pub const FORMAT: u32 = 1;
+
+/// How long an open, a commit or a read waits for other processes at the same file.
+pub const BUSY_LIMIT: Duration = Duration::from_secs(10);
+
+/// Marks the file as a journal: `LkJr`.
+const APPLICATION_ID: u32 = 0x4c6b_4a72;
+
+/// Pause between two tries for a lock.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
+
+/// Pages of write-ahead log after which a commit copies them into the file.
+const CHECKPOINT_PAGES: u32 = 4_000;
+
+/// Bytes the write-ahead log is cut back to after it has grown beyond them.
+const WAL_KEEP: u32 = 64 << 20;
+
+/// Names tried for the file under which a new journal is prepared.
+const PREPARE_TRIES: u32 = 64;
+
+/// The tables of format 1, each as SQLite keeps it.
+pub(crate) const SCHEMA: [&str; 2] = [
+    "CREATE TABLE session (key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, entries INTEGER NOT NULL, head BLOB NOT NULL, \
+     first_row INTEGER NOT NULL, last_row INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT",
+    "CREATE TABLE entry (row INTEGER PRIMARY KEY, session INTEGER NOT NULL, serial INTEGER NOT NULL, time INTEGER NOT NULL, \
+     kind INTEGER NOT NULL, cell INTEGER NOT NULL, hash BLOB NOT NULL, body BLOB NOT NULL) STRICT",
+];
+
+/// Makes a new, empty journal that only this user can read, and the directories that lead to it (which only this user can enter).
+/// Whoever looks sees either no file or a whole journal. A file that is there already is left alone and is no error.
+pub(crate) fn create(path: &Path) -> Result<(), OpenError> {
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let directory = directory_of(path);
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| OpenError::Io {
+        doing: "made",
+        path: directory.to_owned(),
+        source,
+    })?;
+    let draft = draft_beside(path)?;
+    let made = prepare(&draft).and_then(|()| publish(&draft, path, directory));
+    // The draft has served, or was never finished; either way nobody needs it.
+    let _ = fs::remove_file(&draft);
+    made
+}
+
+/// A connection that may write, of the journal at `path`.
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    check(path)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEEP)?;
+    check_schema(&connection)?;
+    Ok(connection)
+}
+
+/// A connection that cannot change the journal at `path`, and sees what other connections commit.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    check(path)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    keep_log(&connection)?;
+    check_schema(&connection)?;
+    Ok(connection)
+}
+
+/// A connection that reads the file alone: no lock, no write-ahead log, no change to it or its directory.
+pub(crate) fn open_still(path: &Path) -> Result<Connection, OpenError> {
+    let mut uri = b"file:".to_vec();
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(byte),
+            _ => uri.extend_from_slice(format!("%{byte:02x}").as_bytes()),
+        }
+    }
+    uri.extend_from_slice(b"?immutable=1");
+    let uri = PathBuf::from(std::ffi::OsStr::from_bytes(&uri));
+    connect(&uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+}
+
+/// Whether the file is a journal of a format this program knows. Changes nothing.
+pub(crate) fn check(path: &Path) -> Result<(), OpenError> {
+    let not = |why| OpenError::NotAJournal { path: path.to_owned(), why };
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(OpenError::Missing { path: path.to_owned() }),
+        Err(source) => return Err(OpenError::Io { doing: "read", path: path.to_owned(), source }),
+    };
+    if !metadata.is_file() {
+        return Err(not("it is not a regular file"));
+    }
+    if metadata.len() == 0 {
+        return Err(not("it is empty"));
+    }
+    // Through SQLite, never by opening the file here: closing a second descriptor would drop this process's locks on it.
+    let connection = open_still(path)?;
+    let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let application = match read("application_id") {
+        Ok(id) => id,
+        Err(rusqlite::Error::SqliteFailure(failure, _)) if failure.code == ffi::ErrorCode::NotADatabase => {
+            return Err(not("it is not a SQLite database"));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if application != i64::from(APPLICATION_ID) {
+        return Err(not("it is a SQLite database of another program"));
+    }
+    match u32::try_from(read("user_version")?) {
+        Ok(FORMAT) => Ok(()),
+        Ok(found) if found > FORMAT => Err(OpenError::Newer { path: path.to_owned(), found, known: FORMAT }),
+        _ => Err(not("its format number is not one that was ever used")),
+    }
+}
+
+/// Whether the tables are exactly those of [`SCHEMA`].
+pub(crate) fn check_schema(connection: &Connection) -> Result<(), StorageError> {
+    let mut statement = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+    let found = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    if found == SCHEMA {
+        return Ok(());
+    }
+    Err(StorageError::new(Cause::Damaged, "the journal is damaged", "its tables are not those of its format"))
+}
+
+/// Closing `connection` leaves the write-ahead log where it is.
+pub(crate) fn keep_log(connection: &Connection) -> Result<(), StorageError> {
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
+    let mut connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_handler(Some(pause))?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(connection)
+}
+
+/// Even, short pauses, so that a process that commits without rest does not starve the others.
+fn pause(tries: i32) -> bool {
+    thread::sleep(BUSY_PAUSE);
+    u128::try_from(tries).is_ok_and(|tries| tries * BUSY_PAUSE.as_millis() < BUSY_LIMIT.as_millis())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// An empty file beside `path`, readable by this user only, that nobody else uses.
+fn draft_beside(path: &Path) -> Result<PathBuf, OpenError> {
+    let io = |source| OpenError::Io { doing: "made", path: path.to_owned(), source };
+    let Some(name) = path.file_name() else {
+        return Err(io(io::Error::from(ErrorKind::InvalidInput)));
+    };
+    for number in 0..PREPARE_TRIES {
+        let mut draft = std::ffi::OsString::from(".");
+        draft.push(name);
+        draft.push(format!(".{}-{number}", std::process::id()));
+        let draft = path.with_file_name(draft);
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft) {
+            Ok(_) => return Ok(draft),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io(error)),
+        }
+    }
+    Err(io(io::Error::from(ErrorKind::AlreadyExists)))
+}
+
+/// Lays out an empty journal in `draft`, on disk before this returns.
+fn prepare(draft: &Path) -> Result<(), OpenError> {
+    let connection = connect(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", FORMAT)?;
+    for table in SCHEMA {
+        connection.execute(table, [])?;
+    }
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StorageError::new(
+            Cause::Io,
+            "the journal's file cannot be used",
+            "its file system has no shared memory",
+        )
+        .into());
+    }
+    connection.close().map_err(|(_, error)| error.into())
+}
+
+/// Gives the draft its name, unless another process was faster.
+fn publish(draft: &Path, path: &Path, directory: &Path) -> Result<(), OpenError> {
+    let io = |doing, source| OpenError::Io { doing, path: path.to_owned(), source };
+    match fs::hard_link(draft, path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(io("made", error)),
+    }
+    let directory = fs::File::open(directory).map_err(|source| io("made", source))?;
+    directory.sync_all().map_err(|source| io("made", source))
+}
