@@ -32,8 +32,7 @@ export class Host {
   constructor() {
     this.grants = new Map();
     for (let i = 0; i < GRANTS; i++) this.grants.set(`point-${i}`, { op: "call", max: 1_000_000 });
-    this.folder = mkdtempSync(join(tmpdir(), "peer-audit-"));
-    this.file = openSync(join(this.folder, "audit.jsonl"), "a");
+    this.file = openAuditFile();
     this.pending = "";
     this.serial = 0;
   }
@@ -61,8 +60,15 @@ export class Host {
   close() {
     this.flush();
     closeSync(this.file);
-    rmSync(this.folder, { recursive: true });
   }
+}
+
+/** A descriptor of a file on disk that is gone from its folder at once, so that nothing stays behind. */
+export function openAuditFile() {
+  const folder = mkdtempSync(join(tmpdir(), "peer-audit-"));
+  const file = openSync(join(folder, "audit.jsonl"), "a");
+  rmSync(folder, { recursive: true });
+  return file;
 }
 
 /**
@@ -73,6 +79,7 @@ export class Host {
  *   syncCalls                       false where the peer has no synchronous host function
  *   warm()                          { define(source), run(), close() }: one cell kept for a compute program
  *   idle()                          { close() }: a cell that has evaluated `1+1` and waits
+ *   maxIdle                         the most idle cells worth keeping (a process each), fewer than asked for
  *   pids()                          processes besides this one that hold cells
  *   parallel                        "threads" (default), "tasks" or "none"
  *   extra                           { name: fn }: further timed cases
@@ -146,8 +153,9 @@ async function compute(peer, program, count) {
   }
 }
 
-async function memory(peer, count) {
+async function memory(peer, wanted) {
   if (!peer.idle) throw new Unsupported("the peer keeps no idle cell");
+  const count = Math.min(wanted, peer.maxIdle ?? wanted);
   const cells = [await peer.idle(), await peer.idle()];
   await settle();
   const before = reading(peer);
