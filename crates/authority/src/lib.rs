@@ -9,8 +9,13 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice)
 )]
 
+mod canonical;
 mod reason;
 pub mod value;
 
+pub use canonical::{
+    ArgumentPath, CanonicalPath, CanonicalUrl, Host, HostError, HostPattern, PathError, Scheme, UrlError,
+    UrlPathPrefix, is_private,
+};
 pub use reason::{Denial, ReasonCode};
 pub use value::Value;

@@ -167,7 +167,9 @@ impl Value {
             (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
             (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),
             (Value::Int(left), Value::Float(right)) => compare_int_float(*left, *right),
-            (Value::Float(left), Value::Int(right)) => compare_int_float(*right, *left).map(std::cmp::Ordering::reverse),
+            (Value::Float(left), Value::Int(right)) => {
+                compare_int_float(*right, *left).map(std::cmp::Ordering::reverse)
+            }
             _ => None,
         }
     }
@@ -272,10 +274,7 @@ mod tests {
     #[test]
     fn a03_numbers_compare_exactly_across_kinds() {
         let exact = 9_007_199_254_740_993_i64; // 2^53 + 1 rounds to 2^53 as a double
-        assert_eq!(
-            Value::Int(exact).compare_numbers(&Value::Float(9_007_199_254_740_992.0)),
-            Some(Ordering::Greater)
-        );
+        assert_eq!(Value::Int(exact).compare_numbers(&Value::Float(9_007_199_254_740_992.0)), Some(Ordering::Greater));
         assert_eq!(Value::Int(-3).compare_numbers(&Value::Float(-2.5)), Some(Ordering::Less));
         assert_eq!(Value::Int(-2).compare_numbers(&Value::Float(-2.5)), Some(Ordering::Greater));
         assert_eq!(Value::Int(i64::MAX).compare_numbers(&Value::Float(f64::INFINITY)), Some(Ordering::Less));
