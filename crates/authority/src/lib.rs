@@ -10,12 +10,26 @@
 )]
 
 mod canonical;
+mod caveat;
+mod decide;
+mod grant;
+mod limits;
+mod point;
+mod predicate;
 mod reason;
+mod usage;
 pub mod value;
 
 pub use canonical::{
     ArgumentPath, CanonicalPath, CanonicalUrl, Host, HostError, HostPattern, PathError, Scheme, UrlError,
     UrlPathPrefix, is_private,
 };
+pub use caveat::{ArgumentCaveat, Caveat, Names, Rate};
+pub use decide::{Decision, Request, Subject, authorize};
+pub use grant::{Grant, GrantId, HeldGrants, Layer, Mint, TooManyLayers};
+pub use limits::{Limit, Limits, PartialLimits, Unit};
+pub use point::{Point, PointKind, Principal, PrincipalKind};
+pub use predicate::Predicate;
 pub use reason::{Denial, ReasonCode};
+pub use usage::{Reservation, Spend, Usage};
 pub use value::Value;

@@ -1,0 +1,179 @@
+//! Restrictions on a grant; all of them must clear.
+
+use crate::canonical::{CanonicalPath, HostPattern, Scheme, UrlPathPrefix};
+use crate::limits::PartialLimits;
+use crate::predicate::Predicate;
+use crate::reason::ReasonCode;
+
+/// A set of names: operations, tools or methods. Kept sorted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Every name, `*`.
+    All,
+    /// These names and no other, compared byte for byte.
+    Only(Box<[Box<str>]>),
+}
+
+impl Names {
+    /// Exactly these names, in any order.
+    pub fn only<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
+        let mut sorted: Vec<Box<str>> = names.into_iter().map(|name| name.as_ref().into()).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        Names::Only(sorted.into())
+    }
+
+    /// Whether `name` is among them.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Names::All => true,
+            Names::Only(names) => names.iter().any(|known| &**known == name),
+        }
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn meet(&self, other: &Names) -> Names {
+        match (self, other) {
+            (Names::All, names) | (names, Names::All) => names.clone(),
+            (Names::Only(names), other) => Names::only(names.iter().filter(|name| other.contains(name))),
+        }
+    }
+}
+
+/// At most `calls` in any span of `per_ms` milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls, from 1 to [`Rate::MAX_CALLS`].
+    pub calls: u32,
+    /// Length of the span in milliseconds.
+    pub per_ms: u64,
+}
+
+impl Rate {
+    /// Largest number of calls in a rate. The time of each is remembered, 8 bytes a call.
+    pub const MAX_CALLS: u32 = 10_000;
+}
+
+/// A caveat on one argument of an operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArgumentCaveat {
+    /// The operation that it speaks of; every operation where absent.
+    pub op: Option<Box<str>>,
+    /// JSON Pointer (RFC 6901) of the argument.
+    pub pointer: Box<str>,
+    /// Whether the argument may be missing (or `undefined`); one that is there must always satisfy the predicate.
+    pub optional: bool,
+    /// What must hold of it.
+    pub predicate: Predicate,
+}
+
+/// A restriction on a grant.
+///
+/// The set is closed: what a caveat means is decided here and nowhere else. Caveats on something that a request does
+/// not have (a host where there is no URL) refuse it, except that a continued effect (see
+/// [`Subject::Continued`](crate::Subject::Continued)) is only held to operations, time and bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Caveat {
+    /// Only these operations; for tools, only these tools.
+    Ops(Names),
+    /// Only paths at or below this one.
+    Under(CanonicalPath),
+    /// Only keys that start with this text.
+    KeyPrefix(Box<str>),
+    /// Only URLs with one of these schemes.
+    Schemes(Box<[Scheme]>),
+    /// Only URLs with a host that one of these matches.
+    Hosts(Box<[HostPattern]>),
+    /// Only URLs with one of these ports.
+    Ports(Box<[u16]>),
+    /// Whether addresses that are not public may be reached. Refused unless a grant's first layer allows it, and
+    /// refused as soon as any later layer refuses it.
+    Private(bool),
+    /// Only these HTTP methods.
+    Methods(Names),
+    /// Only URLs whose path one of these prefixes covers.
+    Paths(Box<[UrlPathPrefix]>),
+    /// One argument must satisfy a predicate.
+    Argument(ArgumentCaveat),
+    /// The operation named takes no other arguments than these.
+    ArgumentNames {
+        /// The operation that it speaks of.
+        op: Box<str>,
+        /// Names of its arguments.
+        names: Names,
+    },
+    /// Children may be nested no deeper than this; the first cell has depth 0.
+    Depth(u64),
+    /// At most this many children may be started in total.
+    Children(u64),
+    /// Ceilings on the limits that a child can be given.
+    Ceilings(PartialLimits),
+    /// A response is cut off with an error after this many bytes. Bounds the effect; never refuses a request.
+    ResponseBytes(u64),
+    /// An effect is given up after this many milliseconds. Bounds the effect; never refuses a request.
+    Timeout(u64),
+    /// Valid before this time, in milliseconds since the Unix epoch.
+    Until(u64),
+    /// At most this many calls in total.
+    Calls(u64),
+    /// At most this many bytes in total, sent and received.
+    Bytes(u64),
+    /// At most so many calls in a span of time.
+    Rate(Rate),
+    /// Each call needs an approval.
+    Approval,
+}
+
+impl Caveat {
+    /// Where the caveat stands in the order of evaluation. A grant that refuses by a later caveat came closer to
+    /// allowing, and its reason is the more specific one.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            Caveat::Ops(_) => 2,
+            Caveat::Under(_) | Caveat::KeyPrefix(_) | Caveat::Hosts(_) => 3,
+            Caveat::Schemes(_) => 4,
+            Caveat::Ports(_) => 5,
+            Caveat::Private(_) => 6,
+            Caveat::Methods(_) => 7,
+            Caveat::Paths(_) => 8,
+            Caveat::ArgumentNames { .. } | Caveat::Argument(_) => 9,
+            Caveat::Depth(_) | Caveat::Children(_) => 10,
+            Caveat::Ceilings(_) | Caveat::ResponseBytes(_) | Caveat::Timeout(_) => 11,
+            Caveat::Until(_) => 12,
+            Caveat::Calls(_) => 13,
+            Caveat::Bytes(_) => 14,
+            Caveat::Rate(_) => 15,
+            Caveat::Approval => 16,
+        }
+    }
+
+    /// The reason a refusal by this caveat has.
+    pub fn code(&self) -> ReasonCode {
+        match self {
+            Caveat::Ops(_) => ReasonCode::OpNotGranted,
+            Caveat::Under(_) => ReasonCode::PathNotGranted,
+            Caveat::KeyPrefix(_) => ReasonCode::KeyNotGranted,
+            Caveat::Schemes(_) => ReasonCode::SchemeNotGranted,
+            Caveat::Hosts(_) => ReasonCode::HostNotGranted,
+            Caveat::Ports(_) => ReasonCode::PortNotGranted,
+            Caveat::Private(_) => ReasonCode::PrivateAddress,
+            Caveat::Methods(_) => ReasonCode::MethodNotGranted,
+            Caveat::Paths(_) => ReasonCode::UrlPathNotGranted,
+            Caveat::Argument(_) | Caveat::ArgumentNames { .. } => ReasonCode::ArgumentRefused,
+            Caveat::Depth(_) | Caveat::Children(_) | Caveat::Ceilings(_) => ReasonCode::SpawnRefused,
+            Caveat::ResponseBytes(_) => ReasonCode::TooLarge,
+            Caveat::Timeout(_) => ReasonCode::TimedOut,
+            Caveat::Until(_) => ReasonCode::Expired,
+            Caveat::Calls(_) => ReasonCode::BudgetCalls,
+            Caveat::Bytes(_) => ReasonCode::BudgetBytes,
+            Caveat::Rate(_) => ReasonCode::RateExceeded,
+            Caveat::Approval => ReasonCode::ApprovalRequired,
+        }
+    }
+
+    /// Whether clearing depends on what was spent before.
+    pub(crate) fn is_budget(&self) -> bool {
+        matches!(self, Caveat::Children(_) | Caveat::Calls(_) | Caveat::Bytes(_) | Caveat::Rate(_))
+    }
+}

@@ -1,0 +1,306 @@
+//! The one function that decides.
+
+use crate::canonical::{CanonicalPath, CanonicalUrl};
+use crate::caveat::{ArgumentCaveat, Caveat};
+use crate::grant::{Grant, GrantId};
+use crate::point::PointKind;
+use crate::reason::{Denial, ReasonCode, quoted};
+use crate::usage::{Spend, Usage};
+use crate::value::Value;
+
+/// What a request is about, beyond its operation.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// Nothing in particular: a tool call, the clock, a message.
+    None,
+    /// A path below the point's directory.
+    Path(&'a CanonicalPath),
+    /// A key, or for a listing its prefix.
+    Key(&'a str),
+    /// A URL and a method.
+    Url {
+        /// The URL.
+        url: &'a CanonicalUrl,
+        /// The HTTP method, upper case.
+        method: &'a str,
+    },
+    /// A child to be started.
+    Child {
+        /// The depth that it would have; the first cell has depth 0.
+        depth: u64,
+    },
+    /// The next part of an effect that was authorized when it began, such as the body of a response.
+    ///
+    /// Only the grant that it began under may be given as a candidate. It costs no call and is held to operations,
+    /// time, bytes and revocation.
+    Continued,
+}
+
+/// One request, decoded, about to be decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The kind of the handle that was used.
+    pub kind: PointKind,
+    /// The name of the handle that was used.
+    pub name: &'a str,
+    /// The operation.
+    pub op: &'a str,
+    /// What it is about.
+    pub subject: Subject<'a>,
+    /// Its arguments, always a map.
+    pub args: &'a Value,
+    /// Bytes that it is known to spend: the sent ones.
+    pub bytes: u64,
+    /// The time, in milliseconds since the Unix epoch.
+    pub now_ms: u64,
+}
+
+impl Request<'_> {
+    /// What the request spends at least.
+    pub fn spend(&self) -> Spend {
+        Spend { calls: u64::from(!self.is_continued()), bytes: self.bytes, children: u64::from(self.is_spawn()) }
+    }
+
+    fn is_continued(&self) -> bool {
+        matches!(self.subject, Subject::Continued)
+    }
+
+    fn is_spawn(&self) -> bool {
+        self.kind == PointKind::Cell && self.op == "spawn"
+    }
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision<'g> {
+    /// Allowed by this grant; spend on it with [`Usage::reserve`].
+    Allow(&'g Grant),
+    /// Refused.
+    Deny(Denial),
+}
+
+impl<'g> Decision<'g> {
+    /// The grant that allows, or the denial.
+    pub fn into_result(self) -> Result<&'g Grant, Denial> {
+        match self {
+            Decision::Allow(grant) => Ok(grant),
+            Decision::Deny(denial) => Err(denial),
+        }
+    }
+}
+
+/// Decides a request: the first candidate that clears allows it. Otherwise the denial of the candidate that came
+/// closest is given.
+///
+/// Pure. Linear in the candidates and their caveats; allocates only for a denial (and for an argument caveat on paths
+/// or hosts whose argument is not spelled canonically).
+pub fn authorize<'g>(
+    candidates: impl IntoIterator<Item = &'g Grant>,
+    request: &Request<'_>,
+    usage: &Usage,
+) -> Decision<'g> {
+    let mut closest: Option<Refusal<'g>> = None;
+    for grant in candidates {
+        match refusal(grant, request, usage) {
+            None => return Decision::Allow(grant),
+            Some(found) if closest.is_none_or(|closest| found.rank > closest.rank) => closest = Some(found),
+            Some(_) => {}
+        }
+    }
+    Decision::Deny(denial(closest, request))
+}
+
+/// Why one grant does not allow a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal<'g> {
+    pub(crate) code: ReasonCode,
+    /// The caveat that does not clear, where it is one.
+    pub(crate) caveat: Option<&'g Caveat>,
+    rank: u8,
+}
+
+/// The lowest-ranked reason for which `grant` does not allow the request; `None` if it does.
+fn refusal<'g>(grant: &'g Grant, request: &Request<'_>, usage: &Usage) -> Option<Refusal<'g>> {
+    if !grant.point().is_meant_by(request.kind, request.name) {
+        return Some(Refusal { code: ReasonCode::PointNotGranted, caveat: None, rank: 0 });
+    }
+    if usage.is_revoked(grant) {
+        return Some(Refusal { code: ReasonCode::Revoked, caveat: None, rank: 1 });
+    }
+    let mut lowest = private_refusal(grant, request);
+    for layer in grant.layers() {
+        for caveat in layer.caveats() {
+            if lowest.is_some_and(|lowest| lowest.rank <= caveat.rank()) {
+                break;
+            }
+            if !clears(caveat, layer.id(), request, usage) {
+                lowest = Some(Refusal { code: caveat.code(), caveat: Some(caveat), rank: caveat.rank() });
+                break;
+            }
+        }
+    }
+    lowest
+}
+
+/// A host known to be private is refused unless the grant says otherwise, so this is no matter of a caveat being there.
+fn private_refusal<'g>(grant: &'g Grant, request: &Request<'_>) -> Option<Refusal<'g>> {
+    match request.subject {
+        Subject::Url { url, .. } if url.host().is_known_private() && !grant.allows_private() => {
+            let rank = Caveat::Private(false).rank();
+            Some(Refusal { code: ReasonCode::PrivateAddress, caveat: None, rank })
+        }
+        _ => None,
+    }
+}
+
+/// Whether one caveat, in the layer `layer`, clears.
+pub(crate) fn clears(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usage: &Usage) -> bool {
+    let continued = request.is_continued();
+    match caveat {
+        Caveat::Ops(ops) => ops.contains(request.op),
+        Caveat::Until(time_ms) => request.now_ms < *time_ms,
+        Caveat::Bytes(_) => usage.has_left(layer, caveat, request.spend(), request.now_ms),
+        Caveat::ResponseBytes(_) | Caveat::Timeout(_) | Caveat::Ceilings(_) | Caveat::Private(_) => true,
+        _ if continued => true,
+        Caveat::Calls(_) | Caveat::Children(_) | Caveat::Rate(_) => {
+            usage.has_left(layer, caveat, request.spend(), request.now_ms)
+        }
+        Caveat::Under(prefix) => matches!(request.subject, Subject::Path(path) if path.is_under(prefix)),
+        Caveat::KeyPrefix(prefix) => matches!(request.subject, Subject::Key(key) if key.starts_with(&**prefix)),
+        Caveat::Schemes(_) | Caveat::Hosts(_) | Caveat::Ports(_) | Caveat::Methods(_) | Caveat::Paths(_) => {
+            clears_url(caveat, request)
+        }
+        Caveat::Argument(caveat) => clears_argument(caveat, request),
+        Caveat::ArgumentNames { op, names } => {
+            request.op != &**op
+                || request.args.as_map().is_some_and(|args| args.iter().all(|(name, _)| names.contains(name)))
+        }
+        Caveat::Depth(most) => match request.subject {
+            Subject::Child { depth } => depth <= *most,
+            _ => !request.is_spawn(),
+        },
+        Caveat::Approval => false,
+    }
+}
+
+fn clears_url(caveat: &Caveat, request: &Request<'_>) -> bool {
+    let Subject::Url { url, method } = request.subject else { return false };
+    match caveat {
+        Caveat::Schemes(schemes) => schemes.contains(&url.scheme()),
+        Caveat::Hosts(patterns) => patterns.iter().any(|pattern| pattern.matches(url.host())),
+        Caveat::Ports(ports) => ports.contains(&url.port()),
+        Caveat::Methods(methods) => methods.contains(method),
+        Caveat::Paths(prefixes) => prefixes.iter().any(|prefix| prefix.matches(url)),
+        _ => false,
+    }
+}
+
+fn clears_argument(caveat: &ArgumentCaveat, request: &Request<'_>) -> bool {
+    if caveat.op.as_deref().is_some_and(|op| op != request.op) {
+        return true;
+    }
+    match request.args.pointer(&caveat.pointer) {
+        None | Some(Value::Undefined) => caveat.optional,
+        Some(value) => caveat.predicate.holds(value, request.args),
+    }
+}
+
+/// Words for a refusal; they name what the request itself said, never what another principal holds.
+fn denial(refusal: Option<Refusal<'_>>, request: &Request<'_>) -> Denial {
+    let handle = if request.kind.is_named() && !request.kind.shares_handle() {
+        format!("`{}.{}`", request.kind, request.name)
+    } else {
+        format!("`{}`", request.kind)
+    };
+    let op = quoted(request.op);
+    let Some(Refusal { code, caveat, .. }) = refusal else {
+        return Denial::new(ReasonCode::PointNotGranted, format!("{handle} is not granted"));
+    };
+    let unknown = request.kind.operations().is_some_and(|known| !known.contains(&request.op));
+    let (code, message) = match (code, request.subject) {
+        (ReasonCode::OpNotGranted, _) if unknown => {
+            (ReasonCode::UnknownOperation, format!("{handle} has no operation {op}"))
+        }
+        (ReasonCode::OpNotGranted, _) => (code, format!("{op} on {handle} is not granted")),
+        (ReasonCode::PointNotGranted, _) => (code, format!("{handle} is not granted")),
+        (ReasonCode::Revoked, _) => (code, format!("the grant of {handle} was revoked")),
+        (ReasonCode::PathNotGranted, Subject::Path(path)) => {
+            (code, format!("{op} of {} in {handle} is not granted", quoted(path.as_str())))
+        }
+        (ReasonCode::KeyNotGranted, Subject::Key(key)) => {
+            (code, format!("{op} of the key {} in {handle} is not granted", quoted(key)))
+        }
+        (_, Subject::Url { url, method }) => (code, url_message(code, url, method)),
+        (ReasonCode::ArgumentRefused, _) => (code, argument_message(caveat, &op, &handle)),
+        (ReasonCode::Expired, _) => (code, format!("the grant of {handle} has expired")),
+        _ => (code, budget_message(code, &op, &handle)),
+    };
+    let hint = hint(code, request);
+    Denial { code, message: message.into(), hint: hint.map(Into::into) }
+}
+
+fn url_message(code: ReasonCode, url: &CanonicalUrl, method: &str) -> String {
+    let host = quoted(&url.host().to_string());
+    match code {
+        ReasonCode::HostNotGranted => format!("the host {host} is not granted"),
+        ReasonCode::SchemeNotGranted => format!("`{}` to {host} is not granted", url.scheme().as_str()),
+        ReasonCode::PortNotGranted => format!("port {} of {host} is not granted", url.port()),
+        ReasonCode::PrivateAddress => format!("{host} is not a public address"),
+        ReasonCode::MethodNotGranted => format!("{} to {host} is not granted", quoted(method)),
+        ReasonCode::UrlPathNotGranted => format!("the path {} of {host} is not granted", quoted(url.path())),
+        ReasonCode::ArgumentRefused => format!("an argument of the request to {host} is not granted"),
+        ReasonCode::Expired => format!("the grant for {host} has expired"),
+        _ => budget_message(code, &quoted(method), &host),
+    }
+}
+
+fn argument_message(caveat: Option<&Caveat>, op: &str, handle: &str) -> String {
+    match caveat {
+        Some(Caveat::Argument(argument)) => {
+            format!("the argument {} of {op} on {handle} is not granted", quoted(&argument.pointer))
+        }
+        _ => format!("an argument of {op} on {handle} is not granted"),
+    }
+}
+
+fn budget_message(code: ReasonCode, op: &str, on: &str) -> String {
+    match code {
+        ReasonCode::BudgetCalls => format!("the calls granted on {on} are used up"),
+        ReasonCode::BudgetBytes => format!("the bytes granted on {on} do not suffice"),
+        ReasonCode::RateExceeded => format!("{op} on {on} is called more often than granted"),
+        ReasonCode::ApprovalRequired => format!("{op} on {on} needs an approval"),
+        ReasonCode::SpawnRefused => "no further child is granted: depth or number is used up".to_owned(),
+        _ => format!("{op} on {on} is not granted"),
+    }
+}
+
+/// The next step, in terms of the manifest.
+fn hint(code: ReasonCode, request: &Request<'_>) -> Option<String> {
+    let section = if request.kind.shares_handle() {
+        format!("a `[{}.…]` section", request.kind)
+    } else if request.kind.is_named() {
+        format!("`[{}.{}]`", request.kind, request.name)
+    } else {
+        format!("`[{}]`", request.kind)
+    };
+    let key = match code {
+        ReasonCode::OpNotGranted if request.kind == PointKind::Tool => "tools",
+        ReasonCode::OpNotGranted => "allow",
+        ReasonCode::PathNotGranted => "under",
+        ReasonCode::KeyNotGranted => "prefix",
+        ReasonCode::HostNotGranted => "hosts",
+        ReasonCode::SchemeNotGranted => "schemes",
+        ReasonCode::PortNotGranted => "ports",
+        ReasonCode::PrivateAddress => "private",
+        ReasonCode::MethodNotGranted => "methods",
+        ReasonCode::UrlPathNotGranted => "paths",
+        ReasonCode::ArgumentRefused => "where",
+        ReasonCode::BudgetCalls => "calls",
+        ReasonCode::BudgetBytes => "bytes",
+        ReasonCode::Expired => "until",
+        ReasonCode::RateExceeded => return Some("wait before the next call".to_owned()),
+        ReasonCode::PointNotGranted => return Some(format!("grant it by {section} in the manifest")),
+        _ => return None,
+    };
+    Some(format!("see `{key}` of {section} in the manifest"))
+}

@@ -1,0 +1,225 @@
+//! Unforgeable authority over a point, and how less of it is derived.
+
+use crate::caveat::{Caveat, Names};
+use crate::limits::PartialLimits;
+use crate::point::{Point, PointKind, Principal};
+use std::fmt;
+use std::sync::Arc;
+
+/// Identifies a grant within one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantId(u64);
+
+impl GrantId {
+    /// The number, for the journal.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "grant {}", self.0)
+    }
+}
+
+/// Gives out the ids of one session's grants, each once.
+#[derive(Debug, Default)]
+pub struct Mint {
+    used: u64,
+}
+
+impl Mint {
+    /// A mint that has given out nothing; the first id is 1.
+    pub const fn new() -> Self {
+        Mint { used: 0 }
+    }
+
+    fn next(&mut self) -> GrantId {
+        self.used = self.used.saturating_add(1);
+        GrantId(self.used)
+    }
+}
+
+/// The caveats that one derivation added. Each layer has its own account of what was spent through it.
+#[derive(Debug, PartialEq)]
+pub struct Layer {
+    id: GrantId,
+    caveats: Box<[Caveat]>,
+    has_budget: bool,
+}
+
+impl Layer {
+    fn new(id: GrantId, mut caveats: Vec<Caveat>) -> Arc<Self> {
+        caveats.sort_by_key(Caveat::rank);
+        let has_budget = caveats.iter().any(Caveat::is_budget);
+        Arc::new(Layer { id, caveats: caveats.into(), has_budget })
+    }
+
+    /// The grant that the derivation made.
+    pub fn id(&self) -> GrantId {
+        self.id
+    }
+
+    /// The caveats, in the order of their evaluation.
+    pub fn caveats(&self) -> &[Caveat] {
+        &self.caveats
+    }
+
+    /// Whether spending through this layer is counted.
+    pub(crate) fn has_budget(&self) -> bool {
+        self.has_budget
+    }
+}
+
+/// A grant has been derived as often as grants can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a grant cannot be derived more than {} times", Grant::MAX_LAYERS - 1)]
+pub struct TooManyLayers;
+
+/// Authority over one point, restricted by the conjunction of all its layers' caveats.
+///
+/// A derived grant is its parent's layers and one more; no operation removes or changes one. Cloning costs two
+/// reference counts and gives the same grant, not a second budget.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    point: Point,
+    /// From the root to this grant; never empty.
+    layers: Arc<[Arc<Layer>]>,
+    id: GrantId,
+}
+
+impl Grant {
+    /// Most layers of a grant.
+    pub const MAX_LAYERS: usize = 64;
+
+    /// A root grant, as an operator gives it: these operations on the point, under these caveats.
+    pub fn root(mint: &mut Mint, point: Point, ops: Names, mut caveats: Vec<Caveat>) -> Self {
+        caveats.insert(0, Caveat::Ops(ops));
+        let id = mint.next();
+        Grant { point, layers: Arc::new([Layer::new(id, caveats)]), id }
+    }
+
+    /// A grant that permits what this one permits and all of `caveats` clear. Budgets are spent on both.
+    pub fn attenuate(&self, mint: &mut Mint, caveats: Vec<Caveat>) -> Result<Self, TooManyLayers> {
+        if self.layers.len() >= Grant::MAX_LAYERS {
+            return Err(TooManyLayers);
+        }
+        let id = mint.next();
+        let layers = self.layers.iter().cloned().chain([Layer::new(id, caveats)]).collect();
+        Ok(Grant { point: self.point.clone(), layers, id })
+    }
+
+    /// The grant's id.
+    pub fn id(&self) -> GrantId {
+        self.id
+    }
+
+    /// The point that it is authority over.
+    pub fn point(&self) -> &Point {
+        &self.point
+    }
+
+    /// The layers, from the root to this grant.
+    pub fn layers(&self) -> &[Arc<Layer>] {
+        &self.layers
+    }
+
+    pub(crate) fn layers_shared(&self) -> Arc<[Arc<Layer>]> {
+        Arc::clone(&self.layers)
+    }
+
+    /// The grants that this one was derived from and itself, from the root.
+    pub fn chain(&self) -> impl Iterator<Item = GrantId> {
+        self.layers.iter().map(|layer| layer.id)
+    }
+
+    /// Whether this grant is `other` or was derived from it.
+    pub fn descends_from(&self, other: GrantId) -> bool {
+        self.chain().any(|id| id == other)
+    }
+
+    /// Every caveat of every layer.
+    pub fn caveats(&self) -> impl Iterator<Item = &Caveat> {
+        self.layers.iter().flat_map(|layer| layer.caveats.iter())
+    }
+
+    /// The operations that no layer excludes; for a tool, the tools that are visible.
+    pub fn operations(&self) -> Names {
+        self.caveats().fold(Names::All, |names, caveat| match caveat {
+            Caveat::Ops(ops) => names.meet(ops),
+            _ => names,
+        })
+    }
+
+    /// Whether addresses that are not public may be reached: the root must allow it and no layer refuse it.
+    pub fn allows_private(&self) -> bool {
+        let root = self.layers.first().is_some_and(|layer| layer.caveats.contains(&Caveat::Private(true)));
+        root && !self.caveats().any(|caveat| *caveat == Caveat::Private(false))
+    }
+
+    /// The smallest bound on a response, in bytes, if there is one.
+    pub fn response_bytes(&self) -> Option<u64> {
+        self.least(|caveat| if let Caveat::ResponseBytes(bytes) = caveat { Some(*bytes) } else { None })
+    }
+
+    /// The shortest time given to an effect, in milliseconds, if there is one.
+    pub fn timeout_ms(&self) -> Option<u64> {
+        self.least(|caveat| if let Caveat::Timeout(ms) = caveat { Some(*ms) } else { None })
+    }
+
+    /// The ceilings on a child's limits.
+    pub fn ceilings(&self) -> impl Iterator<Item = &PartialLimits> {
+        self.caveats().filter_map(|caveat| if let Caveat::Ceilings(limits) = caveat { Some(limits) } else { None })
+    }
+
+    fn least(&self, pick: impl Fn(&Caveat) -> Option<u64>) -> Option<u64> {
+        self.caveats().filter_map(pick).min()
+    }
+}
+
+/// All grants of one principal, ordered by point.
+#[derive(Clone, Debug)]
+pub struct HeldGrants {
+    principal: Principal,
+    grants: Arc<[Grant]>,
+}
+
+impl HeldGrants {
+    /// What `principal` holds. Grants over the same point keep their order.
+    pub fn new(principal: Principal, mut grants: Vec<Grant>) -> Self {
+        grants.sort_by(|left, right| left.point.cmp(&right.point));
+        HeldGrants { principal, grants: grants.into() }
+    }
+
+    /// The holder.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Every grant, ordered by point.
+    pub fn all(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// The grants that a handle of this kind and name stands for; for `http`, all `http` grants. By binary search.
+    pub fn for_handle(&self, kind: PointKind, name: &str) -> &[Grant] {
+        let order = |grant: &Grant| {
+            let by_name = if kind.shares_handle() { std::cmp::Ordering::Equal } else { (*grant.point.name).cmp(name) };
+            grant.point.kind.cmp(&kind).then(by_name)
+        };
+        let start = self.grants.partition_point(|grant| order(grant).is_lt());
+        let end = self.grants.partition_point(|grant| order(grant).is_le());
+        self.grants.get(start..end).unwrap_or_default()
+    }
+
+    /// The handles that a cell with these grants has, each once: a kind, a name and the grants that it stands for.
+    pub fn handles(&self) -> impl Iterator<Item = (PointKind, &str, &[Grant])> {
+        let same = |left: &Grant, right: &Grant| right.point.is_meant_by(left.point.kind, &left.point.name);
+        self.grants.chunk_by(same).filter_map(|grants| {
+            let point = grants.first()?.point();
+            let name = if point.kind.shares_handle() { point.kind.as_str() } else { &*point.name };
+            Some((point.kind, name, grants))
+        })
+    }
+}
