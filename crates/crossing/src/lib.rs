@@ -1,1 +1,16 @@
 //! The one path from a cell to an effect: resolve, decode, authorize, record, act, settle.
+//!
+//! [`cross`] walks it for one request. Each step consumes a value that only the step before can make, so none can be
+//! skipped: an effect takes a [`Ready`], and only a recorded intent gives one.
+//!
+//! What is absent: WebAssembly, sockets, files, threads and the clock (times are passed in).
+
+mod book;
+mod effect;
+mod path;
+mod record;
+
+pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
+pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
+pub use path::{Pending, Reply, Step, abandon, cross, settle};
+pub use record::{RecordFailed, Recorder, body};

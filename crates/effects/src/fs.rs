@@ -1,1 +1,247 @@
-//! `fs`.
+//! Files below one directory, held by descriptor.
+//!
+//! The directory is opened once; every path is resolved by the kernel below that descriptor
+//! (`openat2` with `RESOLVE_BENEATH`), and no symbolic link is followed in any component, so neither a link nor a
+//! rename race leads outside, or around a path caveat.
+
+use crate::EffectError;
+use lockgate_authority::{CanonicalPath, ReasonCode, Value};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Largest number of names one `list` returns.
+pub const MAX_LIST: usize = 10_000;
+
+/// A granted directory.
+#[derive(Debug)]
+pub struct Directory {
+    root: OwnedFd,
+    max_bytes: u64,
+}
+
+impl Directory {
+    /// Opens `path`, which must be a directory. Files larger than `max_bytes` are neither read nor written.
+    pub fn open(path: &Path, max_bytes: u64) -> io::Result<Directory> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = fs::openat(fs::CWD, path, flags, Mode::empty())?;
+        Ok(Directory { root, max_bytes })
+    }
+
+    /// Performs one operation. Blocks on the disk: call it where blocking is allowed.
+    ///
+    /// `read` gives bytes; `list` a list of `{name, kind, size}` sorted by name; `stat` `{kind, size, modified_ms}`;
+    /// `write`, `remove` and `mkdir` give null. A write that replaces a file is atomic: it is there whole or not at all.
+    pub fn perform(&self, op: &str, path: &CanonicalPath, args: &Value) -> Result<Value, EffectError> {
+        let path = if path.as_str().is_empty() { "." } else { path.as_str() };
+        match op {
+            "read" => self.read(path),
+            "write" => self.write(path, args),
+            "list" => self.list(path),
+            "stat" => self.stat(path),
+            "remove" => self.remove(path),
+            "mkdir" => self.mkdir(path),
+            _ => Err(EffectError::new(ReasonCode::UnknownOperation, format!("files have no operation `{op}`"))),
+        }
+    }
+
+    fn open_below(&self, at: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, EffectError> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        fs::openat2(at, path, flags | OFlags::CLOEXEC, mode, resolve).map_err(refused)
+    }
+
+    /// The directory that holds `path`, and the last component.
+    fn parent<'p>(&self, path: &'p str) -> Result<(OwnedFd, &'p str), EffectError> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+        if name == "." {
+            return Err(EffectError::new(ReasonCode::IsADirectory, "the path is the granted directory itself"));
+        }
+        Ok((self.open_below(&self.root, parent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, name))
+    }
+
+    fn read(&self, path: &str) -> Result<Value, EffectError> {
+        // Without `NONBLOCK`, opening a pipe would wait for its other end.
+        let file = self.open_below(&self.root, path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
+        let size = regular(&fs::fstat(&file).map_err(refused)?)?;
+        if size > self.max_bytes {
+            return Err(too_large(self.max_bytes));
+        }
+        let mut bytes = Vec::with_capacity(size as usize);
+        // The file may grow between the look and the read.
+        File::from(file).take(self.max_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > self.max_bytes {
+            return Err(too_large(self.max_bytes));
+        }
+        Ok(Value::Bytes(bytes))
+    }
+
+    fn write(&self, path: &str, args: &Value) -> Result<Value, EffectError> {
+        let data = match args.get("data") {
+            Some(Value::Bytes(bytes)) => bytes.as_slice(),
+            Some(Value::Text(text)) => text.as_bytes(),
+            _ => return Err(EffectError::new(ReasonCode::Malformed, "`data` is neither text nor bytes")),
+        };
+        if data.len() as u64 > self.max_bytes {
+            return Err(too_large(self.max_bytes));
+        }
+        let append = match args.get("append") {
+            None | Some(Value::Undefined | Value::Bool(false)) => false,
+            Some(Value::Bool(true)) => true,
+            Some(_) => return Err(EffectError::new(ReasonCode::Malformed, "`append` is not a boolean")),
+        };
+        let (parent, name) = self.parent(path)?;
+        if append { self.append(&parent, name, data)? } else { self.replace(&parent, name, data)? }
+        Ok(Value::Null)
+    }
+
+    fn append(&self, parent: &OwnedFd, name: &str, data: &[u8]) -> Result<(), EffectError> {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK;
+        let file = self.open_below(parent, name, flags, Mode::from_raw_mode(0o644))?;
+        let size = regular(&fs::fstat(&file).map_err(refused)?)?;
+        if size + data.len() as u64 > self.max_bytes {
+            return Err(too_large(self.max_bytes));
+        }
+        let mut file = File::from(file);
+        file.write_all(data).and_then(|()| file.sync_data()).map_err(failed)
+    }
+
+    /// Writes a new file beside the old and renames it over it, so that a full disk or a crash leaves the old one whole.
+    fn replace(&self, parent: &OwnedFd, name: &str, data: &[u8]) -> Result<(), EffectError> {
+        match fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => drop(regular(&stat)?),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(refused(errno)),
+        }
+        let temporary = temporary_name();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let mut file = File::from(self.open_below(parent, &temporary, flags, Mode::from_raw_mode(0o644))?);
+        let written = file.write_all(data).and_then(|()| file.sync_data()).map_err(failed);
+        let renamed = written.and_then(|()| fs::renameat(parent, &temporary, parent, name).map_err(refused));
+        if renamed.is_err() {
+            // Best effort: the write has failed already, and says so.
+            let _ = fs::unlinkat(parent, &temporary, AtFlags::empty());
+        }
+        renamed
+    }
+
+    fn list(&self, path: &str) -> Result<Value, EffectError> {
+        let directory = self.open_below(&self.root, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in fs::Dir::read_from(&directory).map_err(refused)? {
+            let entry = entry.map_err(refused)?;
+            let Ok(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+            if name == "." || name == ".." {
+                continue;
+            }
+            if names.len() == MAX_LIST {
+                return Err(EffectError::new(
+                    ReasonCode::TooLarge,
+                    format!("the directory holds more than {MAX_LIST} names"),
+                ));
+            }
+            names.push(name);
+        }
+        names.sort_unstable();
+        let rows = names.into_iter().filter_map(|name| {
+            let stat = fs::statat(&directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            Some(Value::map([("name", Value::text(name)), ("kind", kind(&stat)), ("size", size(&stat))]))
+        });
+        Ok(Value::List(rows.collect()))
+    }
+
+    fn stat(&self, path: &str) -> Result<Value, EffectError> {
+        let file = self.open_below(&self.root, path, OFlags::PATH, Mode::empty())?;
+        let stat = fs::fstat(&file).map_err(refused)?;
+        let modified = stat.st_mtime.saturating_mul(1000).saturating_add((stat.st_mtime_nsec / 1_000_000) as i64);
+        Ok(Value::map([("kind", kind(&stat)), ("size", size(&stat)), ("modified_ms", Value::Int(modified))]))
+    }
+
+    fn remove(&self, path: &str) -> Result<Value, EffectError> {
+        let (parent, name) = self.parent(path)?;
+        match fs::unlinkat(&parent, name, AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) => fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).map_err(refused)?,
+            result => result.map_err(refused)?,
+        }
+        Ok(Value::Null)
+    }
+
+    fn mkdir(&self, path: &str) -> Result<Value, EffectError> {
+        let (parent, name) = self.parent(path)?;
+        fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).map_err(refused)?;
+        Ok(Value::Null)
+    }
+}
+
+/// The size of a regular file; anything else (pipe, device, socket) is refused.
+fn regular(stat: &Stat) -> Result<u64, EffectError> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
+        FileType::Directory => Err(EffectError::new(ReasonCode::IsADirectory, "the path is a directory")),
+        FileType::Symlink => Err(symbolic_link()),
+        _ => Err(EffectError::new(ReasonCode::PathNotGranted, "the path is not a regular file")),
+    }
+}
+
+fn kind(stat: &Stat) -> Value {
+    Value::text(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => "file",
+        FileType::Directory => "directory",
+        FileType::Symlink => "symlink",
+        _ => "other",
+    })
+}
+
+fn size(stat: &Stat) -> Value {
+    Value::Int(stat.st_size)
+}
+
+/// A name no guest path can collide with by accident; exclusive creation settles the rest.
+fn temporary_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!(".lockgate-{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn too_large(limit: u64) -> EffectError {
+    EffectError::new(ReasonCode::TooLarge, format!("the file is larger than the {limit} bytes allowed"))
+}
+
+fn symbolic_link() -> EffectError {
+    EffectError::new(ReasonCode::PathNotGranted, "the path leads through a symbolic link")
+}
+
+fn failed(error: io::Error) -> EffectError {
+    match error.raw_os_error() {
+        Some(code) => refused(Errno::from_raw_os_error(code)),
+        None => EffectError::new(ReasonCode::EffectFailed, "the file could not be read or written"),
+    }
+}
+
+/// One place turns an errno into words: none of them holds a host path.
+fn refused(errno: Errno) -> EffectError {
+    let (code, message) = match errno {
+        Errno::NOENT => (ReasonCode::NotFound, "there is no such file or directory"),
+        Errno::LOOP => return symbolic_link(),
+        Errno::XDEV => (ReasonCode::PathNotGranted, "the path leads outside the granted directory"),
+        Errno::EXIST => (ReasonCode::AlreadyExists, "there is already something at this path"),
+        Errno::NOTDIR => (ReasonCode::NotADirectory, "a part of the path is not a directory"),
+        Errno::ISDIR => (ReasonCode::IsADirectory, "the path is a directory"),
+        Errno::NOTEMPTY => (ReasonCode::NotEmpty, "the directory is not empty"),
+        Errno::NOSPC | Errno::DQUOT => (ReasonCode::StorageFull, "there is no room left on the disk"),
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
+            (ReasonCode::EffectFailed, "the operating system does not let the gate do this")
+        }
+        Errno::NAMETOOLONG | Errno::INVAL => (ReasonCode::Malformed, "the path is not one the file system takes"),
+        _ => (ReasonCode::EffectFailed, "the file system reported an error"),
+    };
+    EffectError::new(code, message)
+}
+
+/// Whether a path on the host names a directory that can be granted; used to give a clear error before a run.
+pub fn is_directory(path: &Path) -> bool {
+    !path.as_os_str().as_bytes().contains(&0) && path.is_dir()
+}

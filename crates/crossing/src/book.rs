@@ -1,0 +1,249 @@
+//! What the gate keeps about one cell: its handles, what it used, what is in flight.
+
+use crate::effect::Target;
+use lockgate_authority::{Denial, Grant, HeldGrants, Limits, PointKind, Principal, ReasonCode, Reservation, Usage};
+use lockgate_journal::SessionKey;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What the cells of one session share: the journal's key and the accounts of all their grants.
+#[derive(Debug)]
+pub struct SessionBook {
+    key: SessionKey,
+    usage: Mutex<Usage>,
+}
+
+impl SessionBook {
+    /// The book of a session that has just begun.
+    pub fn new(key: SessionKey) -> Self {
+        SessionBook { key, usage: Mutex::new(Usage::new()) }
+    }
+
+    /// Where the session is recorded.
+    pub fn key(&self) -> SessionKey {
+        self.key
+    }
+
+    /// The accounts. Every change to them is complete before it can panic, so a poisoned lock is still good.
+    pub fn usage(&self) -> MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A cell-local index of the grants over one point.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) kind: PointKind,
+    pub(crate) name: Arc<str>,
+    /// How the journal names the point.
+    pub(crate) shown: Box<str>,
+    pub(crate) grants: Arc<[Grant]>,
+}
+
+impl Handle {
+    /// The kind of point.
+    pub fn kind(&self) -> PointKind {
+        self.kind
+    }
+
+    /// The point's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The grants it stands for; any one of them may allow a request.
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+}
+
+/// Why a cell must be ended by the gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// The limit, or what else was wrong.
+    pub code: ReasonCode,
+    /// One sentence.
+    pub message: String,
+}
+
+/// A crossing whose effect has not settled.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    /// The guest's number for the request; 0 wants no answer.
+    pub(crate) id: u32,
+    pub(crate) grant: Grant,
+    pub(crate) reservation: Reservation,
+    /// Bytes of the arguments, held by the gate meanwhile.
+    pub(crate) sent: u64,
+}
+
+/// The gate's book on one cell.
+#[derive(Debug)]
+pub struct CellBook {
+    pub(crate) session: Arc<SessionBook>,
+    pub(crate) number: u32,
+    pub(crate) principal: Principal,
+    pub(crate) depth: u64,
+    pub(crate) limits: Limits,
+    pub(crate) handles: Box<[Handle]>,
+    /// By the serial of the intent.
+    pub(crate) in_flight: HashMap<u64, InFlight>,
+    /// Open streams and children, with the grant under which each began.
+    pub(crate) open: HashMap<u32, Grant>,
+    pub(crate) crossings: u64,
+    pub(crate) refusals: u64,
+    pub(crate) output: u64,
+    pub(crate) buffered: u64,
+    pub(crate) traced: bool,
+    pub(crate) used: Vec<UsedGrant>,
+    pub(crate) scratch: Vec<u8>,
+}
+
+/// One operation that was allowed, for the trace of what a run really needed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UsedGrant {
+    /// The point as the manifest names it.
+    pub point: String,
+    /// The operation.
+    pub op: String,
+    /// What it was about.
+    pub target: Target,
+}
+
+impl CellBook {
+    /// The book of a fresh cell. `depth` is 0 for a session's first.
+    pub fn new(session: Arc<SessionBook>, number: u32, depth: u64, limits: Limits, held: &HeldGrants) -> Self {
+        let handles = held
+            .handles()
+            .map(|(kind, name, grants)| Handle {
+                kind,
+                name: name.into(),
+                shown: if kind.is_named() && !kind.shares_handle() {
+                    format!("{kind}.{name}").into()
+                } else {
+                    kind.as_str().into()
+                },
+                grants: grants.into(),
+            })
+            .collect();
+        CellBook {
+            session,
+            number,
+            principal: held.principal().clone(),
+            depth,
+            limits,
+            handles,
+            in_flight: HashMap::new(),
+            open: HashMap::new(),
+            crossings: 0,
+            refusals: 0,
+            output: 0,
+            buffered: 0,
+            traced: false,
+            used: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The session's book.
+    pub fn session(&self) -> &Arc<SessionBook> {
+        &self.session
+    }
+
+    /// The cell's number within its gate.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// To whom its acts are attributed.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// How many cells lie above it.
+    pub fn depth(&self) -> u64 {
+        self.depth
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Its handles; a handle's number is its index.
+    pub fn handles(&self) -> &[Handle] {
+        &self.handles
+    }
+
+    /// Crossings so far, refused ones included.
+    pub fn crossings(&self) -> u64 {
+        self.crossings
+    }
+
+    /// Refused crossings so far.
+    pub fn refusals(&self) -> u64 {
+        self.refusals
+    }
+
+    /// Crossings whose effect has not settled.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Bytes of console output and result so far.
+    pub fn output(&self) -> u64 {
+        self.output
+    }
+
+    /// Remembers from here on what is allowed, for [`CellBook::used`].
+    pub fn trace(&mut self) {
+        self.traced = true;
+    }
+
+    /// What was allowed since [`CellBook::trace`], each once.
+    pub fn used(&self) -> &[UsedGrant] {
+        &self.used
+    }
+
+    /// Counts output; an error once there is more than the cell may produce.
+    pub fn spend_output(&mut self, bytes: u64) -> Result<(), Stopped> {
+        self.output = self.output.saturating_add(bytes);
+        if self.output > self.limits.output_bytes {
+            return Err(Stopped {
+                code: ReasonCode::LimitOutput,
+                message: format!("the program produced more than {} bytes of output", self.limits.output_bytes),
+            });
+        }
+        Ok(())
+    }
+
+    /// Holds `bytes` for the cell until [`CellBook::release`]; refused where that is more than it may have held.
+    pub fn hold(&mut self, bytes: u64) -> Result<(), Denial> {
+        let total = self.buffered.saturating_add(bytes);
+        if total > self.limits.buffer_bytes {
+            return Err(Denial::new(
+                ReasonCode::LimitBuffers,
+                format!("the host would hold more than {} bytes for this cell", self.limits.buffer_bytes),
+            ));
+        }
+        self.buffered = total;
+        Ok(())
+    }
+
+    /// Gives back what [`CellBook::hold`] took.
+    pub fn release(&mut self, bytes: u64) {
+        self.buffered = self.buffered.saturating_sub(bytes);
+    }
+
+    pub(crate) fn remember(&mut self, point: &str, op: &str, target: &Target) {
+        /// Enough for a manifest; a program that touches more has it cut here.
+        const MOST: usize = 256;
+        if !self.traced || self.used.len() == MOST {
+            return;
+        }
+        let used = UsedGrant { point: point.to_owned(), op: op.to_owned(), target: target.clone() };
+        if !self.used.contains(&used) {
+            self.used.push(used);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The only thing that has an effect, and what it is given.
+
+use lockgate_authority::{
+    CanonicalPath, CanonicalUrl, Decision, Denial, Grant, PointKind, ReasonCode, Request, Subject, Usage, Value,
+    authorize,
+};
+use std::sync::Arc;
+
+/// What a crossing is about, decoded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// Nothing in particular.
+    None,
+    /// A path below the point's directory.
+    Path(CanonicalPath),
+    /// A key, or a listing's prefix.
+    Key(String),
+    /// A URL and a method.
+    Url {
+        /// The URL.
+        url: Box<CanonicalUrl>,
+        /// The method, upper case.
+        method: String,
+    },
+    /// A child to be started, with the depth it would have.
+    Child {
+        /// Its depth.
+        depth: u64,
+    },
+    /// The next part of what a stream or child began.
+    Continued {
+        /// The cell-local number of the stream or child.
+        number: u32,
+    },
+}
+
+impl Target {
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        match self {
+            Target::None => Subject::None,
+            Target::Path(path) => Subject::Path(path),
+            Target::Key(key) => Subject::Key(key),
+            Target::Url { url, method } => Subject::Url { url, method },
+            Target::Child { depth } => Subject::Child { depth: *depth },
+            Target::Continued { .. } => Subject::Continued,
+        }
+    }
+}
+
+/// An allowed crossing whose intent is recorded, and durable where its effect changes the world.
+///
+/// Nothing but the path makes one, and performing an effect takes one.
+#[derive(Debug)]
+pub struct Ready {
+    pub(crate) cell: u32,
+    pub(crate) intent: u64,
+    pub(crate) kind: PointKind,
+    pub(crate) name: Arc<str>,
+    pub(crate) op: String,
+    pub(crate) args: Value,
+    pub(crate) target: Target,
+    pub(crate) grant: Grant,
+    /// All grants of the handle, for redirects.
+    pub(crate) candidates: Arc<[Grant]>,
+    pub(crate) allowance: u64,
+}
+
+impl Ready {
+    /// The cell that asks.
+    pub fn cell(&self) -> u32 {
+        self.cell
+    }
+
+    /// The kind of point.
+    pub fn kind(&self) -> PointKind {
+        self.kind
+    }
+
+    /// The point's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The operation.
+    pub fn op(&self) -> &str {
+        &self.op
+    }
+
+    /// The arguments, always a map.
+    pub fn args(&self) -> &Value {
+        &self.args
+    }
+
+    /// Takes the arguments out, to spare a copy.
+    pub fn take_args(&mut self) -> Value {
+        std::mem::take(&mut self.args)
+    }
+
+    /// What it is about.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The grant that allowed it.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Bytes the result may have; the effect must not exceed it.
+    pub fn allowance(&self) -> u64 {
+        self.allowance
+    }
+
+    /// Decides a further URL of the same request, such as a redirect's. Costs no budget: it is the same call.
+    pub fn allows_url(&self, url: &CanonicalUrl, method: &str, now_ms: u64, usage: &Usage) -> Result<Grant, Denial> {
+        let request = Request {
+            kind: self.kind,
+            name: &self.name,
+            op: &self.op,
+            subject: Subject::Url { url, method },
+            args: &self.args,
+            bytes: 0,
+            now_ms,
+        };
+        match authorize(self.candidates.iter(), &request, usage) {
+            Decision::Allow(grant) => Ok(grant.clone()),
+            Decision::Deny(denial) => Err(denial),
+        }
+    }
+
+    /// What came of it.
+    pub fn outcome(self, result: Result<Value, Failed>) -> Outcome {
+        Outcome { intent: self.intent, result, opens: None, closes: None, received: None }
+    }
+}
+
+/// Why an allowed effect gave no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The documented reason.
+    pub code: ReasonCode,
+    /// What the guest reads: nothing of the host's.
+    pub message: String,
+    /// The next step.
+    pub hint: Option<String>,
+}
+
+impl Failed {
+    /// A failure without a hint.
+    pub fn new(code: ReasonCode, message: impl Into<String>) -> Self {
+        Failed { code, message: message.into(), hint: None }
+    }
+}
+
+impl From<Denial> for Failed {
+    fn from(denial: Denial) -> Self {
+        Failed { code: denial.code, message: denial.message.into(), hint: denial.hint.map(Into::into) }
+    }
+}
+
+/// What came of one [`Ready`]; only [`settle`](crate::settle) turns it into an answer.
+#[derive(Debug)]
+#[must_use = "an outcome that is not settled is neither recorded nor answered"]
+pub struct Outcome {
+    pub(crate) intent: u64,
+    pub(crate) result: Result<Value, Failed>,
+    pub(crate) opens: Option<u32>,
+    pub(crate) closes: Option<u32>,
+    pub(crate) received: Option<u64>,
+}
+
+impl Outcome {
+    /// A stream or child began, under this cell-local number.
+    pub fn opening(mut self, number: u32) -> Self {
+        self.opens = Some(number);
+        self
+    }
+
+    /// A stream or child is over.
+    pub fn closing(mut self, number: u32) -> Self {
+        self.closes = Some(number);
+        self
+    }
+
+    /// Bytes that were received, where the result does not show them.
+    pub fn received(mut self, bytes: u64) -> Self {
+        self.received = Some(bytes);
+        self
+    }
+}
+
+/// What [`Effects::act`] did.
+#[derive(Debug)]
+pub enum Acted {
+    /// It is done.
+    Now(Outcome),
+    /// It goes on elsewhere; its outcome is settled when it is done.
+    Later,
+}
+
+/// What performs effects. It gets what was authorized and recorded, and decides nothing.
+pub trait Effects {
+    /// Performs the effect, or starts it. Must not block on the disk, the network or another cell.
+    fn act(&self, ready: Ready) -> Acted;
+
+    /// Is given a crossing whose intent is on its way to the disk, to act once
+    /// [`Pending::when_durable`](crate::Pending::when_durable) says that it is there.
+    fn wait(&self, pending: crate::Pending);
+}

@@ -1,0 +1,458 @@
+//! The path, top down.
+//!
+//! | step | takes | gives | guarantees |
+//! |---|---|---|---|
+//! | resolve | book, handle | [`Held`] | an unknown or revoked handle is refused before a byte of the arguments is read |
+//! | decode | [`Held`], bytes | [`Call`] | bounded, total |
+//! | authorize | [`Call`] | [`Allowed`] | pure decision over the grants of the handle; the budget is set aside |
+//! | record | [`Allowed`] | [`Ready`] or [`Pending`] | the intent is in the journal, durable before the world changes |
+//! | act | [`Ready`] | [`Outcome`] | the only thing that has an effect |
+//! | settle | [`Outcome`] | [`Reply`] | the outcome is in the journal, the budget is charged |
+
+use crate::book::{CellBook, Handle, InFlight, Stopped};
+use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target};
+use crate::record::{RecordFailed, Recorder, body};
+use lockgate_authority::{
+    CanonicalPath, CanonicalUrl, Decision, Denial, Grant, PointKind, ReasonCode, Request, Reservation, Spend, Value,
+    authorize,
+};
+use lockgate_decode::{Budget, RawRequest, decode_value};
+use lockgate_journal::{Kind, Ticket};
+use std::sync::Arc;
+
+/// What became of one request.
+#[derive(Debug)]
+pub enum Step {
+    /// It has its answer.
+    Answered(Reply),
+    /// Its effect goes on; the answer follows.
+    Later,
+    /// The cell broke a limit or the contract and must be ended.
+    Ended(Stopped),
+}
+
+/// The answer to one request.
+#[derive(Debug)]
+pub struct Reply {
+    /// The guest's number for the request; 0 wants no answer.
+    pub id: u32,
+    /// What the guest reads.
+    pub result: Result<Value, Failed>,
+}
+
+/// Walks one request along the path.
+pub fn cross(
+    book: &mut CellBook,
+    request: RawRequest<'_>,
+    now_us: u64,
+    recorder: &dyn Recorder,
+    effects: &dyn Effects,
+) -> Step {
+    book.crossings += 1;
+    if book.crossings > book.limits.crossings {
+        return Step::Ended(Stopped {
+            code: ReasonCode::LimitCrossings,
+            message: format!("the program made more than {} crossings", book.limits.crossings),
+        });
+    }
+    if request.op.len() > MAX_OP {
+        return refuse(book, request, None, too_long_op(), now_us, recorder);
+    }
+    let allowed = match resolve(book, request)
+        .and_then(|held| held.decode(book, request.args))
+        .and_then(|call| call.authorize(book, now_us / 1000))
+    {
+        Ok(allowed) => allowed,
+        Err(Refused { shown, denial }) => return refuse(book, request, shown.as_deref(), denial, now_us, recorder),
+    };
+    if allowed.call.held.kind == PointKind::Log
+        && let Err(stopped) = book.spend_output(request.args.len() as u64)
+    {
+        return Step::Ended(stopped);
+    }
+    match allowed.record(book, request, now_us, recorder) {
+        Ok(Recorded::Ready(ready)) => match effects.act(ready) {
+            Acted::Now(outcome) => match settle(book, outcome, now_us, recorder) {
+                Some(reply) => Step::Answered(reply),
+                None => Step::Later,
+            },
+            Acted::Later => Step::Later,
+        },
+        Ok(Recorded::Pending(pending)) => {
+            effects.wait(pending);
+            Step::Later
+        }
+        Err(failed) => Step::Answered(Reply { id: request.id, result: Err(unrecorded(&failed)) }),
+    }
+}
+
+/// Longest name of an operation or tool, in bytes.
+const MAX_OP: usize = 256;
+
+fn too_long_op() -> Denial {
+    Denial::new(ReasonCode::TooLarge, format!("the operation's name is longer than {MAX_OP} bytes"))
+}
+
+/// A refusal on its way to the journal.
+#[derive(Debug)]
+pub struct Refused {
+    shown: Option<Box<str>>,
+    denial: Denial,
+}
+
+/// A request whose handle is known: whose it is and which grants it stands for.
+#[derive(Debug)]
+pub struct Held {
+    id: u32,
+    op: String,
+    kind: PointKind,
+    name: Arc<str>,
+    shown: Box<str>,
+    candidates: Arc<[Grant]>,
+}
+
+/// Finds the handle. Reads nothing of the arguments.
+fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
+    let handle: &Handle = usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index)).ok_or_else(
+        || Refused { shown: None, denial: Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle") },
+    )?;
+    let refused = |code, message| Refused { shown: Some(handle.shown.clone()), denial: Denial::new(code, message) };
+    if book.in_flight.len() as u64 >= book.limits.in_flight && request.id != 0 {
+        return Err(refused(
+            ReasonCode::LimitInFlight,
+            format!("more than {} crossings are in flight", book.limits.in_flight),
+        ));
+    }
+    let usage = book.session.usage();
+    if handle.grants.iter().all(|grant| usage.is_revoked(grant)) {
+        return Err(refused(ReasonCode::Revoked, format!("the grant of `{}` was revoked", handle.shown)));
+    }
+    Ok(Held {
+        id: request.id,
+        op: request.op.to_owned(),
+        kind: handle.kind,
+        name: Arc::clone(&handle.name),
+        shown: handle.shown.clone(),
+        candidates: Arc::clone(&handle.grants),
+    })
+}
+
+/// A request whose arguments are read.
+#[derive(Debug)]
+pub struct Call {
+    held: Held,
+    args: Value,
+    target: Target,
+    sent: u64,
+}
+
+impl Held {
+    fn decode(self, book: &CellBook, bytes: &[u8]) -> Result<Call, Refused> {
+        let read = || -> Result<(Value, Target), Denial> {
+            let args = decode_value(bytes, &Budget::ARGUMENT)
+                .map_err(|refused| Denial::new(refused.code, format!("the arguments hold {refused}")))?;
+            if args.as_map().is_none() {
+                return Err(Denial::new(ReasonCode::Malformed, "the arguments are not an object"));
+            }
+            let target = target(self.kind, &self.op, &args, book)?;
+            Ok((args, target))
+        };
+        match read() {
+            Ok((args, target)) => Ok(Call { args, target, sent: bytes.len() as u64, held: self }),
+            Err(denial) => Err(Refused { shown: Some(self.shown), denial }),
+        }
+    }
+}
+
+/// What the request is about, in canonical form.
+fn target(kind: PointKind, op: &str, args: &Value, book: &CellBook) -> Result<Target, Denial> {
+    match (kind, op) {
+        (PointKind::Fs, _) => {
+            let path = match (op, args.get("path")) {
+                ("list", None | Some(Value::Undefined)) => "",
+                (_, path) => text(path, "path")?,
+            };
+            let path = CanonicalPath::parse(path).map_err(|error| {
+                let denial = Denial::new(ReasonCode::PathNotGranted, error.to_string());
+                match error.hint() {
+                    Some(hint) => denial.with_hint(hint),
+                    None => denial,
+                }
+            })?;
+            Ok(Target::Path(path))
+        }
+        (PointKind::Kv, "list") => match args.get("prefix") {
+            None | Some(Value::Undefined) => Ok(Target::Key(String::new())),
+            prefix => Ok(Target::Key(text(prefix, "prefix")?.to_owned())),
+        },
+        (PointKind::Kv, _) => Ok(Target::Key(text(args.get("key"), "key")?.to_owned())),
+        (PointKind::Http, "request") => {
+            let url = CanonicalUrl::parse(text(args.get("url"), "url")?)
+                .map_err(|error| Denial::new(ReasonCode::UrlRefused, error.to_string()))?;
+            let method = match args.get("method") {
+                None | Some(Value::Undefined) => "GET".to_owned(),
+                method => text(method, "method")?.to_ascii_uppercase(),
+            };
+            Ok(Target::Url { url: Box::new(url), method })
+        }
+        (PointKind::Http, "body" | "cancel") => {
+            continued(args.get("stream"), book, ReasonCode::UnknownStream, "the cell has no such open stream")
+        }
+        (PointKind::Cell, "spawn") => Ok(Target::Child { depth: book.depth + 1 }),
+        (PointKind::Cell, "result" | "send" | "receive" | "stop") => {
+            continued(args.get("child"), book, ReasonCode::UnknownChild, "the cell has no such child")
+        }
+        _ => Ok(Target::None),
+    }
+}
+
+fn text<'v>(value: Option<&'v Value>, name: &str) -> Result<&'v str, Denial> {
+    value
+        .and_then(Value::as_text)
+        .ok_or_else(|| Denial::new(ReasonCode::Malformed, format!("`{name}` is missing or not a text")))
+}
+
+fn continued(value: Option<&Value>, book: &CellBook, code: ReasonCode, message: &'static str) -> Result<Target, Denial> {
+    value
+        .and_then(Value::as_u64)
+        .and_then(|number| u32::try_from(number).ok())
+        .filter(|number| book.open.contains_key(number))
+        .map(|number| Target::Continued { number })
+        .ok_or_else(|| Denial::new(code, message))
+}
+
+/// A request that a grant allows, its budget set aside.
+#[derive(Debug)]
+pub struct Allowed {
+    call: Call,
+    grant: Grant,
+    reservation: Reservation,
+    allowance: u64,
+}
+
+impl Call {
+    fn authorize(self, book: &mut CellBook, now_ms: u64) -> Result<Allowed, Refused> {
+        match self.decide(book, now_ms) {
+            Ok((grant, reservation, allowance)) => Ok(Allowed { call: self, grant, reservation, allowance }),
+            Err(denial) => Err(Refused { shown: Some(self.held.shown), denial }),
+        }
+    }
+
+    fn decide(&self, book: &mut CellBook, now_ms: u64) -> Result<(Grant, Reservation, u64), Denial> {
+        let request = Request {
+            kind: self.held.kind,
+            name: &self.held.name,
+            op: &self.held.op,
+            subject: self.target.subject(),
+            args: &self.args,
+            bytes: self.sent,
+            now_ms,
+        };
+        let opens = matches!(self.target, Target::Child { .. }) || self.held.kind == PointKind::Http;
+        if opens && !matches!(self.target, Target::Continued { .. }) && book.open.len() as u64 >= book.limits.handles {
+            return Err(Denial::new(
+                ReasonCode::LimitHandles,
+                format!("more than {} streams and children are open", book.limits.handles),
+            ));
+        }
+        let session = Arc::clone(&book.session);
+        let mut usage = session.usage();
+        // What was begun under one grant goes on under that grant and no other.
+        let begun = match self.target {
+            Target::Continued { number } => book.open.get(&number),
+            _ => None,
+        };
+        let grant = match begun {
+            Some(grant) => authorize([grant], &request, &usage),
+            None => authorize(self.held.candidates.iter(), &request, &usage),
+        };
+        let grant = match grant {
+            Decision::Allow(grant) => grant,
+            Decision::Deny(denial) => return Err(denial),
+        };
+        let most = grant.response_bytes().unwrap_or(DEFAULT_RESULT).min(DEFAULT_RESULT);
+        let allowance = match usage.remaining_bytes(grant) {
+            Some(left) => most.min(left.saturating_sub(self.sent)),
+            None => most,
+        };
+        let bounded = usage.remaining_bytes(grant).is_some();
+        let spend = Spend { bytes: self.sent + if bounded { allowance } else { 0 }, ..request.spend() };
+        let reservation = usage.reserve(grant, spend, now_ms)?;
+        let grant = grant.clone();
+        drop(usage);
+        if let Err(denial) = book.hold(self.sent) {
+            session.usage().settle(reservation, 0);
+            return Err(denial);
+        }
+        Ok((grant, reservation, allowance))
+    }
+}
+
+/// Largest result of one crossing where nothing smaller is set, in bytes. Larger things are read in parts.
+const DEFAULT_RESULT: u64 = 8 << 20;
+
+#[derive(Debug)]
+enum Recorded {
+    Ready(Ready),
+    Pending(Pending),
+}
+
+impl Allowed {
+    fn record(
+        self,
+        book: &mut CellBook,
+        request: RawRequest<'_>,
+        now_us: u64,
+        recorder: &dyn Recorder,
+    ) -> Result<Recorded, RecordFailed> {
+        let Allowed { call: Call { held, args, target, sent }, grant, reservation, allowance } = self;
+        let mut scratch = std::mem::take(&mut book.scratch);
+        body::intent(&mut scratch, &held.shown, &held.op, grant.id().get(), request.args);
+        let appended = recorder.append(book.session.key(), Kind::Intent, book.number, now_us, &scratch);
+        book.scratch = scratch;
+        let ticket = match appended {
+            Ok(ticket) => ticket,
+            Err(failed) => {
+                book.session.usage().settle(reservation, 0);
+                book.release(sent);
+                return Err(failed);
+            }
+        };
+        book.remember(&held.shown, &held.op, &target);
+        let intent = ticket.serial();
+        let in_flight = InFlight { id: held.id, grant: grant.clone(), reservation, sent };
+        book.in_flight.insert(intent, in_flight);
+        let durable = changes_world(held.kind, &held.op);
+        let ready = Ready {
+            cell: book.number,
+            intent,
+            kind: held.kind,
+            name: held.name,
+            op: held.op,
+            args,
+            target,
+            grant,
+            candidates: held.candidates,
+            allowance,
+        };
+        Ok(if durable { Recorded::Pending(Pending { ready, ticket }) } else { Recorded::Ready(ready) })
+    }
+}
+
+/// Whether the intent must be on disk before the effect. Everything that leaves a trace outside the gate does; what
+/// only reads, or only concerns cells of this gate, may share a later flush.
+fn changes_world(kind: PointKind, op: &str) -> bool {
+    match kind {
+        PointKind::Fs => !matches!(op, "read" | "list" | "stat"),
+        PointKind::Kv => !matches!(op, "get" | "list"),
+        PointKind::Http => op == "request",
+        PointKind::Tool => true,
+        PointKind::Cell | PointKind::Parent | PointKind::Clock | PointKind::Random | PointKind::Log => false,
+    }
+}
+
+/// An allowed crossing whose intent is on its way to the disk.
+#[derive(Debug)]
+pub struct Pending {
+    ready: Ready,
+    ticket: Ticket,
+}
+
+impl Pending {
+    /// The cell that asks.
+    pub fn cell(&self) -> u32 {
+        self.ready.cell
+    }
+
+    /// Calls back, from any thread, with what can be acted on once the intent is on disk, or with the failed outcome
+    /// to settle where it never will be.
+    pub fn when_durable(self, recorder: &dyn Recorder, then: impl FnOnce(Result<Ready, Outcome>) + Send + 'static) {
+        let Pending { ready, ticket } = self;
+        recorder.on_durable(
+            ticket,
+            Box::new(move |durable| match durable {
+                Ok(()) => then(Ok(ready)),
+                Err(failed) => then(Err(ready.outcome(Err(unrecorded(&failed))))),
+            }),
+        );
+    }
+}
+
+/// The guest learns that nothing happened, the operator reads the cause elsewhere: it names a file of the host.
+fn unrecorded(_: &RecordFailed) -> Failed {
+    Failed::new(ReasonCode::JournalUnavailable, "the intent could not be recorded, so nothing was done")
+}
+
+/// Records what came of an effect and gives the answer; `None` where the cell ended meanwhile and the crossing was
+/// closed with it.
+pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn Recorder) -> Option<Reply> {
+    let in_flight = book.in_flight.remove(&outcome.intent)?;
+    let received = outcome.received.unwrap_or_else(|| outcome.result.as_ref().map_or(0, Value::weight));
+    book.session.usage().settle(in_flight.reservation, in_flight.sent.saturating_add(received));
+    book.release(in_flight.sent);
+    if let Some(number) = outcome.closes {
+        book.open.remove(&number);
+    }
+    if let Some(number) = outcome.opens {
+        book.open.insert(number, in_flight.grant);
+    }
+    let recorded = record_outcome(book, outcome.intent, outcome.result.as_ref(), now_us, recorder);
+    let result = match recorded {
+        Ok(()) => outcome.result,
+        // The effect happened; what is lost is its record, and the cell must not build on that.
+        Err(_) => Err(Failed::new(ReasonCode::JournalUnavailable, "the outcome could not be recorded")),
+    };
+    Some(Reply { id: in_flight.id, result })
+}
+
+fn record_outcome(
+    book: &mut CellBook,
+    intent: u64,
+    result: Result<&Value, &Failed>,
+    now_us: u64,
+    recorder: &dyn Recorder,
+) -> Result<(), RecordFailed> {
+    let mut scratch = std::mem::take(&mut book.scratch);
+    body::outcome(&mut scratch, intent, result.map_err(|failed| (failed.code.as_str(), failed.message.as_str())));
+    let appended = recorder.append(book.session.key(), Kind::Outcome, book.number, now_us, &scratch);
+    book.scratch = scratch;
+    appended.map(drop)
+}
+
+/// Records a refusal and answers with it.
+fn refuse(
+    book: &mut CellBook,
+    request: RawRequest<'_>,
+    shown: Option<&str>,
+    denial: Denial,
+    now_us: u64,
+    recorder: &dyn Recorder,
+) -> Step {
+    book.refusals += 1;
+    let mut scratch = std::mem::take(&mut book.scratch);
+    body::refusal(&mut scratch, shown, request.op, &denial, request.args);
+    let appended = recorder.append(book.session.key(), Kind::Refusal, book.number, now_us, &scratch);
+    book.scratch = scratch;
+    let failed = match appended {
+        Ok(_) => Failed::from(denial),
+        Err(failed) => unrecorded(&failed),
+    };
+    Step::Answered(Reply { id: request.id, result: Err(failed) })
+}
+
+/// Closes every crossing of a cell that has ended: each intent gets an outcome that says so.
+pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Result<(), RecordFailed> {
+    let failed = Failed::new(ReasonCode::CellEnded, ReasonCode::CellEnded.description());
+    let mut intents: Vec<u64> = book.in_flight.keys().copied().collect();
+    intents.sort_unstable();
+    for intent in intents {
+        if let Some(in_flight) = book.in_flight.remove(&intent) {
+            // What was set aside stays spent: the effect may have happened.
+            drop(in_flight.reservation);
+            record_outcome(book, intent, Err(&failed), now_us, recorder)?;
+        }
+    }
+    book.open.clear();
+    book.buffered = 0;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What the journal is told, and how it is encoded.
+
+use lockgate_authority::{Denial, Value};
+use lockgate_decode::encode_value;
+use lockgate_journal::{Journal, Kind, SessionKey, Ticket};
+use minicbor::Encoder;
+use sha2::{Digest, Sha256};
+
+/// Why something could not be recorded. What was to be recorded does not happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RecordFailed(pub String);
+
+/// What intents and outcomes are written to: the journal, or one with faults in tests.
+pub trait Recorder: Send + Sync {
+    /// Appends an entry; its ticket tells when it is on disk.
+    fn append(
+        &self,
+        session: SessionKey,
+        kind: Kind,
+        cell: u32,
+        time_us: u64,
+        body: &[u8],
+    ) -> Result<Ticket, RecordFailed>;
+
+    /// Calls back, from any thread, once the entry is on disk or never will be.
+    fn on_durable(&self, ticket: Ticket, then: Box<dyn FnOnce(Result<(), RecordFailed>) + Send>);
+}
+
+impl Recorder for Journal {
+    fn append(
+        &self,
+        session: SessionKey,
+        kind: Kind,
+        cell: u32,
+        time_us: u64,
+        body: &[u8],
+    ) -> Result<Ticket, RecordFailed> {
+        Journal::append(self, session, kind, cell, time_us, body).map_err(|error| RecordFailed(error.to_string()))
+    }
+
+    fn on_durable(&self, ticket: Ticket, then: Box<dyn FnOnce(Result<(), RecordFailed>) + Send>) {
+        Journal::on_durable(self, ticket, move |done| then(done.map_err(|error| RecordFailed(error.to_string()))));
+    }
+}
+
+/// Bodies of entries, as CBOR maps with text keys.
+pub mod body {
+    use super::*;
+
+    /// Largest value kept whole in an entry, in bytes of its CBOR form; of larger ones the SHA-256 and the size.
+    pub const MAX_INLINE: usize = 16 << 10;
+    /// Largest argument kept whole in the entry of a refusal.
+    pub const MAX_REFUSED: usize = 512;
+
+    type Fine = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
+
+    /// `{point, op, grant, args}`: what is about to happen, and by which grant.
+    pub fn intent(out: &mut Vec<u8>, point: &str, op: &str, grant: u64, args: &[u8]) {
+        out.clear();
+        // Writing to a `Vec` cannot fail, here and below.
+        let _ = (|| -> Fine {
+            Encoder::new(&mut *out).map(4)?.str("point")?.str(point)?.str("op")?.str(op)?.str("grant")?.u64(grant)?;
+            Ok(())
+        })();
+        raw(out, "args", args, MAX_INLINE);
+    }
+
+    /// `{point, op, code, message, args}`: what was refused, and why.
+    pub fn refusal(out: &mut Vec<u8>, point: Option<&str>, op: &str, denial: &Denial, args: &[u8]) {
+        out.clear();
+        let _ = (|| -> Fine {
+            let mut e = Encoder::new(&mut *out);
+            e.map(5)?.str("point")?;
+            match point {
+                Some(point) => e.str(point)?,
+                None => e.null()?,
+            };
+            e.str("op")?.str(clipped(op))?;
+            e.str("code")?.str(denial.code.as_str())?.str("message")?.str(clipped(&denial.message))?;
+            Ok(())
+        })();
+        raw(out, "args", args, MAX_REFUSED);
+    }
+
+    /// `{of, ok}` or `{of, code, message}`: what came of the intent with serial `of`.
+    pub fn outcome(out: &mut Vec<u8>, of: u64, result: Result<&Value, (&str, &str)>) {
+        out.clear();
+        match result {
+            Ok(value) => {
+                let mut encoded = Vec::new();
+                let _ = encode_value(value, &mut Encoder::new(&mut encoded));
+                let _ = (|| -> Fine {
+                    Encoder::new(&mut *out).map(2)?.str("of")?.u64(of)?;
+                    Ok(())
+                })();
+                raw(out, "ok", &encoded, MAX_INLINE);
+            }
+            Err((code, message)) => {
+                let _ = (|| -> Fine {
+                    let mut e = Encoder::new(&mut *out);
+                    e.map(3)?.str("of")?.u64(of)?.str("code")?.str(code)?.str("message")?.str(clipped(message))?;
+                    Ok(())
+                })();
+            }
+        }
+    }
+
+    /// Appends a key and a value that is CBOR already, or where it is too large `{sha256, bytes}` in its place.
+    fn raw(out: &mut Vec<u8>, key: &str, cbor: &[u8], most: usize) {
+        let _ = Encoder::new(&mut *out).str(key).map(|_| ());
+        if cbor.len() <= most {
+            out.extend_from_slice(cbor);
+            return;
+        }
+        let digest = Sha256::digest(cbor);
+        let _ = (|| -> Fine {
+            let mut e = Encoder::new(&mut *out);
+            e.map(2)?.str("sha256")?.bytes(&digest)?.str("bytes")?.u64(cbor.len() as u64)?;
+            Ok(())
+        })();
+    }
+
+    fn clipped(text: &str) -> &str {
+        const MOST: usize = 1024;
+        text.get(..text.floor_char_boundary(MOST)).unwrap_or_default()
+    }
+}
