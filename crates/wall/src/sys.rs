@@ -1,0 +1,132 @@
+//! The few system calls no safe library offers, each behind a safe function.
+
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+use rustix::thread::UnshareFlags;
+
+/// Exit code by which a worker says that it aborted.
+///
+/// A worker is the first process of its process-id namespace, and such a process ignores its own
+/// `SIGABRT`; its handler exits with this code instead, and the gate reads it as the signal.
+pub(crate) const ABORTED: i32 = 128 + libc::SIGABRT;
+
+/// Which side of a fork the caller is on.
+pub(crate) enum Forked {
+    Parent(Pid),
+    Child,
+}
+
+/// Forks through the C library, so that handlers registered with `pthread_atfork` run.
+///
+/// Only for a process with one thread; [`threads`] tells.
+pub(crate) fn fork() -> Result<Forked, Errno> {
+    // SAFETY: the callers are the zygote and its first stage, which have checked that they have one
+    // thread; the child therefore is a complete copy and may run any code.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => Err(last_error()),
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(Pid::from_raw(pid).expect("fork gives a parent a positive number"))),
+    }
+}
+
+/// Ends the process without running exit handlers.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` takes any number and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Gives this process namespaces of its own. For a process with one thread.
+pub(crate) fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
+    debug_assert!(!flags.contains(UnshareFlags::FILES));
+    // SAFETY: the descriptor table, the one thing that makes this call unsafe, is not unshared.
+    unsafe { rustix::thread::unshare_unsafe(flags) }
+}
+
+/// Takes over a descriptor that the process was started with.
+///
+/// # Safety
+///
+/// `fd` must be open and nothing else in the process may own it.
+pub(crate) unsafe fn adopt(fd: RawFd) -> OwnedFd {
+    // SAFETY: the caller's promise.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Copies standard input's descriptor to `number`, close-on-exec, and owns the copy.
+///
+/// # Safety
+///
+/// Nothing in the process may own a descriptor of that number.
+pub(crate) unsafe fn stdin_as(number: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: dup3 on numbers touches only the descriptor table; the caller promises that no owner
+    // of `number` exists.
+    if unsafe { libc::dup3(0, number, libc::O_CLOEXEC) } == -1 {
+        return Err(last_error());
+    }
+    // SAFETY: just made, owned by nobody.
+    Ok(unsafe { adopt(number) })
+}
+
+/// Closes every descriptor numbered `first` or higher.
+///
+/// # Safety
+///
+/// Nothing in the process may own such a descriptor.
+pub(crate) unsafe fn close_from(first: RawFd) -> Result<(), Errno> {
+    // SAFETY: close_range touches only the descriptor table; the caller promises that it holds
+    // nothing owned in this range.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    if done == -1 { Err(last_error()) } else { Ok(()) }
+}
+
+/// Removes capability number `number` from the bounding set; `INVAL` past the last one.
+pub(crate) fn drop_bounding(number: u32) -> Result<(), Errno> {
+    prctl(libc::PR_CAPBSET_DROP, number.into(), 0)
+}
+
+/// Refuses this process any new executable memory, for good.
+pub(crate) fn refuse_executable_gain() -> Result<(), Errno> {
+    const PR_SET_MDWE: i32 = 65;
+    const PR_MDWE_REFUSE_EXEC_GAIN: u64 = 1;
+    prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0)
+}
+
+fn prctl(option: i32, first: u64, second: u64) -> Result<(), Errno> {
+    // SAFETY: the options used in this file take integers, never addresses.
+    if unsafe { libc::prctl(option, first, second, 0u64, 0u64) } == -1 { Err(last_error()) } else { Ok(()) }
+}
+
+/// Makes an abort end the process with [`ABORTED`], also where `SIGABRT` would be ignored.
+pub(crate) fn exit_on_abort() -> Result<(), Errno> {
+    extern "C" fn on_abort(_signal: i32) {
+        exit_now(ABORTED)
+    }
+    // SAFETY: an all-zero sigaction is a valid value: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = on_abort as extern "C" fn(i32) as usize;
+    // SAFETY: `action` is initialised and the handler calls only `_exit`, which is async-signal-safe.
+    if unsafe { libc::sigaction(libc::SIGABRT, &action, std::ptr::null_mut()) } == -1 {
+        Err(last_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// The type of the socket on descriptor 0, or an error where it is none.
+pub(crate) fn stdin_socket_type() -> Result<rustix::net::SocketType, Errno> {
+    // SAFETY: descriptor 0 is only borrowed for this call; if it is closed the call says so.
+    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
+    rustix::net::sockopt::socket_type(stdin)
+}
+
+/// How many threads this process has; `None` where `/proc` does not tell.
+pub(crate) fn threads() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
