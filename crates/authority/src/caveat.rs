@@ -58,8 +58,8 @@ impl Rate {
 /// A caveat on one argument of an operation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArgumentCaveat {
-    /// The operation that it speaks of; every operation where absent.
-    pub op: Option<Box<str>>,
+    /// The operation that it speaks of; others it does not restrict.
+    pub op: Box<str>,
     /// JSON Pointer (RFC 6901) of the argument.
     pub pointer: Box<str>,
     /// Whether the argument may be missing (or `undefined`); one that is there must always satisfy the predicate.

@@ -196,7 +196,7 @@ fn clears_url(caveat: &Caveat, request: &Request<'_>) -> bool {
 }
 
 fn clears_argument(caveat: &ArgumentCaveat, request: &Request<'_>) -> bool {
-    if caveat.op.as_deref().is_some_and(|op| op != request.op) {
+    if *caveat.op != *request.op {
         return true;
     }
     match request.args.pointer(&caveat.pointer) {

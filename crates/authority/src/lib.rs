@@ -11,12 +11,16 @@
 
 mod canonical;
 mod caveat;
+mod config;
 mod decide;
 mod grant;
+mod isolation;
 mod limits;
+mod manifest;
 mod point;
 mod predicate;
 mod reason;
+mod spawn;
 mod usage;
 pub mod value;
 
@@ -25,11 +29,15 @@ pub use canonical::{
     UrlPathPrefix, is_private,
 };
 pub use caveat::{ArgumentCaveat, Caveat, Names, Rate};
+pub use config::{Place, Problem};
 pub use decide::{Decision, Request, Subject, authorize};
 pub use grant::{Grant, GrantId, HeldGrants, Layer, Mint, TooManyLayers};
+pub use isolation::{GrantRule, Isolation, LimitProblem, Wall};
 pub use limits::{Limit, Limits, PartialLimits, Unit};
+pub use manifest::{ClockMode, Manifest, ManifestErrors, ManifestGrant, RandomMode, Source, ToolCommand};
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
 pub use reason::{Denial, ReasonCode};
+pub use spawn::{GrantRequest, SpawnAsk, SpawnError};
 pub use usage::{Reservation, Spend, Usage};
 pub use value::Value;

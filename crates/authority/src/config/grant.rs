@@ -1,0 +1,292 @@
+//! One grant, as a manifest's section, a flag or a child's ask, into operations and caveats.
+
+use super::problem::Problems;
+use super::read::{Item, Section};
+use super::r#where::{host, read_arguments, read_where};
+use crate::canonical::{CanonicalPath, HostPattern, Scheme, UrlPathPrefix};
+use crate::caveat::{Caveat, Names};
+use crate::limits::{Limit, PartialLimits, Unit};
+use crate::point::PointKind;
+use crate::reason::quoted;
+
+/// Who wrote the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The operator: gives, so what matters must be said and the rest has strict defaults.
+    Manifest,
+    /// A cell for its child: asks, so what is not said stays as its own.
+    Ask,
+}
+
+/// What a grant permits, as far as it was said.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    /// The operations; `None` where an ask names none.
+    pub(crate) ops: Option<Names>,
+    pub(crate) caveats: Vec<Caveat>,
+}
+
+/// The HTTP methods that can be granted.
+pub(crate) const METHODS: &[(&str, &str)] = &[
+    ("GET", "GET"),
+    ("HEAD", "HEAD"),
+    ("POST", "POST"),
+    ("PUT", "PUT"),
+    ("PATCH", "PATCH"),
+    ("DELETE", "DELETE"),
+    ("OPTIONS", "OPTIONS"),
+];
+const SCHEMES: &[(&str, Scheme)] = &[("https", Scheme::Https), ("http", Scheme::Http)];
+/// What each word of `allow` means for a directory. Reading and listing tell a file's size, writing makes directories.
+const FS_WORDS: &[(&str, &[&str])] = &[
+    ("read", &["read", "stat"]),
+    ("list", &["list", "stat"]),
+    ("stat", &["stat"]),
+    ("write", &["write", "mkdir"]),
+    ("mkdir", &["mkdir"]),
+    ("remove", &["remove"]),
+];
+const KV_WORDS: &[(&str, &[&str])] =
+    &[("get", &["get"]), ("set", &["set"]), ("delete", &["delete"]), ("list", &["list"])];
+
+/// The keys that each kind of grant takes.
+pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
+    let source: &[&str] = match (form, kind) {
+        (Form::Ask, _) => &["kind", "name"],
+        (Form::Manifest, PointKind::Fs) => &["path"],
+        (Form::Manifest, PointKind::Tool) => &["command", "env", "directory", "url"],
+        (Form::Manifest, _) => &[],
+    };
+    let own: &[&str] = match kind {
+        PointKind::Fs => &["allow", "under"],
+        PointKind::Http => &["hosts", "methods", "paths", "schemes", "ports", "private", "response_bytes", "timeout"],
+        PointKind::Kv => &["allow", "prefix"],
+        PointKind::Tool => &["tools", "where", "arguments", "timeout"],
+        PointKind::Cell => &["children", "depth", "limits"],
+        _ => &[],
+    };
+    let common: &[&str] = &["calls", "bytes", "rate", "until", "approval"];
+    [source, own, common].concat()
+}
+
+/// Reads what a grant of this kind permits.
+pub(crate) fn read_terms(kind: PointKind, section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms {
+    let mut terms = match kind {
+        PointKind::Fs => read_fs(section, form, problems),
+        PointKind::Http => read_http(section, form, problems),
+        PointKind::Kv => read_kv(section, form, problems),
+        PointKind::Tool => read_tool(section, form, problems),
+        PointKind::Cell => read_cell(section, problems),
+        _ => Terms::default(),
+    };
+    if terms.ops.is_none() && form == Form::Manifest {
+        // For tools and words that are wrong a problem was added; the rest has fixed operations.
+        terms.ops = Some(Names::only(kind.operations().unwrap_or_default()));
+    }
+    let caveats = &mut terms.caveats;
+    let get = |key: &str| section.get(key);
+    caveats.extend(get("calls").and_then(|item| item.count(problems)).map(Caveat::Calls));
+    caveats.extend(get("bytes").and_then(|item| item.size(problems)).map(Caveat::Bytes));
+    caveats.extend(get("rate").and_then(|item| item.rate(problems)).map(Caveat::Rate));
+    caveats.extend(get("until").and_then(|item| item.time(problems)).map(Caveat::Until));
+    let approval = get("approval").and_then(|item| item.boolean(problems));
+    caveats.extend((approval == Some(true)).then_some(Caveat::Approval));
+    terms
+}
+
+fn read_fs(section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms {
+    let ops = read_words(section, FS_WORDS, "`allow = [\"read\", \"list\"]`", form, problems);
+    let mut caveats = Vec::new();
+    if let Some(item) = section.get("under")
+        && let Some(text) = item.text(problems)
+    {
+        match CanonicalPath::parse(text) {
+            Ok(path) => caveats.push(Caveat::Under(path)),
+            Err(error) => item.problem(problems, error.to_string(), error.hint().map(Into::into)),
+        }
+    }
+    Terms { ops, caveats }
+}
+
+fn read_kv(section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms {
+    let ops = read_words(section, KV_WORDS, "`allow = [\"get\", \"set\"]`", form, problems);
+    let mut caveats = Vec::new();
+    if let Some(item) = section.get("prefix")
+        && let Some(prefix) = item.text(problems)
+    {
+        // Without a separator at its end, `user1` would cover `user10`.
+        if prefix.ends_with(['/', ':']) {
+            caveats.push(Caveat::KeyPrefix(prefix.into()));
+        } else {
+            let message = format!("a prefix ends with `/` or `:`, found {}", quoted(prefix));
+            item.problem(problems, message, Some("without it, `user1` would also cover `user10`".to_owned()));
+        }
+    }
+    Terms { ops, caveats }
+}
+
+fn read_words(
+    section: &Section<'_>,
+    words: &[(&str, &[&'static str])],
+    example: &str,
+    form: Form,
+    problems: &mut Problems,
+) -> Option<Names> {
+    let item = match form {
+        Form::Manifest => section.need("allow", example, problems)?,
+        Form::Ask => section.get("allow")?,
+    };
+    let granted = item.each(problems, "a list of operations", |item, _, problems| item.choice(problems, words))?;
+    Some(Names::only(granted.into_iter().flatten()))
+}
+
+fn read_tool(section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms {
+    let item = match form {
+        Form::Manifest => section.need("tools", "`tools = [\"NAME\"]`, or `tools = \"*\"` for all", problems),
+        Form::Ask => section.get("tools"),
+    };
+    let ops = item.and_then(|item| read_tools(&item, problems));
+    let mut caveats = Vec::new();
+    if let Some(item) = section.get("where") {
+        caveats.extend(read_where(&item, ops.as_ref(), problems));
+    }
+    if let Some(item) = section.get("arguments") {
+        caveats.extend(read_arguments(&item, ops.as_ref(), problems));
+    }
+    caveats.extend(section.get("timeout").and_then(|item| item.duration(problems)).map(Caveat::Timeout));
+    Terms { ops, caveats }
+}
+
+fn read_tools(item: &Item<'_>, problems: &mut Problems) -> Option<Names> {
+    if matches!(&item.node.data, super::node::Data::Text(text) if text == "*") {
+        return Some(Names::All);
+    }
+    let names = item.each(problems, "a list of tools' names, or `\"*\"` for all", |item, name, problems| {
+        let plain = !name.is_empty() && name.len() <= 128 && name != "*" && !name.chars().any(char::is_control);
+        if !plain {
+            item.problem(problems, format!("expected a tool's name, found {}", quoted(name)), None);
+        }
+        plain.then_some(name)
+    })?;
+    Some(Names::only(names))
+}
+
+fn read_http(section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms {
+    let given = form == Form::Manifest;
+    let mut caveats = Vec::new();
+    let private = section.get("private").and_then(|item| item.boolean(problems));
+    let hosts = match form {
+        Form::Manifest => section.need("hosts", "`hosts = [\"api.example.com\"]`", problems),
+        Form::Ask => section.get("hosts"),
+    };
+    if let Some(item) = hosts
+        && let Some(hosts) = item.each(problems, "a list of hosts", |item, text, problems| {
+            let pattern = host(item, text, problems)?;
+            if given && private != Some(true) && is_private(&pattern) {
+                let hint = Some("add `private = true` to reach it".to_owned());
+                item.problem(problems, format!("{} is not a public address", quoted(text)), hint);
+            }
+            Some(pattern)
+        })
+    {
+        caveats.push(Caveat::Hosts(hosts.into()));
+    }
+    let methods = section
+        .get("methods")
+        .and_then(|item| item.each(problems, "a list of methods", |item, _, problems| item.choice(problems, METHODS)));
+    match methods {
+        Some(methods) => caveats.push(Caveat::Methods(Names::only(methods))),
+        None if given => caveats.push(Caveat::Methods(Names::only(["GET", "HEAD"]))),
+        None => {}
+    }
+    let schemes = section
+        .get("schemes")
+        .and_then(|item| item.each(problems, "a list of schemes", |item, _, problems| item.choice(problems, SCHEMES)));
+    let schemes = schemes.or(given.then(|| vec![Scheme::Https]));
+    let ports = section.get("ports").and_then(|item| read_ports(&item, problems));
+    let ports = ports.or_else(|| given.then(|| default_ports(schemes.as_deref().unwrap_or_default())));
+    caveats.extend(schemes.map(|schemes| Caveat::Schemes(schemes.into())));
+    caveats.extend(ports.map(|ports| Caveat::Ports(ports.into())));
+    if let Some(item) = section.get("paths")
+        && let Some(paths) = item.each(problems, "a list of path prefixes", read_prefix)
+    {
+        caveats.push(Caveat::Paths(paths.into()));
+    }
+    match private {
+        Some(true) if given => caveats.push(Caveat::Private(true)),
+        // Asking for private addresses gives none: what the parent has stays, and nothing is added.
+        Some(true) => {}
+        Some(false) => caveats.push(Caveat::Private(false)),
+        None if given => caveats.push(Caveat::Private(false)),
+        None => {}
+    }
+    caveats.extend(section.get("response_bytes").and_then(|item| item.size(problems)).map(Caveat::ResponseBytes));
+    caveats.extend(section.get("timeout").and_then(|item| item.duration(problems)).map(Caveat::Timeout));
+    Terms { ops: None, caveats }
+}
+
+fn is_private(pattern: &HostPattern) -> bool {
+    matches!(pattern, HostPattern::Exact(host) if host.is_known_private())
+}
+
+/// The ports of a grant that names none.
+pub(crate) fn default_ports(schemes: &[Scheme]) -> Vec<u16> {
+    let mut ports: Vec<u16> = schemes.iter().map(|scheme| scheme.default_port()).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+fn read_ports(item: &Item<'_>, problems: &mut Problems) -> Option<Vec<u16>> {
+    let items = item.list(problems, "a list of ports", false)?;
+    let ports: Vec<_> = items
+        .iter()
+        .map(|item| {
+            let port = item.count(problems)?;
+            let port = u16::try_from(port).ok().filter(|port| *port > 0);
+            if port.is_none() {
+                item.problem(problems, format!("expected a port from 1 to 65535, found {}", item.node.found()), None);
+            }
+            port
+        })
+        .collect();
+    ports.into_iter().collect()
+}
+
+fn read_prefix(item: &Item<'_>, text: &str, problems: &mut Problems) -> Option<UrlPathPrefix> {
+    let prefix = UrlPathPrefix::parse(text);
+    if prefix.is_err() {
+        let message = format!("expected a path such as `/v1/` without dot segments, found {}", quoted(text));
+        item.problem(problems, message, None);
+    }
+    prefix.ok()
+}
+
+fn read_cell(section: &Section<'_>, problems: &mut Problems) -> Terms {
+    let mut caveats = Vec::new();
+    caveats.extend(section.get("children").and_then(|item| item.count(problems)).map(Caveat::Children));
+    caveats.extend(section.get("depth").and_then(|item| item.count(problems)).map(Caveat::Depth));
+    if let Some(item) = section.get("limits") {
+        caveats.push(Caveat::Ceilings(read_limits(&item, problems)));
+    }
+    Terms { ops: None, caveats }
+}
+
+/// Reads a table of limits. Whether they are acceptable is for [`Isolation`](crate::Isolation) to say.
+pub(crate) fn read_limits(item: &Item<'_>, problems: &mut Problems) -> PartialLimits {
+    let mut limits = PartialLimits::default();
+    let known: Vec<&str> = Limit::ALL.iter().map(|limit| limit.key()).collect();
+    let Some(section) = item.section(&known, problems) else { return limits };
+    for limit in Limit::ALL {
+        let Some(item) = section.get(limit.key()) else { continue };
+        let value = match limit.unit() {
+            Unit::Milliseconds => item.duration(problems),
+            Unit::Bytes => item.size(problems),
+            Unit::Count => item.count(problems),
+        };
+        if let Some(value) = value {
+            limits.set(*limit, value);
+        }
+    }
+    limits
+}

@@ -1,0 +1,293 @@
+//! What an operator grants, as `lockgate.toml`.
+
+mod flag;
+mod parse;
+mod render;
+
+use crate::canonical::CanonicalUrl;
+use crate::caveat::{Caveat, Names};
+use crate::config::Problem;
+use crate::config::problem::Problems;
+use crate::grant::{Grant, HeldGrants, Mint};
+use crate::isolation::{GrantRule, Isolation, Wall};
+use crate::limits::{Limits, PartialLimits};
+use crate::point::{Point, PointKind, Principal};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// What the guest's clock shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ClockMode {
+    /// The host's time, moved at crossings.
+    #[default]
+    Host,
+    /// Always this time, in milliseconds since the Unix epoch.
+    Frozen {
+        /// The time.
+        at_ms: u64,
+    },
+}
+
+/// Where the guest's random bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RandomMode {
+    /// A fresh seed from the host for each cell.
+    #[default]
+    Host,
+    /// This seed.
+    Seeded {
+        /// The seed.
+        seed: [u8; 32],
+    },
+}
+
+/// How a tool server is started. Nothing of the host's environment reaches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCommand {
+    /// The program and its arguments; never empty.
+    pub command: Vec<String>,
+    /// The whole environment, in order.
+    pub env: Vec<(String, String)>,
+    /// The working directory, as written.
+    pub directory: Option<String>,
+}
+
+/// What the host must open to perform a point's effects. Paths are as written; the host resolves them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A directory (`fs`).
+    Directory(String),
+    /// A tool server to start (`tool`).
+    Command(ToolCommand),
+    /// A tool server to connect to (`tool`).
+    Url(CanonicalUrl),
+    /// Nothing but the point's name: `http`, `kv`, `cell`.
+    Name,
+}
+
+/// One section of a manifest that grants a point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ManifestGrant {
+    /// The point.
+    pub point: Point,
+    /// What stands behind it.
+    pub source: Source,
+    /// The operations.
+    pub ops: Names,
+    /// The caveats.
+    pub caveats: Vec<Caveat>,
+}
+
+/// A manifest that was read without a single problem and that its isolation policy accepts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    isolation: Isolation,
+    agent: Option<String>,
+    set_limits: PartialLimits,
+    limits: Limits,
+    walls: BTreeSet<Wall>,
+    clock: ClockMode,
+    random: RandomMode,
+    grants: Vec<ManifestGrant>,
+}
+
+impl Manifest {
+    /// Reads a manifest. `file` is only used in messages. All problems are reported, not just the first.
+    pub fn parse(text: &str, file: &str) -> Result<Manifest, ManifestErrors> {
+        parse::manifest(text).map_err(|problems| ManifestErrors { file: file.to_owned(), problems })
+    }
+
+    /// Reads one `--allow` expression and adds what it grants; see [`Manifest::ALLOW_HELP`].
+    pub fn allow(&mut self, expression: &str) -> Result<(), ManifestErrors> {
+        let failed = |problems: Problems| ManifestErrors {
+            file: format!("--allow {}", crate::reason::quoted(expression)),
+            problems: problems.into_list(None),
+        };
+        let mut problems = Problems::default();
+        let Some(grant) = flag::read(expression, &mut problems) else { return Err(failed(problems)) };
+        if self.grants.iter().any(|known| known.point == grant.point) {
+            problems.add("", None, format!("`{}` is granted already", grant.point), None);
+        }
+        self.check_rules(&grant, None, &mut problems);
+        if !problems.is_empty() {
+            return Err(failed(problems));
+        }
+        self.grants.push(grant);
+        Ok(())
+    }
+
+    /// What `--allow` takes, for a program's help.
+    pub const ALLOW_HELP: &'static str = flag::HELP;
+
+    /// Sets limits over those of the manifest; the policy's ceilings hold for them too.
+    pub fn set_limits(&mut self, set: &PartialLimits) -> Result<(), ManifestErrors> {
+        let mut merged = self.set_limits;
+        for limit in crate::limits::Limit::ALL {
+            if let Some(value) = set.get(*limit) {
+                merged.set(*limit, value);
+            }
+        }
+        let limits = self.isolation.resolve(&merged).map_err(|found| {
+            let mut problems = Problems::default();
+            for problem in found {
+                problems.add(&format!("limits.{}", problem.limit().key()), None, problem.to_string(), None);
+            }
+            ManifestErrors { file: "limits".to_owned(), problems: problems.into_list(None) }
+        })?;
+        (self.set_limits, self.limits) = (merged, limits);
+        Ok(())
+    }
+
+    /// The isolation policy.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// The name of the principal on whose behalf the cells run.
+    pub fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
+    }
+
+    /// The limits of the first cell: what the manifest sets, and the policy's defaults.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The limits that the manifest itself sets.
+    pub fn explicit_limits(&self) -> &PartialLimits {
+        &self.set_limits
+    }
+
+    /// The walls without which the gate must not start.
+    pub fn walls(&self) -> &BTreeSet<Wall> {
+        &self.walls
+    }
+
+    /// What the guest's clock shows.
+    pub fn clock(&self) -> ClockMode {
+        self.clock
+    }
+
+    /// Where the guest's random bytes come from.
+    pub fn random(&self) -> RandomMode {
+        self.random
+    }
+
+    /// The sections that grant a point, in the manifest's order.
+    pub fn grants(&self) -> &[ManifestGrant] {
+        &self.grants
+    }
+
+    /// The section that grants this point.
+    pub fn grant(&self, kind: PointKind, name: &str) -> Option<&ManifestGrant> {
+        self.grants.iter().find(|grant| grant.point.kind == kind && &*grant.point.name == name)
+    }
+
+    /// Makes the root grants: one for each section, and the clock, random bytes and console output, which every cell
+    /// has.
+    pub fn hold(&self, principal: Principal, mint: &mut Mint) -> HeldGrants {
+        let mut grants: Vec<Grant> = self
+            .grants
+            .iter()
+            .map(|grant| Grant::root(mint, grant.point.clone(), grant.ops.clone(), grant.caveats.clone()))
+            .collect();
+        for kind in [PointKind::Clock, PointKind::Random, PointKind::Log] {
+            let ops = Names::only(kind.operations().unwrap_or_default());
+            grants.push(Grant::root(mint, Point::only(kind), ops, Vec::new()));
+        }
+        HeldGrants::new(principal, grants)
+    }
+
+    /// The manifest as TOML that [`Manifest::parse`] reads back to the same manifest.
+    pub fn to_toml(&self) -> String {
+        render::manifest(self)
+    }
+
+    /// Adds a problem for each rule of the policy that `grant` breaks.
+    fn check_rules(
+        &self,
+        grant: &ManifestGrant,
+        place: Option<&crate::config::read::Item<'_>>,
+        problems: &mut Problems,
+    ) {
+        check_rules(self.isolation, grant, place, problems);
+    }
+}
+
+impl Default for Manifest {
+    /// The empty manifest: isolation `isolated`, its limits, and no grant.
+    fn default() -> Self {
+        let isolation = Isolation::default();
+        let limits = *isolation.defaults().unwrap_or(isolation.ceilings());
+        Manifest {
+            isolation,
+            agent: None,
+            set_limits: PartialLimits::default(),
+            limits,
+            walls: isolation.walls().iter().copied().collect(),
+            clock: ClockMode::default(),
+            random: RandomMode::default(),
+            grants: Vec::new(),
+        }
+    }
+}
+
+fn check_rules(
+    isolation: Isolation,
+    grant: &ManifestGrant,
+    place: Option<&crate::config::read::Item<'_>>,
+    problems: &mut Problems,
+) {
+    let broken = GrantRule::ALL.iter().filter(|rule| {
+        isolation >= rule.refused_from() && rule.is_broken_by(grant.point.kind, &grant.ops, &grant.caveats)
+    });
+    for rule in broken {
+        let message = format!("isolation `{isolation}` refuses {}", rule.description());
+        problems.add(
+            &format!("{}.{}", grant.point, rule.key()),
+            place.and_then(|item| item.node.span.clone()),
+            message,
+            Some(rule.hint().to_owned()),
+        );
+    }
+}
+
+/// Everything that is wrong with a manifest. Displayed a line each: file, line, column, key, message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestErrors {
+    /// The file's name, or what else was read.
+    pub file: String,
+    /// The problems, in the order of the text; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl ManifestErrors {
+    /// The same lines with each hint on a line below its problem.
+    pub fn with_hints(&self) -> String {
+        let mut out = String::new();
+        for problem in &self.problems {
+            out.push_str(&self.line(problem));
+            out.push('\n');
+            if let Some(hint) = &problem.hint {
+                out.push_str(&format!("  hint: {hint}\n"));
+            }
+        }
+        out
+    }
+
+    fn line(&self, problem: &Problem) -> String {
+        match problem.place {
+            Some(place) => format!("{}:{}:{}: {problem}", self.file, place.line, place.column),
+            None => format!("{}: {problem}", self.file),
+        }
+    }
+}
+
+impl fmt::Display for ManifestErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.problems.iter().map(|problem| self.line(problem)).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for ManifestErrors {}

@@ -1,0 +1,51 @@
+use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source};
+use crate::config::render::{Setting, limit_settings, section, settings, texts};
+use crate::config::units;
+use toml::Value as Toml;
+
+pub(super) fn manifest(manifest: &Manifest) -> String {
+    let mut out = format!("isolation = \"{}\"\n", manifest.isolation);
+    if let Some(agent) = &manifest.agent {
+        out.push_str(&format!("agent = {}\n", Toml::String(agent.clone())));
+    }
+    let limits = limit_settings(&manifest.set_limits);
+    if !limits.is_empty() {
+        section(&mut out, "limits", &limits);
+    }
+    section(&mut out, "wall", &[("minimum".to_owned(), texts(manifest.walls.iter()))]);
+    if let ClockMode::Frozen { at_ms } = manifest.clock {
+        section(&mut out, "clock", &[text("mode", "frozen"), text("at", &units::display_time(at_ms))]);
+    }
+    if let RandomMode::Seeded { seed } = manifest.random {
+        let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+        section(&mut out, "random", &[text("mode", "seeded"), text("seed", &hex)]);
+    }
+    for grant in &manifest.grants {
+        section(&mut out, &grant.point.to_string(), &grant_settings(grant));
+    }
+    out
+}
+
+/// What stands behind the point, then what is permitted.
+fn grant_settings(grant: &ManifestGrant) -> Vec<Setting> {
+    let mut out = match &grant.source {
+        Source::Directory(path) => vec![text("path", path)],
+        Source::Url(url) => vec![text("url", url.as_str())],
+        Source::Command(command) => {
+            let mut out = vec![("command".to_owned(), texts(&command.command))];
+            if !command.env.is_empty() {
+                let env = command.env.iter().map(|(name, value)| (name.clone(), Toml::String(value.clone())));
+                out.push(("env".to_owned(), Toml::Table(env.collect())));
+            }
+            out.extend(command.directory.as_deref().map(|directory| text("directory", directory)));
+            out
+        }
+        Source::Name => Vec::new(),
+    };
+    out.extend(settings(grant.point.kind, &grant.ops, &grant.caveats));
+    out
+}
+
+fn text(key: &str, value: &str) -> Setting {
+    (key.to_owned(), Toml::String(value.to_owned()))
+}
