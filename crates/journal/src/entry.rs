@@ -233,8 +233,7 @@ pub struct Entry {
 impl Entry {
     /// What an entry with these contents hashes to after `previous`.
     pub fn hash_after(&self, previous: &Hash) -> Hash {
-        let link =
-            Link { session: &self.session, serial: self.serial, previous, time: self.time, kind: self.kind.code() };
+        let link = Link { session: &self.session, serial: self.serial, previous, time: self.time, kind: self.kind };
         link.hash(self.cell, &self.body)
     }
 }
@@ -245,7 +244,7 @@ pub(crate) struct Link<'a> {
     pub(crate) serial: u64,
     pub(crate) previous: &'a Hash,
     pub(crate) time: u64,
-    pub(crate) kind: u8,
+    pub(crate) kind: Kind,
 }
 
 impl Link<'_> {
@@ -258,7 +257,7 @@ impl Link<'_> {
         prefix[32..40].copy_from_slice(&self.serial.to_be_bytes());
         prefix[40..72].copy_from_slice(&self.previous.0);
         prefix[72..80].copy_from_slice(&self.time.to_be_bytes());
-        prefix[80] = self.kind;
+        prefix[80] = self.kind.code();
         prefix[81..85].copy_from_slice(&cell.to_be_bytes());
         prefix[85..89].copy_from_slice(&(body.len() as u32).to_be_bytes());
         Hash(Sha256::new().chain_update(prefix).chain_update(body).finalize().into())

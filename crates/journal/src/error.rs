@@ -1,9 +1,10 @@
 //! What can go wrong with the file underneath, told apart by what its owner can do about it.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::ffi;
+use rusqlite::{Connection, ffi};
 
 use crate::entry::MAX_BODY;
 
@@ -58,6 +59,27 @@ impl StorageError {
     }
 }
 
+impl StorageError {
+    /// As [`From`], with what the operating system said to `connection` last.
+    pub(crate) fn on(connection: &Connection, error: rusqlite::Error) -> Self {
+        let error = Self::from(error);
+        if error.cause != Cause::Io {
+            return error;
+        }
+        // SAFETY: the handle is that of an open connection, which this borrow keeps open and on this thread.
+        let number = unsafe { ffi::sqlite3_system_errno(connection.handle()) };
+        let system = io::Error::from_raw_os_error(number);
+        let detail = format!("{}; {system}", error.detail);
+        match system.kind() {
+            io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull => {
+                Self::new(Cause::Full, FULL, detail)
+            }
+            _ if number == 0 => error,
+            _ => Self::new(Cause::Io, error.what, detail),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StorageError {
     fn from(error: rusqlite::Error) -> Self {
         let (cause, what) = match &error {
@@ -68,10 +90,12 @@ impl From<rusqlite::Error> for StorageError {
     }
 }
 
+const FULL: &str = "the journal's disk is full";
+
 fn classify(code: ffi::ErrorCode) -> (Cause, &'static str) {
     use ffi::ErrorCode::*;
     match code {
-        DiskFull => (Cause::Full, "the journal's disk is full"),
+        DiskFull => (Cause::Full, FULL),
         DatabaseBusy | DatabaseLocked => (Cause::Busy, "another process holds the journal"),
         DatabaseCorrupt | NotADatabase => (Cause::Damaged, "the journal is damaged"),
         SystemIoFailure => (Cause::Io, "the journal's disk reported an error"),
@@ -118,7 +142,7 @@ pub enum OpenError {
         /// The file or directory.
         path: PathBuf,
         /// The system's answer.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The storage refused.
     #[error(transparent)]

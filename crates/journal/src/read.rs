@@ -1,10 +1,14 @@
 //! Reading a journal, while it is written or after.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::entry::{Entry, Hash, Head, Kind, MAX_BODY, MAX_TIME, SessionId};
 use crate::error::{Cause, OpenError, StorageError};
@@ -12,6 +16,9 @@ use crate::store;
 
 /// Entries fetched at a time. No snapshot is held between two fetches, so that a reader never keeps the write-ahead log from being reset.
 const PAGE: u64 = 256;
+
+/// How often a reader that waits looks for new entries.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(10);
 
 /// Columns of the `entry` table in the order [`Stored::from_row`] takes them.
 pub(crate) const COLUMNS: &str = "row, session, serial, time, kind, cell, hash, body";
@@ -24,39 +31,42 @@ pub struct Reader {
 /// Which entries to read.
 #[derive(Clone, Copy, Debug)]
 pub struct Query {
-    session: Option<SessionId>,
-    from_serial: u64,
-    after_row: u64,
+    which: Which,
     limit: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    /// Recorded after this row.
+    After { row: u64 },
+    /// Of one session, from this serial on.
+    Session { id: SessionId, next: u64 },
 }
 
 impl Query {
     /// Every entry of every session, in the order they were recorded.
     pub fn all() -> Self {
-        Query { session: None, from_serial: 0, after_row: 0, limit: u64::MAX }
+        Self::after_row(0)
+    }
+
+    /// Every entry recorded after the one at `row`.
+    pub fn after_row(row: u64) -> Self {
+        Query { which: Which::After { row }, limit: u64::MAX }
     }
 
     /// The entries of one session; none where the journal has no such session.
-    pub fn session(session: SessionId) -> Self {
-        Query { session: Some(session), ..Self::all() }
+    pub fn session(id: SessionId) -> Self {
+        Self::session_from(id, 0)
     }
 
-    /// Only entries with this serial or a later one.
-    pub fn from_serial(mut self, serial: u64) -> Self {
-        self.from_serial = serial;
-        self
-    }
-
-    /// Only entries recorded after the one at `row`.
-    pub fn after_row(mut self, row: u64) -> Self {
-        self.after_row = row;
-        self
+    /// The entries of one session from `serial` on.
+    pub fn session_from(id: SessionId, serial: u64) -> Self {
+        Query { which: Which::Session { id, next: serial }, limit: u64::MAX }
     }
 
     /// At most this many.
-    pub fn limit(mut self, limit: u64) -> Self {
-        self.limit = limit;
-        self
+    pub fn limit(self, limit: u64) -> Self {
+        Query { limit, ..self }
     }
 }
 
@@ -109,65 +119,111 @@ impl Reader {
         Ok(sessions)
     }
 
-    /// The entries `query` asks for, in the order they were recorded.
+    /// The entries `query` asks for, in the order they were recorded. Those of one session cost a scan of what was recorded
+    /// between them, at several million entries a second.
     pub fn entries(&self, query: Query) -> Entries<'_> {
-        Entries { reader: self, query, page: VecDeque::new(), names: HashMap::new(), done: false }
+        Entries { reader: self, query, row: 0, page: VecDeque::new(), names: HashMap::new(), failed: false }
     }
 }
 
-/// Iterates over entries. Sees what is recorded while it runs. Stops after an error.
+/// Iterates over entries, none left out: where one is missing from a session, that is an error.
+///
+/// `None` means that there is nothing more yet; a later call gives what has been recorded since. Stops after an error.
 pub struct Entries<'a> {
     reader: &'a Reader,
     query: Query,
+    /// Row of the last entry that was fetched for a session.
+    row: u64,
     page: VecDeque<Entry>,
     names: HashMap<i64, SessionId>,
-    done: bool,
+    failed: bool,
 }
 
 impl Iterator for Entries<'_> {
     type Item = Result<Entry, StorageError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.is_empty() && !self.done {
-            if let Err(error) = self.fetch() {
-                self.done = true;
-                return Some(Err(error));
-            }
+        if self.page.is_empty()
+            && !self.failed
+            && let Err(error) = self.fetch()
+        {
+            self.failed = true;
+            self.page.clear();
+            return Some(Err(error));
         }
         self.page.pop_front().map(Ok)
     }
 }
 
 impl Entries<'_> {
+    /// Blocks until there is a next entry (or an error), or `limit` has passed. Looks every 10 ms. True if there is one.
+    pub fn wait(&mut self, limit: Duration) -> Result<bool, StorageError> {
+        let start = Instant::now();
+        while self.page.is_empty() && !self.failed && self.query.limit > 0 {
+            self.fetch().inspect_err(|_| self.failed = true)?;
+            let left = limit.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            if self.page.is_empty() {
+                thread::sleep(left.min(FOLLOW_PAUSE));
+            }
+        }
+        Ok(!self.page.is_empty())
+    }
+
     fn fetch(&mut self) -> Result<(), StorageError> {
-        let connection = &self.reader.connection;
-        let wanted = self.query.limit.min(PAGE);
-        let only = match self.query.session {
-            None => None,
-            Some(id) => match span_of(connection, id)? {
-                Some(span) => Some(span),
-                None => {
-                    self.done = true;
-                    return Ok(());
-                }
+        match self.query.which {
+            Which::After { row } => self.fetch_after(row),
+            Which::Session { id, next } => match span_of(&self.reader.connection, id)? {
+                Some(span) if next < span.entries => self.fetch_session(id, next, &span),
+                _ => Ok(()),
             },
-        };
-        let (key, first, last) = only.unwrap_or((-1, 1, i64::MAX));
-        let after = clamp(self.query.after_row).max(first - 1);
-        let sql = format!(
-            "SELECT {COLUMNS} FROM entry WHERE row > ?1 AND row <= ?2 AND (?3 < 0 OR session = ?3) AND serial >= ?4 \
-             ORDER BY row LIMIT ?5"
-        );
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params![after, last, key, clamp(self.query.from_serial), clamp(wanted)])?;
+        }
+    }
+
+    fn fetch_after(&mut self, after: u64) -> Result<(), StorageError> {
+        let connection = &self.reader.connection;
+        let sql = &format!("SELECT {COLUMNS} FROM entry WHERE row > ?1 ORDER BY row LIMIT ?2");
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([clamp(after), clamp(self.query.limit.min(PAGE))])?;
         while let Some(row) = rows.next()? {
-            let stored = Stored::from_row(row)?.map_err(|bad| damaged(&bad))?;
+            let stored = Stored::from_row(row)?.map_err(|bad| damaged(bad.to_string()))?;
             let session = name_of(connection, &mut self.names, stored.session)?;
-            self.query.after_row = stored.row;
+            self.query.which = Which::After { row: stored.row };
             self.page.push_back(stored.to_entry(session));
         }
         self.query.limit -= self.page.len() as u64;
-        self.done = (self.page.len() as u64) < PAGE;
+        Ok(())
+    }
+
+    fn fetch_session(&mut self, id: SessionId, mut next: u64, span: &Span) -> Result<(), StorageError> {
+        let connection = &self.reader.connection;
+        let first = match self.row {
+            0 => waypoint(connection, span, next)?,
+            row => row + 1,
+        };
+        let sql = &format!(
+            "SELECT {COLUMNS} FROM entry WHERE row >= ?1 AND row <= ?2 AND session = ?3 AND serial >= ?4 ORDER BY row LIMIT ?5"
+        );
+        let mut statement = connection.prepare_cached(sql)?;
+        let wanted = self.query.limit.min(PAGE);
+        let arguments = [clamp(first), span.last_row, span.key, clamp(next), clamp(wanted)];
+        let mut rows = statement.query(arguments)?;
+        while let Some(row) = rows.next()? {
+            let stored = Stored::from_row(row)?.map_err(|bad| damaged(bad.to_string()))?;
+            if stored.serial != next {
+                return Err(damaged(format!("entry {next} of session {id} is missing")));
+            }
+            next += 1;
+            self.row = stored.row;
+            self.page.push_back(stored.to_entry(id));
+        }
+        if (self.page.len() as u64) < wanted && next < span.entries {
+            return Err(damaged(format!("entry {next} of session {id} is missing")));
+        }
+        self.query.which = Which::Session { id, next };
+        self.query.limit -= self.page.len() as u64;
         Ok(())
     }
 }
@@ -192,6 +248,12 @@ pub(crate) struct BadColumn {
     pub(crate) serial: Option<i64>,
     pub(crate) column: &'static str,
     pub(crate) found: String,
+}
+
+impl fmt::Display for BadColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {} holds {} as its `{}`", self.row, self.found, self.column)
+    }
 }
 
 impl<'a> Stored<'a> {
@@ -236,11 +298,30 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// Key, first and last row of a session.
-fn span_of(connection: &Connection, id: SessionId) -> Result<Option<(i64, i64, i64)>, StorageError> {
-    let mut statement = connection.prepare_cached("SELECT key, first_row, last_row FROM session WHERE id = ?1")?;
-    let span = statement.query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-    Ok(span)
+/// Where a session's entries are.
+struct Span {
+    key: i64,
+    entries: u64,
+    first_row: i64,
+    last_row: i64,
+}
+
+fn span_of(connection: &Connection, id: SessionId) -> Result<Option<Span>, StorageError> {
+    let mut statement =
+        connection.prepare_cached("SELECT key, entries, first_row, last_row FROM session WHERE id = ?1")?;
+    let span = statement.query_row([id.as_bytes()], |row| {
+        let entries = row.get::<_, i64>(1)?.cast_unsigned();
+        Ok(Span { key: row.get(0)?, entries, first_row: row.get(2)?, last_row: row.get(3)? })
+    });
+    Ok(span.optional()?)
+}
+
+/// A row at or before that of the session's entry `serial`, and after few others of the session.
+fn waypoint(connection: &Connection, span: &Span, serial: u64) -> Result<u64, StorageError> {
+    let mut statement = connection
+        .prepare_cached("SELECT row FROM waypoint WHERE session = ?1 AND serial <= ?2 ORDER BY serial DESC LIMIT 1")?;
+    let row = statement.query_row([span.key, clamp(serial)], |row| row.get(0)).optional()?;
+    Ok(row.unwrap_or(span.first_row).cast_unsigned())
 }
 
 fn name_of(connection: &Connection, names: &mut HashMap<i64, SessionId>, key: i64) -> Result<SessionId, StorageError> {
@@ -257,30 +338,29 @@ fn head_of(session: SessionId, entries: i64, hash: Vec<u8>) -> Result<Head, Stor
     let serial = u64::try_from(entries).ok().and_then(|entries| entries.checked_sub(1));
     match (serial, <[u8; 32]>::try_from(hash)) {
         (Some(serial), Ok(hash)) => Ok(Head { session, serial, hash: Hash::from_bytes(hash) }),
-        _ => Err(StorageError::new(Cause::Damaged, "the journal is damaged", format!("session {session} has no head"))),
+        _ => Err(damaged(format!("session {session} has no head"))),
     }
 }
 
-fn damaged(bad: &BadColumn) -> StorageError {
-    let detail = format!("row {} has {} in column `{}`", bad.row, bad.found, bad.column);
+fn damaged(detail: impl Into<Arc<str>>) -> StorageError {
     StorageError::new(Cause::Damaged, "the journal is damaged", detail)
 }
 
-fn integer(value: ValueRef<'_>) -> Option<i64> {
+pub(crate) fn integer(value: ValueRef<'_>) -> Option<i64> {
     match value {
         ValueRef::Integer(value) => Some(value),
         _ => None,
     }
 }
 
-fn blob(value: ValueRef<'_>) -> Option<&[u8]> {
+pub(crate) fn blob(value: ValueRef<'_>) -> Option<&[u8]> {
     match value {
         ValueRef::Blob(value) => Some(value),
         _ => None,
     }
 }
 
-fn describe(value: ValueRef<'_>) -> String {
+pub(crate) fn describe(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => "nothing".to_owned(),
         ValueRef::Integer(value) => format!("the number {value}"),

@@ -3,16 +3,20 @@
 //! A journal is a SQLite database in WAL mode with the two tables of [`SCHEMA`], marked by its application id.
 //! Nothing but this module knows how to open one.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, ffi};
 
+use crate::entry::MAX_BODY;
 use crate::error::{Cause, OpenError, StorageError};
 
 /// Format this program writes, and the latest it reads.
@@ -27,21 +31,31 @@ const APPLICATION_ID: u32 = 0x4c6b_4a72;
 /// Pause between two tries for a lock.
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 
-/// Pages of write-ahead log after which a commit copies them into the file.
-const CHECKPOINT_PAGES: u32 = 4_000;
-
 /// Bytes the write-ahead log is cut back to after it has grown beyond them.
 const WAL_KEEP: u32 = 64 << 20;
+
+/// Longest row, text or statement SQLite handles for us: a damaged length asks for no more memory than this.
+const ROW_LIMIT: i32 = 128 << 10;
+
+const _: () = assert!(MAX_BODY + 1024 < ROW_LIMIT as usize);
 
 /// Names tried for the file under which a new journal is prepared.
 const PREPARE_TRIES: u32 = 64;
 
+/// A waypoint is kept for each entry whose serial is a multiple of this.
+pub(crate) const WAYPOINT_EVERY: u64 = 256;
+
 /// The tables of format 1, each as SQLite keeps it.
-pub(crate) const SCHEMA: [&str; 2] = [
-    "CREATE TABLE session (key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, entries INTEGER NOT NULL, head BLOB NOT NULL, \
-     first_row INTEGER NOT NULL, last_row INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT",
-    "CREATE TABLE entry (row INTEGER PRIMARY KEY, session INTEGER NOT NULL, serial INTEGER NOT NULL, time INTEGER NOT NULL, \
-     kind INTEGER NOT NULL, cell INTEGER NOT NULL, hash BLOB NOT NULL, body BLOB NOT NULL) STRICT",
+///
+/// No index leads from a session to its entries: keeping one halves the rate at which entries are recorded when
+/// a thousand sessions are. Instead a session knows its first and last row and, by its waypoints, the row of each 256th entry.
+pub(crate) const SCHEMA: [&str; 3] = [
+    "CREATE TABLE session (key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, entries INTEGER NOT NULL, \
+     head BLOB NOT NULL, first_row INTEGER NOT NULL, last_row INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT",
+    "CREATE TABLE entry (row INTEGER PRIMARY KEY, session INTEGER NOT NULL, serial INTEGER NOT NULL, \
+     time INTEGER NOT NULL, kind INTEGER NOT NULL, cell INTEGER NOT NULL, hash BLOB NOT NULL, body BLOB NOT NULL) STRICT",
+    "CREATE TABLE waypoint (session INTEGER NOT NULL, serial INTEGER NOT NULL, row INTEGER NOT NULL, \
+     PRIMARY KEY (session, serial)) STRICT, WITHOUT ROWID",
 ];
 
 /// Makes a new, empty journal that only this user can read, and the directories that lead to it (which only this user can enter).
@@ -68,24 +82,59 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     check(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // The writer copies the log into the file itself, when nobody waits for it.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEEP)?;
     check_schema(&connection)?;
     Ok(connection)
 }
 
-/// A connection that cannot change the journal at `path`, and sees what other connections commit.
+/// A connection for reading, that sees what other connections commit. Where this user may write to the journal and is the
+/// last to close it, SQLite's two companion files are gone afterwards; where not, what is there is read as it stands.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     check(path)?;
+    let live = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
+        connection.pragma_update(None, "query_only", true)?;
+        check_schema(&connection)?;
+        Ok(connection)
+    });
+    match live {
+        Err(OpenError::Storage(error)) if error.cause() == Cause::Io && !has_log(path) => {
+            let connection = open_still(path)?;
+            check_schema(&connection)?;
+            Ok(connection)
+        }
+        live => live,
+    }
+}
+
+/// A connection for checking: leaves every byte of the file and its write-ahead log as it is. Its tables are not looked at.
+pub(crate) fn open_checker(path: &Path) -> Result<Connection, OpenError> {
+    check(path)?;
+    if !has_log(path) {
+        return open_still(path);
+    }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    keep_log(&connection)?;
-    check_schema(&connection)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
+/// Whether the journal has a write-ahead log: it is open somewhere, or was when its process was killed.
+pub(crate) fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).symlink_metadata().is_ok()
+}
+
+/// The file's length and the time of its last change, as far as the system tells.
+pub(crate) fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}
+
 /// A connection that reads the file alone: no lock, no write-ahead log, no change to it or its directory.
-pub(crate) fn open_still(path: &Path) -> Result<Connection, OpenError> {
-    let mut uri = b"file:".to_vec();
+fn open_still(path: &Path) -> Result<Connection, OpenError> {
+    let mut uri = if path.is_absolute() { b"file://".to_vec() } else { b"file:".to_vec() };
     for &byte in path.as_os_str().as_bytes() {
         match byte {
             b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(byte),
@@ -93,12 +142,11 @@ pub(crate) fn open_still(path: &Path) -> Result<Connection, OpenError> {
         }
     }
     uri.extend_from_slice(b"?immutable=1");
-    let uri = PathBuf::from(std::ffi::OsStr::from_bytes(&uri));
-    connect(&uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+    connect(Path::new(OsStr::from_bytes(&uri)), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
 }
 
 /// Whether the file is a journal of a format this program knows. Changes nothing.
-pub(crate) fn check(path: &Path) -> Result<(), OpenError> {
+fn check(path: &Path) -> Result<(), OpenError> {
     let not = |why| OpenError::NotAJournal { path: path.to_owned(), why };
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
@@ -141,17 +189,12 @@ pub(crate) fn check_schema(connection: &Connection) -> Result<(), StorageError> 
     Err(StorageError::new(Cause::Damaged, "the journal is damaged", "its tables are not those of its format"))
 }
 
-/// Closing `connection` leaves the write-ahead log where it is.
-pub(crate) fn keep_log(connection: &Connection) -> Result<(), StorageError> {
-    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    Ok(())
-}
-
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
     let mut connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_handler(Some(pause))?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, ROW_LIMIT)?;
     Ok(connection)
 }
 
@@ -175,7 +218,7 @@ fn draft_beside(path: &Path) -> Result<PathBuf, OpenError> {
         return Err(io(io::Error::from(ErrorKind::InvalidInput)));
     };
     for number in 0..PREPARE_TRIES {
-        let mut draft = std::ffi::OsString::from(".");
+        let mut draft = OsString::from(".");
         draft.push(name);
         draft.push(format!(".{}-{number}", std::process::id()));
         let draft = path.with_file_name(draft);

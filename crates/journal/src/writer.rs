@@ -4,21 +4,31 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;
 
-use rusqlite::{CachedStatement, Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::entry::{Hash, Kind, Link, SessionId};
+use crate::error::StorageError;
 use crate::queue::{Batch, Shared, lost_writer};
+use crate::store::WAYPOINT_EVERY;
+
+/// Bytes that are written to the write-ahead log before they are copied into the file.
+const CHECKPOINT_BYTES: u64 = 16 << 20;
+
+/// What a transaction writes besides its entries, and an entry besides its body, in bytes; both only estimated.
+const TRANSACTION_BYTES: u64 = 12_000;
+const ENTRY_BYTES: u64 = 64;
 
 /// Runs until the journal is closed or the storage fails.
 pub(crate) fn run(connection: Connection, shared: Arc<Shared>) {
     let _alarm = Alarm(&shared);
-    let mut writer = Writer { connection, chains: HashMap::new(), hashes: Vec::new(), touched: Vec::new() };
+    let mut writer = Writer { connection, chains: HashMap::new(), hashes: Vec::new(), touched: Vec::new(), unsaved: 0 };
     let mut batch = Batch::default();
     while shared.take(&mut batch) {
         match writer.write(&batch) {
             Ok(()) => shared.settle(batch.end),
-            Err(error) => return shared.fail(&error.into()),
+            Err(error) => return shared.fail(&StorageError::on(&writer.connection, error)),
         }
+        writer.checkpoint(&batch);
     }
 }
 
@@ -37,15 +47,19 @@ struct Writer {
     connection: Connection,
     /// Sessions that take entries, by the queue's key.
     chains: HashMap<u64, Chain>,
+    /// Hashes of the batch's entries.
     hashes: Vec<Hash>,
+    /// Keys of the sessions the batch has entries of.
     touched: Vec<u64>,
+    /// Estimate of the bytes in the write-ahead log that are not in the file.
+    unsaved: u64,
 }
 
 /// The end of a session's chain.
 struct Chain {
     id: SessionId,
     /// Key in the `session` table; 0 until the session is there.
-    key: i64,
+    stored_key: i64,
     entries: u64,
     head: Hash,
     first_row: i64,
@@ -54,14 +68,29 @@ struct Chain {
     touched: bool,
 }
 
+impl Chain {
+    fn new(id: SessionId) -> Self {
+        Self {
+            id,
+            stored_key: 0,
+            entries: 0,
+            head: Hash::ZERO,
+            first_row: 0,
+            last_row: 0,
+            ended: false,
+            touched: false,
+        }
+    }
+}
+
 impl Writer {
-    /// Writes all of the batch or, as far as anybody is told, nothing.
+    /// Writes all of the batch and has it on disk; or fails, after which nobody is told that any of it was written.
     fn write(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         self.link(batch);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        begin_sessions(&transaction, batch, &mut self.chains)?;
-        insert(&transaction, batch, &self.hashes, &mut self.chains)?;
-        record_heads(&transaction, &self.touched, &self.chains)?;
+        insert_sessions(&transaction, batch, &mut self.chains)?;
+        insert_entries(&transaction, batch, &self.hashes, &mut self.chains)?;
+        update_heads(&transaction, &self.touched, &self.chains)?;
         transaction.commit()?;
         for key in self.touched.drain(..) {
             if let Some(chain) = self.chains.get_mut(&key) {
@@ -74,34 +103,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Computes the batch's hashes, before the transaction so as to keep that short.
+    /// Computes the batch's hashes: before the transaction, so that other processes wait less.
     fn link(&mut self, batch: &Batch) {
-        for &(key, id) in &batch.begun {
-            let chain = Chain {
-                id,
-                key: 0,
-                entries: 0,
-                head: Hash::ZERO,
-                first_row: 0,
-                last_row: 0,
-                ended: false,
-                touched: false,
-            };
-            self.chains.insert(key, chain);
-        }
+        self.chains.extend(batch.begun.iter().map(|(key, id)| (*key, Chain::new(*id))));
         self.hashes.clear();
         let mut bodies = batch.bodies.as_slice();
         for entry in &batch.entries {
             let (body, rest) = bodies.split_at(entry.length as usize);
             bodies = rest;
-            let chain = self.chains.get_mut(&entry.key).expect("the queue takes entries of begun sessions only");
-            let link = Link {
-                session: &chain.id,
-                serial: entry.serial,
-                previous: &chain.head,
-                time: entry.time,
-                kind: entry.kind.code(),
-            };
+            let chain = chain_of(&mut self.chains, entry.key);
+            let (session, previous) = (&chain.id, &chain.head);
+            let link = Link { session, serial: entry.serial, previous, time: entry.time, kind: entry.kind };
             chain.head = link.hash(entry.cell, body);
             chain.entries = entry.serial + 1;
             chain.ended = entry.kind == Kind::End;
@@ -112,9 +124,20 @@ impl Writer {
             }
         }
     }
+
+    /// Copies the write-ahead log into the file once it has grown enough. Called after those who waited were told.
+    fn checkpoint(&mut self, batch: &Batch) {
+        self.unsaved += TRANSACTION_BYTES + batch.bodies.len() as u64 + batch.entries.len() as u64 * ENTRY_BYTES;
+        if self.unsaved < CHECKPOINT_BYTES {
+            return;
+        }
+        self.unsaved = 0;
+        // A failure loses nothing: the log is on disk, and is copied at the next turn or when the journal is next opened.
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    }
 }
 
-fn begin_sessions(connection: &Connection, batch: &Batch, chains: &mut HashMap<u64, Chain>) -> rusqlite::Result<()> {
+fn insert_sessions(connection: &Connection, batch: &Batch, chains: &mut HashMap<u64, Chain>) -> rusqlite::Result<()> {
     if batch.begun.is_empty() {
         return Ok(());
     }
@@ -123,53 +146,57 @@ fn begin_sessions(connection: &Connection, batch: &Batch, chains: &mut HashMap<u
     )?;
     for (key, id) in &batch.begun {
         statement.execute([id.as_bytes()])?;
-        if let Some(chain) = chains.get_mut(key) {
-            chain.key = connection.last_insert_rowid();
-        }
+        chain_of(chains, *key).stored_key = connection.last_insert_rowid();
     }
     Ok(())
 }
 
-fn insert(
+fn insert_entries(
     connection: &Connection,
     batch: &Batch,
     hashes: &[Hash],
     chains: &mut HashMap<u64, Chain>,
 ) -> rusqlite::Result<()> {
-    let mut statement: CachedStatement<'_> = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(
         "INSERT INTO entry (session, serial, time, kind, cell, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let mut bodies = batch.bodies.as_slice();
     for (entry, hash) in batch.entries.iter().zip(hashes) {
         let (body, rest) = bodies.split_at(entry.length as usize);
         bodies = rest;
-        let chain = chains.get_mut(&entry.key).expect("every entry's session has a chain");
-        let kind = entry.kind.code();
-        let serial = entry.serial.cast_signed();
-        let time = entry.time.cast_signed();
-        statement.execute(params![chain.key, serial, time, kind, entry.cell, hash.as_bytes(), body])?;
+        let chain = chain_of(chains, entry.key);
+        let (serial, time, kind) = (entry.serial.cast_signed(), entry.time.cast_signed(), entry.kind.code());
+        statement.execute(params![chain.stored_key, serial, time, kind, entry.cell, hash.as_bytes(), body])?;
         chain.last_row = connection.last_insert_rowid();
         if entry.serial == 0 {
             chain.first_row = chain.last_row;
+        } else if entry.serial % WAYPOINT_EVERY == 0 {
+            connection
+                .prepare_cached("INSERT INTO waypoint (session, serial, row) VALUES (?1, ?2, ?3)")?
+                .execute(params![chain.stored_key, serial, chain.last_row])?;
         }
     }
     Ok(())
 }
 
-fn record_heads(connection: &Connection, touched: &[u64], chains: &HashMap<u64, Chain>) -> rusqlite::Result<()> {
+fn update_heads(connection: &Connection, touched: &[u64], chains: &HashMap<u64, Chain>) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "UPDATE session SET entries = ?2, head = ?3, first_row = ?4, last_row = ?5, ended = ?6 WHERE key = ?1",
     )?;
     for chain in touched.iter().filter_map(|key| chains.get(key)) {
-        let entries = chain.entries.cast_signed();
+        let Chain { stored_key, head, first_row, last_row, ended, .. } = chain;
         statement.execute(params![
-            chain.key,
-            entries,
-            chain.head.as_bytes(),
-            chain.first_row,
-            chain.last_row,
-            chain.ended
+            stored_key,
+            chain.entries.cast_signed(),
+            head.as_bytes(),
+            first_row,
+            last_row,
+            ended
         ])?;
     }
     Ok(())
+}
+
+fn chain_of(chains: &mut HashMap<u64, Chain>, key: u64) -> &mut Chain {
+    chains.get_mut(&key).expect("the queue takes entries of begun sessions only")
 }
