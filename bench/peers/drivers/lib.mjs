@@ -108,7 +108,8 @@ async function answer(peer, request, url) {
     if (name.startsWith("compute:")) return { case: name, n: request.n, ...(await compute(peer, name.slice(8), request.n)) };
     return { case: name, n: request.n, ns: await time(request.n, ...work(peer, name)) };
   } catch (error) {
-    return { case: name, error: String(error?.stack ?? error).slice(0, 2000), unsupported: error instanceof Unsupported };
+    const unsupported = error instanceof Unsupported;
+    return { case: name, error: unsupported ? error.message : String(error?.stack ?? error).slice(0, 2000), unsupported };
   }
 }
 

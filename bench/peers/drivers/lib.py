@@ -1,7 +1,7 @@
 """What every Python driver shares: the line protocol, timing, the host function and memory readings.
 
 One JSON request a line on stdin, one JSON answer a line on stdout; see ../README.md. A driver is a module with
-`open_peer() -> Peer`, and ends with `serve(__file__, open_peer)`.
+`open_peer() -> Peer` that calls `serve(__file__, open_peer)` where it is the main program.
 """
 
 import gc
@@ -110,9 +110,7 @@ class Peer:
 
 
 def serve(file, open_peer):
-    """Answers requests until `quit` or the end of stdin. Does nothing where the driver is only imported."""
-    if multiprocessing.parent_process() is not None:
-        return
+    """Answers requests until `quit` or the end of stdin."""
     answers = os.fdopen(os.dup(1), 'w', buffering=1)
     os.dup2(2, 1)
     peer = open_peer()
@@ -139,8 +137,10 @@ def _answer(peer, request, file):
         if case.startswith('compute:'):
             return {'case': case, 'n': request['n'], **_compute(peer, case.removeprefix('compute:'), request['n'])}
         return {'case': case, 'n': request['n'], 'ns': _time(request['n'], *_work(peer, case))}
-    except Exception as error:
-        return {'case': case, 'error': traceback.format_exc()[-2000:], 'unsupported': isinstance(error, Unsupported)}
+    except Unsupported as error:
+        return {'case': case, 'error': str(error), 'unsupported': True}
+    except Exception:
+        return {'case': case, 'error': traceback.format_exc()[-2000:], 'unsupported': False}
 
 
 def _work(peer, case):

@@ -78,4 +78,5 @@ class MiniRacer(Peer):
 
 open_peer = MiniRacer
 
-serve(__file__, open_peer)
+if __name__ == '__main__':
+    serve(__file__, open_peer)

@@ -124,4 +124,5 @@ def open_peer():
     return Monty(sys.argv[1] if len(sys.argv) > 1 else 'warm')
 
 
-serve(__file__, open_peer)
+if __name__ == '__main__':
+    serve(__file__, open_peer)

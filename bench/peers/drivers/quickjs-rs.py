@@ -71,4 +71,5 @@ class QuickjsRs(Peer):
 
 open_peer = QuickjsRs
 
-serve(__file__, open_peer)
+if __name__ == '__main__':
+    serve(__file__, open_peer)
