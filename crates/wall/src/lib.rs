@@ -17,6 +17,7 @@
 
 mod gate;
 mod jail;
+pub mod probe;
 mod spec;
 mod sys;
 mod wall;

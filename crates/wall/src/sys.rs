@@ -1,6 +1,6 @@
 //! The few system calls no safe library offers, each behind a safe function.
 
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -115,11 +115,9 @@ pub(crate) fn exit_on_abort() -> Result<(), Errno> {
     }
 }
 
-/// The type of the socket on descriptor 0, or an error where it is none.
+/// The type of the socket on standard input, or an error where it is none.
 pub(crate) fn stdin_socket_type() -> Result<rustix::net::SocketType, Errno> {
-    // SAFETY: descriptor 0 is only borrowed for this call; if it is closed the call says so.
-    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
-    rustix::net::sockopt::socket_type(stdin)
+    rustix::net::sockopt::socket_type(std::io::stdin())
 }
 
 /// How many threads this process has; `None` where `/proc` does not tell.

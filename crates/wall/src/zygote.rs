@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
-use crate::jail::{self, Ground, Identity, OwnIds};
+use crate::jail::{self, Ground, Identity, OwnIds, PidNamespace};
 use crate::spec::JailSpec;
 use crate::sys::{self, Forked};
 use crate::wall::{Wall, Walls};
@@ -106,7 +106,7 @@ struct Zygote {
     /// Holds [`REPORT_FD`] so that preparation does not take it.
     reserved: OwnedFd,
     /// The zygote's own process-id namespace, to return to after a fork into a new one.
-    home: Result<OwnedFd, (&'static str, Errno)>,
+    home: Home,
     identity: Option<u32>,
     workers: Vec<Worker>,
 }
@@ -150,11 +150,8 @@ impl Zygote {
         };
         let user = rustix::process::geteuid();
         let root = user.is_root();
-        let (control, home) = if tree_namespace {
-            enter_tree_namespace(control, root)?
-        } else {
-            (control, Err(("not asked of the zygote", Errno::OPNOTSUPP)))
-        };
+        let (control, home) =
+            if tree_namespace { enter_tree_namespace(control, root)? } else { (control, Err(PidNamespace::NotAsked)) };
         Ok(Zygote { control, reserved, home, identity: (!root).then(|| user.as_raw()), workers: Vec::new() })
     }
 
@@ -221,17 +218,18 @@ impl Zygote {
     /// Forks; in the child, gives what its jail stands on.
     fn fork(&mut self, id: u64, spec: &JailSpec) -> Result<Option<Ground>, Errno> {
         let pid_namespace = match &self.home {
-            Ok(_) if spec.raise.contains(Wall::PidNamespace) => {
-                sys::unshare(UnshareFlags::NEWPID).map_err(|error| ("unshare a process-id namespace", error))
-            }
-            Ok(_) => Err(("not asked for", Errno::OPNOTSUPP)),
-            Err(error) => Err(*error),
+            Ok(_) if !spec.raise.contains(Wall::PidNamespace) => PidNamespace::NotAsked,
+            Ok(_) => match sys::unshare(UnshareFlags::NEWPID) {
+                Ok(()) => PidNamespace::New,
+                Err(error) => PidNamespace::Refused(UNSHARE_PID, error),
+            },
+            Err(reason) => *reason,
         };
         let forked = sys::fork();
         if let Ok(Forked::Child) = forked {
             return Ok(Some(Ground { identity: self.identity_for(id, spec), pid_namespace }));
         }
-        if let (Ok(home), Ok(())) = (&self.home, pid_namespace) {
+        if let (Ok(home), PidNamespace::New) = (&self.home, pid_namespace) {
             // Without the return the next worker would be born into this one's namespace; a zygote
             // that cannot return must not go on.
             rustix::thread::move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
@@ -332,7 +330,11 @@ fn dev_null() -> Result<OwnedFd, Errno> {
     rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
 }
 
-type Home = Result<OwnedFd, (&'static str, Errno)>;
+/// The zygote's own process-id namespace, or why workers get none of their own.
+type Home = Result<OwnedFd, PidNamespace>;
+
+/// The step named in a report when the kernel refuses process-id namespaces.
+const UNSHARE_PID: &str = "unshare a process-id namespace";
 
 /// Puts the zygote and all its workers into one process-id namespace, so that the kernel ends them
 /// together, and into a user namespace where that takes one. A refusal is kept for the reports.
@@ -342,14 +344,14 @@ fn enter_tree_namespace(control: OwnedFd, root: bool) -> Result<(OwnedFd, Home),
     if !root {
         let ids = OwnIds::now();
         if let Err(error) = sys::unshare(UnshareFlags::NEWUSER) {
-            return Ok((control, Err(("unshare a user namespace", error))));
+            return Ok((control, Err(PidNamespace::Refused("unshare a user namespace", error))));
         }
-        if let Err(refused) = ids.map() {
-            return Ok((control, Err(refused)));
+        if let Err((step, error)) = ids.map() {
+            return Ok((control, Err(PidNamespace::Refused(step, error))));
         }
     }
     if let Err(error) = sys::unshare(UnshareFlags::NEWPID) {
-        return Ok((control, Err(("unshare a process-id namespace", error))));
+        return Ok((control, Err(PidNamespace::Refused(UNSHARE_PID, error))));
     }
     match sys::fork().map_err(|error| format!("cannot fork the zygote: {error}"))? {
         Forked::Parent(zygote) => keep(control, zygote),
@@ -357,7 +359,7 @@ fn enter_tree_namespace(control: OwnedFd, root: bool) -> Result<(OwnedFd, Home),
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
                 .map_err(|error| format!("cannot tie the zygote's life to its keeper's: {error}"))?;
             let home = rustix::fs::open("/proc/self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|error| ("open `/proc/self/ns/pid`", error));
+                .map_err(|error| PidNamespace::Refused("open `/proc/self/ns/pid`", error));
             Ok((control, home))
         }
     }

@@ -27,7 +27,18 @@ pub(crate) struct Ground {
     /// The identity for this worker.
     pub identity: Identity,
     /// Whether this worker was forked into a new process-id namespace.
-    pub pid_namespace: Result<(), (&'static str, Errno)>,
+    pub pid_namespace: PidNamespace,
+}
+
+/// How a worker's fork went about its process-id namespace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PidNamespace {
+    /// The worker is the first process of its own.
+    New,
+    /// The zygote was not asked for namespaces.
+    NotAsked,
+    /// A step was refused.
+    Refused(&'static str, Errno),
 }
 
 /// Raises every wall but the filter and the limits that a starting thread would break.

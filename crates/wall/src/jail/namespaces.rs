@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::thread::UnshareFlags;
 
-use super::{Ground, OWN_NAMESPACES};
+use super::{Ground, OWN_NAMESPACES, PidNamespace};
 use crate::sys;
 use crate::wall::{Wall, WallSet, Walls};
 
@@ -16,8 +16,9 @@ const MOUNT_POINTS: [&str; 3] = ["/proc", "/tmp", "/dev"];
 pub(super) fn enter(asked: WallSet, ground: &Ground, walls: &mut Walls) {
     if asked.contains(Wall::PidNamespace) {
         match ground.pid_namespace {
-            Ok(()) => walls.record_up(Wall::PidNamespace),
-            Err((step, error)) => walls.record_refused(Wall::PidNamespace, step, error),
+            PidNamespace::New => walls.record_up(Wall::PidNamespace),
+            PidNamespace::NotAsked => walls.record_absent(Wall::PidNamespace, "not asked of the zygote"),
+            PidNamespace::Refused(step, error) => walls.record_refused(Wall::PidNamespace, step, error),
         }
     }
     let ids = OwnIds::now();
