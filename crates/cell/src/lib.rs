@@ -1,1 +1,21 @@
 //! WebAssembly cells, the jailed worker process that holds them, and its protocol.
+//!
+//! A cell is one instance of untrusted code. It owns nothing but its linear memory: it imports no function, so all it
+//! can do is compute and hand over a *turn*, a list of requests or a result. This crate runs cells within their
+//! [`Bounds`]; it reads no turn beyond its first two bytes, opens no file and holds no secret.
+
+mod bounds;
+mod cpu;
+mod engine;
+mod engine_config;
+mod executor;
+mod image;
+mod instance;
+pub mod protocol;
+mod ticker;
+
+pub use bounds::{Bounds, EndReason, JS_STACK_BYTES, Usage, WASM_PAGE_BYTES};
+pub use engine::{DEFAULT_SLOTS, Engine, EngineError, EngineOptions, Loaded, MAX_SLOTS};
+pub use engine_config::WASM_STACK_BYTES;
+pub use executor::{Executor, ExecutorError, Status, THREAD_STACK_BYTES, Turned};
+pub use image::SHA256 as IMAGE_SHA256;

@@ -1,0 +1,169 @@
+//! The WebAssembly engine with its pool of slots, and the image that every cell starts from.
+
+use crate::bounds::{Bounds, EndReason};
+use crate::engine_config::{MEMORY_RESERVATION_BYTES, compiler_config};
+use crate::image;
+use crate::instance::{CellState, Exports};
+use crate::ticker::Ticker;
+use std::sync::{Arc, OnceLock};
+use wasmtime::{Enabled, InstanceAllocationStrategy, InstancePre, Linker, Module, PoolingAllocationConfig};
+
+/// Slots of an engine that is given no other number.
+pub const DEFAULT_SLOTS: u32 = 1_000;
+/// Most slots: each reserves 4 GiB and 32 MiB of the 128 TiB that a process can address, and holds three mappings of the
+/// 65,530 that Linux allows by default.
+pub const MAX_SLOTS: u32 = 16_000;
+/// Changed memory that a slot keeps when a cell is dropped, in bytes: it is written over with the image instead of being
+/// returned to the kernel, which saves the next cell its page faults. More than this is returned.
+const KEEP_RESIDENT_BYTES: usize = 2 << 20;
+/// The same for a function table.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 1 << 20;
+/// Most elements that any function table can have, whatever a cell's bounds say.
+const MAX_TABLE_ELEMENTS: usize = 65_536;
+/// Slots that stay warm (mapped and filled with the image) though no cell is in them.
+const WARM_SLOTS: u32 = 64;
+
+/// How an engine is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Cells that can live at once, at most [`MAX_SLOTS`]. A slot costs address space; memory only once it was used.
+    pub slots: u32,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions { slots: DEFAULT_SLOTS }
+    }
+}
+
+/// Why an engine cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The number of slots is zero or above [`MAX_SLOTS`].
+    #[error("`slots` is {0}; it must be between 1 and {MAX_SLOTS}")]
+    Slots(u32),
+    /// The engine or its pool cannot be set up; the text is for the operator.
+    #[error("the WebAssembly engine cannot be set up: {0}")]
+    Setup(String),
+    /// The module is not a guest; the text is for the operator.
+    #[error("the image cannot be used: {0}")]
+    Image(String),
+    /// The thread that interrupts guests cannot be started.
+    #[error("the engine's clock cannot be started: {0}")]
+    Clock(#[source] std::io::Error),
+}
+
+/// Whether the embedded machine code could be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded {
+    /// The machine code of the build was used.
+    Precompiled,
+    /// This processor lacks features of the one that built the program, so the image was compiled now (seconds).
+    CompiledNow,
+}
+
+/// The engine, the image and the clock. Cheap to clone; clones share the pool.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: wasmtime::Engine,
+    image: InstancePre<CellState>,
+    exports: Exports,
+    loaded: Loaded,
+    ticker: OnceLock<Ticker>,
+}
+
+impl Engine {
+    /// Sets up the pool and loads the embedded image: 2 to 5 ms. Starts no thread, so that the process may still fork.
+    pub fn new(options: EngineOptions) -> Result<Engine, EngineError> {
+        let engine = pooled(options)?;
+        // SAFETY: the bytes come from this crate's build script, which made them with the same version of the engine;
+        // the engine checks version, settings and processor features before it uses them.
+        match unsafe { Module::deserialize(&engine, image::COMPILED) } {
+            Ok(module) => Engine::with_module(engine, &module, Loaded::Precompiled),
+            Err(_) => {
+                let module = Module::new(&engine, image::WASM).map_err(|error| EngineError::Image(text(&error)))?;
+                Engine::with_module(engine, &module, Loaded::CompiledNow)
+            }
+        }
+    }
+
+    /// Compiles another guest than the embedded one: it must export `memory`, `lg_buffer`, `lg_start` and `lg_resume`
+    /// and import nothing.
+    pub fn with_image(options: EngineOptions, wasm: &[u8]) -> Result<Engine, EngineError> {
+        let engine = pooled(options)?;
+        let module = Module::new(&engine, wasm).map_err(|error| EngineError::Image(text(&error)))?;
+        Engine::with_module(engine, &module, Loaded::CompiledNow)
+    }
+
+    fn with_module(engine: wasmtime::Engine, module: &Module, loaded: Loaded) -> Result<Engine, EngineError> {
+        let exports = Exports::find(module).map_err(EngineError::Image)?;
+        let image = Linker::new(&engine).instantiate_pre(module).map_err(|error| EngineError::Image(text(&error)))?;
+        Ok(Engine { inner: Arc::new(Inner { engine, image, exports, loaded, ticker: OnceLock::new() }) })
+    }
+
+    /// Whether the embedded machine code could be used. [`Loaded::CompiledNow`] deserves a notice.
+    pub fn loaded(&self) -> Loaded {
+        self.inner.loaded
+    }
+
+    /// Starts the thread that interrupts guests, once. An [`crate::Executor`] does so when it is made; call it before
+    /// the process gives up starting threads, and not before a fork.
+    pub fn start_clock(&self) -> Result<(), EngineError> {
+        self.clock().map(|_| ())
+    }
+
+    /// Makes and drops one cell, so that whatever is set up on first use is set up in the process that calls this.
+    pub fn warm_up(&self) -> Result<(), EndReason> {
+        crate::instance::Instance::new(self, &Bounds::default()).map(drop)
+    }
+
+    pub(crate) fn clock(&self) -> Result<&Ticker, EngineError> {
+        if let Some(ticker) = self.inner.ticker.get() {
+            return Ok(ticker);
+        }
+        let ticker = Ticker::start(self.inner.engine.clone()).map_err(EngineError::Clock)?;
+        Ok(self.inner.ticker.get_or_init(|| ticker))
+    }
+
+    pub(crate) fn raw(&self) -> &wasmtime::Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn image(&self) -> &InstancePre<CellState> {
+        &self.inner.image
+    }
+
+    pub(crate) fn exports(&self) -> &Exports {
+        &self.inner.exports
+    }
+}
+
+fn pooled(options: EngineOptions) -> Result<wasmtime::Engine, EngineError> {
+    if options.slots == 0 || options.slots > MAX_SLOTS {
+        return Err(EngineError::Slots(options.slots));
+    }
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(options.slots)
+        .total_memories(options.slots)
+        .total_tables(options.slots)
+        .max_memories_per_module(1)
+        .max_tables_per_module(1)
+        .max_memory_size(MEMORY_RESERVATION_BYTES as usize)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .max_unused_warm_slots(WARM_SLOTS.min(options.slots))
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
+        // Linux 6.7 and newer; without it a drop costs about 80 microseconds more.
+        .pagemap_scan(Enabled::Auto);
+    let mut config = compiler_config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    wasmtime::Engine::new(&config).map_err(|error| EngineError::Setup(text(&error)))
+}
+
+fn text(error: &wasmtime::Error) -> String {
+    format!("{error:#}")
+}
