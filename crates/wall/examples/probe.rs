@@ -40,8 +40,11 @@ fn print(report: &Report) {
         println!("{:18}   alone it stopped {}: {}", "", stopped.len(), stopped.join(" "));
     }
     println!();
-    for (bare, walled) in report.bare.iter().zip(&report.walled) {
-        println!("{:22} bare: {:50} walled: {}", bare.probe.name(), bare.outcome.to_string(), walled.outcome);
+    for ((bare, unfiltered), walled) in report.bare.iter().zip(&report.unfiltered).zip(&report.walled) {
+        println!("{}", bare.probe);
+        println!("    no wall:            {}", bare.outcome);
+        println!("    all but the filter: {}", unfiltered.outcome);
+        println!("    all:                {}", walled.outcome);
     }
     println!("\nholes: {:#?}\nbroken: {:#?}", report.holes(), report.broken());
 }

@@ -99,6 +99,23 @@ fn prctl(option: i32, first: u64, second: u64) -> Result<(), Errno> {
     if unsafe { libc::prctl(option, first, second, 0u64, 0u64) } == -1 { Err(last_error()) } else { Ok(()) }
 }
 
+/// Leaves the session keyring this process was started with for a new, empty one.
+pub(crate) fn new_session_keyring() -> Result<(), Errno> {
+    const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
+    // SAFETY: a null name asks for an anonymous keyring; nothing else is passed.
+    let id = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
+    if id == -1 { Err(last_error()) } else { Ok(()) }
+}
+
+/// The serial number of the session keyring; 0 where there is none.
+pub(crate) fn session_keyring() -> Result<i64, Errno> {
+    const KEYCTL_GET_KEYRING_ID: i32 = 0;
+    const KEY_SPEC_SESSION_KEYRING: i32 = -3;
+    // SAFETY: takes numbers only.
+    let id = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0) };
+    if id == -1 { Err(last_error()) } else { Ok(id) }
+}
+
 /// Makes an abort end the process with [`ABORTED`], also where `SIGABRT` would be ignored.
 pub(crate) fn exit_on_abort() -> Result<(), Errno> {
     extern "C" fn on_abort(_signal: i32) {

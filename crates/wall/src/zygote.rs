@@ -141,6 +141,9 @@ impl Zygote {
             .map_err(|error| format!("cannot tie the zygote's life to the gate's: {error}"))?;
         // A terminal's interrupt is for the gate to handle; a session of its own keeps it from here.
         let _ = rustix::process::setsid();
+        // Keys of the gate's session are ambient authority like its environment. A kernel without
+        // keyrings, or a container that forbids them, has none to leave.
+        let _ = sys::new_session_keyring();
         let _ = rustix::thread::set_name(c"lockgate-zygote");
         let tree_namespace = match wire::receive::<Order>(&control) {
             Ok(Some((Order::Start { tree_namespace }, _))) => tree_namespace,

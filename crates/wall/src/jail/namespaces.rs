@@ -6,7 +6,7 @@ use rustix::thread::UnshareFlags;
 
 use super::{Ground, OWN_NAMESPACES, PidNamespace};
 use crate::sys;
-use crate::wall::{Wall, WallSet, Walls};
+use crate::wall::{State, Wall, WallSet, Walls};
 
 /// Directories on which the empty root can be mounted before it becomes the root; the first that
 /// exists is taken.
@@ -23,10 +23,11 @@ pub(super) fn enter(asked: WallSet, ground: &Ground, walls: &mut Walls) {
     }
     let ids = OwnIds::now();
     unshare_each(asked, walls);
-    if walls.is_up(Wall::UserNamespace)
-        && let Err((step, error)) = ids.map()
-    {
-        walls.record_refused(Wall::UserNamespace, step, error);
+    if walls.is_up(Wall::UserNamespace) {
+        match ids.map() {
+            Ok(()) => walls.record(Wall::UserNamespace, State::Up, forbid_more()),
+            Err((step, error)) => walls.record_refused(Wall::UserNamespace, step, error),
+        }
     }
     if !asked.contains(Wall::EmptyRoot) {
         return;
@@ -79,6 +80,17 @@ impl OwnIds {
             .map_err(|error| ("write `/proc/self/gid_map`", error))?;
         write("/proc/self/uid_map", &format!("{0} {0} 1", self.uid))
             .map_err(|error| ("write `/proc/self/uid_map`", error))
+    }
+}
+
+/// Sets the number of user namespaces that can be made inside this one to none, so that a worker
+/// could not regain capabilities in one even without the filter; says whether that was possible.
+/// The setting belongs to the user namespace; the machine's own is not touched.
+fn forbid_more() -> &'static str {
+    match write("/proc/sys/user/max_user_namespaces", "0") {
+        Ok(()) => "no more inside",
+        // `/proc/sys` is read-only in most containers; the filter forbids it all the same.
+        Err(_) => "more inside forbidden by the filter alone",
     }
 }
 

@@ -111,7 +111,7 @@ fn cross(probe: Probe, aim: &Aim) -> Tried {
         Probe::InheritDescriptor => Ok(inherit_descriptor()),
         Probe::NewDescriptor => new_descriptor(),
         Probe::SeeControlGroup => see_control_group(),
-        Probe::ReachKeyring => reach_keyring(),
+        Probe::ReachKeyring => reach_keyring(aim),
         Probe::Bpf => bpf(),
         Probe::IoUring => io_uring(),
         Probe::Userfaultfd => userfaultfd(),
@@ -394,12 +394,13 @@ fn see_control_group() -> Tried {
     }
 }
 
-fn reach_keyring() -> Tried {
-    const KEYCTL_GET_KEYRING_ID: i32 = 0;
-    const KEY_SPEC_SESSION_KEYRING: i32 = -3;
-    // SAFETY: takes numbers only.
-    let id = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0) };
-    result(id, "a session keyring")
+fn reach_keyring(aim: &Aim) -> Tried {
+    let own = sys::session_keyring()?;
+    Ok(if own == aim.session_keyring {
+        crossed("the gate's session keyring")
+    } else {
+        nothing("only an empty one of its own")
+    })
 }
 
 fn bpf() -> Tried {

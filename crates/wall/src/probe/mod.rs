@@ -341,6 +341,9 @@ pub struct Report {
     pub bare: Vec<Attempt>,
     /// The attempts with every wall.
     pub walled: Vec<Attempt>,
+    /// The attempts with every wall but the filter, which otherwise answers first and hides what
+    /// stands behind it.
+    pub unfiltered: Vec<Attempt>,
     /// The attempts with each wall alone.
     pub layers: Vec<Layer>,
 }
@@ -442,6 +445,7 @@ pub fn run_all(exe: &Path, args: &[OsString]) -> Result<Report, ProbeError> {
         facts: Facts::gather(),
         bare: attempt_all(&plain, &asking(WallSet::none()), &targets),
         walled: attempt_all(&tree, &all, &targets),
+        unfiltered: attempt_all(&tree, &asking(WallSet::all().without(Wall::Seccomp)), &targets),
         layers: Wall::ALL
             .into_iter()
             .map(|wall| {

@@ -58,6 +58,9 @@ pub(super) struct Aim {
     pub uts_namespace: String,
     #[n(12)]
     pub mount_namespace: String,
+    /// The serial number of the gate's session keyring; 0 where it has none.
+    #[n(13)]
+    pub session_keyring: i64,
 }
 
 /// The targets; they go when this is dropped.
@@ -107,6 +110,7 @@ impl Targets {
             shared_memory: shared_memory.0,
             uts_namespace: namespace("uts"),
             mount_namespace: namespace("mnt"),
+            session_keyring: crate::sys::session_keyring().unwrap_or(0),
         };
         Ok(Targets {
             aim,
