@@ -19,7 +19,7 @@ thread_local! {
 extern "C" fn lg_init() -> u32 {
     TURN.with_borrow_mut(|turn| turn.reserve(4096));
     INPUT.with_borrow_mut(|input| input.reserve(4096));
-    Guest::init().is_some().into()
+    Guest::init().is_ok().into()
 }
 
 /// A buffer of at least `len` bytes for the next message; 0 when refused.
@@ -39,16 +39,17 @@ extern "C" fn lg_buffer(len: u32) -> u32 {
 /// the low one; 0 when there is no guest or `len` exceeds the buffer.
 #[unsafe(no_mangle)]
 extern "C" fn lg_start(len: u32) -> u64 {
-    run(len, turn::start)
+    // The program keeps the message: its sources are evaluated where they lie.
+    run(len, |guest, input, turn| turn::start(guest, std::mem::take(input), turn))
 }
 
 /// Runs the Answers message of `len` bytes in the buffer, as [`lg_start`] does.
 #[unsafe(no_mangle)]
 extern "C" fn lg_resume(len: u32) -> u64 {
-    run(len, turn::resume)
+    run(len, |guest, input, turn| turn::resume(guest, input, turn))
 }
 
-fn run(len: u32, step: fn(&Guest, &[u8], &mut Vec<u8>)) -> u64 {
+fn run(len: u32, step: fn(&Guest, &mut Vec<u8>, &mut Vec<u8>)) -> u64 {
     let Some(guest) = Guest::get() else { return 0 };
     INPUT.with_borrow_mut(|input| {
         if len as usize > input.capacity() {

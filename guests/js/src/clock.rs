@@ -4,6 +4,18 @@ use std::cell::Cell;
 
 thread_local! {
     static NOW_MS: Cell<f64> = const { Cell::new(0.0) };
+    static STARTED_MS: Cell<f64> = const { Cell::new(0.0) };
+}
+
+/// Sets the time at which the program starts.
+pub fn start(ms: f64) {
+    STARTED_MS.with(|started| started.set(ms));
+    set_now(ms);
+}
+
+/// The time at which the program started.
+pub fn started() -> f64 {
+    STARTED_MS.with(Cell::get)
 }
 
 /// Sets the time, in milliseconds since the Unix epoch.

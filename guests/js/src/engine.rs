@@ -106,6 +106,9 @@ pub struct Deferred {
     pub reject: Value,
 }
 
+/// The engine's class of errors; a test checks it.
+const CLASS_ERROR: u32 = 3;
+
 /// A property may be written, removed and listed.
 pub const PLAIN: i32 = (qjs::JS_PROP_CONFIGURABLE | qjs::JS_PROP_WRITABLE | qjs::JS_PROP_ENUMERABLE) as i32;
 /// A property may be written and removed, but is not listed (as the standard globals are).
@@ -198,10 +201,10 @@ impl Ctx {
         unsafe { self.own(qjs::JS_NewArrayFrom(self.raw(), raws.len() as _, raws.as_ptr())) }
     }
 
-    /// A new error object whose `stack` is still absent: the engine fills it in where the error is thrown first.
-    pub fn error(self) -> Js<Value> {
-        // SAFETY: no arguments beyond the live context.
-        unsafe { self.own(qjs::JS_NewError(self.raw())) }
+    /// A new error object whose stack is still absent: the engine fills it in where the error is thrown first.
+    pub fn bare_error(self, prototype: &Value) -> Js<Value> {
+        // SAFETY: the prototype is borrowed; the class is the engine's own of errors, whose objects need no more.
+        unsafe { self.own(qjs::JS_NewObjectProtoClass(self.raw(), prototype.raw, CLASS_ERROR)) }
     }
 
     /// A property key.
@@ -303,6 +306,14 @@ impl Ctx {
         Thrown
     }
 
+    /// Throws an `Error` with a message of at most 255 bytes.
+    pub fn plain_error(self, message: &str) -> Thrown {
+        let text = CString::new(message.replace('\0', " ")).unwrap_or_default();
+        // SAFETY: the format takes one C string.
+        unsafe { qjs::JS_ThrowPlainError(self.raw(), c"%s".as_ptr(), text.as_ptr()) };
+        Thrown
+    }
+
     /// Throws the engine's out-of-memory error.
     pub fn out_of_memory(self) -> Thrown {
         // SAFETY: no arguments beyond the live context.
@@ -352,7 +363,8 @@ impl<'a> CStrBytes<'a> {
         (bytes.last() == Some(&0)).then_some(CStrBytes(bytes))
     }
 
-    fn parts(&self) -> (*const std::ffi::c_char, usize) {
+    /// Where the text starts and how long it is.
+    pub fn parts(&self) -> (*const std::ffi::c_char, usize) {
         (self.0.as_ptr().cast(), self.0.len() - 1)
     }
 }
@@ -519,6 +531,28 @@ impl Value {
             let result = use_it(std::slice::from_raw_parts(text.cast(), len as usize));
             qjs::JS_FreeCString(self.ctx.raw(), text);
             Ok(result)
+        }
+    }
+
+    /// Lends the bytes of a `Uint8Array`. `use_them` must not call into the engine, hence no context in it.
+    pub fn with_bytes<R>(&self, use_them: impl FnOnce(&[u8]) -> R) -> Js<R> {
+        self.with_bytes_mut(|bytes| use_them(bytes))
+    }
+
+    /// Lends the bytes of a `Uint8Array` for writing; otherwise as [`Value::with_bytes`].
+    pub fn with_bytes_mut<R>(&self, use_them: impl FnOnce(&mut [u8]) -> R) -> Js<R> {
+        let mut len = 0;
+        // SAFETY: the engine gives the block of a live array, valid for `len` bytes until the engine runs again; null
+        // comes with an exception for what is no such array, and without one for an empty array.
+        unsafe {
+            let data = qjs::JS_GetUint8Array(self.ctx.raw(), &mut len, self.raw);
+            if data.is_null() {
+                if qjs::JS_HasException(self.ctx.raw()) {
+                    return Err(Thrown);
+                }
+                return Ok(use_them(&mut []));
+            }
+            Ok(use_them(std::slice::from_raw_parts_mut(data, len as usize)))
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the host learns of an exception. One function decides: [`Failure::of`].
 
 use crate::engine::{Ctx, Js, Kind, Thrown, Value};
+use crate::guest::Guest;
 
 /// Longest name, in bytes.
 const MAX_NAME: usize = 128;
@@ -42,29 +43,42 @@ impl Failure {
     }
 
     /// Reads a thrown value. It may be anything, and may do anything when it is read: what cannot be read is left out.
-    /// `is_users` tells which files are the user's.
-    pub fn of(thrown: &Value, is_users: impl Fn(&str) -> bool) -> Failure {
+    pub fn of(guest: &Guest, thrown: &Value) -> Failure {
         if !thrown.is_object() {
-            return Failure::plain("ThrownValue", &clip(show(thrown), MAX_MESSAGE));
+            return Failure::plain("ThrownValue", &clip(show(guest, thrown), MAX_MESSAGE));
         }
-        let mut failure = Failure {
-            name: clip(text_of(thrown, "name").unwrap_or_default(), MAX_NAME),
-            message: clip(text_of(thrown, "message").unwrap_or_default(), MAX_MESSAGE),
-            ..Failure::default()
-        };
-        if failure.name.is_empty() {
-            failure.name = if thrown.is_error() { "Error" } else { "ThrownValue" }.into();
-        }
-        let stack = text_of(thrown, "stack").unwrap_or_default();
-        for line in stack.lines().take(MAX_LINES) {
-            let Some(place) = Place::in_line(line).filter(|place| is_users(&place.file)) else { continue };
-            if !failure.stack.is_empty() {
-                failure.stack.push('\n');
+        let name = text_of(thrown, "name").filter(|name| !name.is_empty());
+        let mut failure = match (name, text_of(thrown, "message")) {
+            (Some(name), message) => {
+                Failure::plain(&clip(name, MAX_NAME), &clip(message.unwrap_or_default(), MAX_MESSAGE))
             }
-            failure.stack.push_str(&clip(line.trim().to_owned(), MAX_LINE));
-            failure.place.get_or_insert(place);
-        }
+            (None, Some(message)) => Failure::plain("Error", &clip(message, MAX_MESSAGE)),
+            (None, None) => Failure::plain("ThrownValue", &clip(show(guest, thrown), MAX_MESSAGE)),
+        };
+        failure.read_stack(&stack_of(guest, thrown), guest);
         failure
+    }
+
+    /// One line for a log.
+    pub fn line(&self) -> String {
+        match &self.place {
+            Some(Place { file, line, column }) => {
+                format!("{}: {} at {file}:{line}:{column}", self.name, self.message)
+            }
+            None => format!("{}: {}", self.name, self.message),
+        }
+    }
+
+    /// Takes the place and the lines of the user's own files from a stack.
+    fn read_stack(&mut self, stack: &str, guest: &Guest) {
+        for line in stack.lines().take(MAX_LINES) {
+            let Some(place) = Place::in_line(line).filter(|place| guest.is_users(&place.file)) else { continue };
+            if !self.stack.is_empty() {
+                self.stack.push('\n');
+            }
+            self.stack.push_str(&clip(line.trim().to_owned(), MAX_LINE));
+            self.place.get_or_insert(place);
+        }
     }
 
     /// Appends the wire form.
@@ -105,11 +119,18 @@ fn text_of(value: &Value, key: &str) -> Option<String> {
     })
 }
 
-fn show(value: &Value) -> String {
-    if value.kind() == Kind::Symbol {
-        return "a symbol".into();
-    }
-    quiet(value.ctx(), || value.to_text().map(Some)).unwrap_or_default()
+/// The engine's own record of where an error was made, or else what its `stack` property says.
+fn stack_of(guest: &Guest, thrown: &Value) -> String {
+    let own = quiet(guest.ctx, || {
+        let stack = guest.hooks()?.stack.call(thrown, &[])?;
+        if stack.kind() == Kind::Text { stack.to_text().map(Some) } else { Ok(None) }
+    });
+    own.filter(|stack| !stack.is_empty()).or_else(|| text_of(thrown, "stack")).unwrap_or_default()
+}
+
+/// A text for a value that is no error.
+fn show(guest: &Guest, value: &Value) -> String {
+    quiet(guest.ctx, || guest.hooks()?.inspect.call1(value)?.to_text().map(Some)).unwrap_or_default()
 }
 
 fn quiet(ctx: Ctx, read: impl FnOnce() -> Js<Option<String>>) -> Option<String> {

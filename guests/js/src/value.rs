@@ -28,6 +28,12 @@ pub fn decode(ctx: Ctx, input: &mut Decoder) -> Js<Value> {
     decode_at(ctx, input, 0)
 }
 
+/// The names of an object's own, enumerable properties.
+pub fn own_keys(object: &Value) -> Js<Vec<String>> {
+    let keys = Keys::of(object)?;
+    (0..keys.len).map(|index| keys.text(index)?.to_text()).collect()
+}
+
 struct Encoder<'a> {
     ctx: Ctx,
     start: usize,
@@ -121,7 +127,7 @@ impl Encoder<'_> {
             if item.is_undefined() {
                 continue;
             }
-            self.key(&key)?;
+            self.text(&keys.text(index)?)?;
             self.value(&item, depth + 1)?;
             count += 1;
         }
@@ -129,12 +135,6 @@ impl Encoder<'_> {
             patch_head(&mut self.out[at..at + head], count);
         }
         Ok(())
-    }
-
-    fn key(&mut self, key: &Atom) -> Js<()> {
-        // SAFETY: gives an owned string for a live atom.
-        let name = unsafe { self.ctx.own(qjs::JS_AtomToString(self.ctx.raw(), key.raw()))? };
-        self.text(&name)
     }
 
     fn text(&mut self, value: &Value) -> Js<()> {
@@ -263,7 +263,7 @@ fn shape_of(value: &Value) -> Shape {
 }
 
 /// The engine's class of plain objects and of instances of classes without one of the language's own.
-const CLASS_OBJECT: u32 = 1;
+pub const CLASS_OBJECT: u32 = 1;
 
 fn proxied(value: &Value) -> Shape {
     let mut target = value.clone();
@@ -306,6 +306,12 @@ impl Keys {
             let raw = (*self.table.add(index)).atom;
             Atom::from_raw(self.ctx, qjs::JS_DupAtom(self.ctx.raw(), raw))
         }
+    }
+
+    fn text(&self, index: usize) -> Js<Value> {
+        let key = self.atom(index);
+        // SAFETY: gives an owned string for a live atom.
+        unsafe { self.ctx.own(qjs::JS_AtomToString(self.ctx.raw(), key.raw())) }
     }
 }
 

@@ -1,6 +1,47 @@
-//! Functions of the guest that its own JavaScript calls.
+//! Functions of the guest that its own JavaScript calls. User code never holds one of them.
 
-use crate::engine::Native;
+mod crypto;
+mod encoding;
+mod reflect;
+mod request;
+mod url;
+
+pub use crypto::Random;
+
+use crate::engine::{Args, Js, Native, Value};
 
 /// All of them. The index in this table is the engine's `magic`.
-pub static TABLE: &[Native] = &[];
+pub static TABLE: &[Native] = &[
+    native(c"request", 3, request::request),
+    native(c"notify", 3, request::notify),
+    native(c"now", 0, request::now),
+    native(c"origin", 0, request::origin),
+    native(c"schedule", 1, request::schedule),
+    native(c"random", 0, crypto::random),
+    native(c"fillRandom", 1, crypto::fill),
+    native(c"digest", 2, crypto::digest),
+    native(c"utf8Encode", 1, encoding::utf8_encode),
+    native(c"utf8EncodeInto", 2, encoding::utf8_encode_into),
+    native(c"utf8Decode", 3, encoding::utf8_decode),
+    native(c"utf16Decode", 4, encoding::utf16_decode),
+    native(c"latin1Decode", 1, encoding::latin1_decode),
+    native(c"urlParse", 2, url::parse),
+    native(c"urlPart", 2, url::part),
+    native(c"urlSet", 3, url::set),
+    native(c"formParse", 1, url::form_parse),
+    native(c"formSerialize", 1, url::form_serialize),
+    native(c"classOf", 1, reflect::class_of),
+    native(c"promiseState", 1, reflect::promise_state),
+    native(c"proxyTarget", 1, reflect::proxy_target),
+    native(c"bareError", 2, reflect::bare_error),
+    native(c"compile", 1, crate::modules::compile),
+    native(c"moduleInfo", 1, crate::modules::info),
+    native(c"resolve", 2, crate::modules::resolve),
+    native(c"evaluate", 1, crate::modules::evaluate),
+    native(c"requireModule", 1, crate::modules::require_module),
+    native(c"settled", 1, crate::modules::settled),
+];
+
+const fn native(name: &'static std::ffi::CStr, arity: u8, call: fn(&Args) -> Js<Value>) -> Native {
+    Native { name, arity, call }
+}

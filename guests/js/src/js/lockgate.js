@@ -1,0 +1,199 @@
+// The global `lockgate`: what the cell's handles grant, and nothing beside it.
+(function (kit) {
+  'use strict';
+  const { native, own, fixed, freeze, push, create, startsWith, indexOf, substring, utf8Text, LockgateError } = kit;
+  const { request } = native;
+
+  const lockgate = create(null);
+  kit.global('lockgate', lockgate);
+  const builtins = { __proto__: null };
+
+  const group = (name) => {
+    if (!kit.hasOwn(lockgate, name)) own(lockgate, name, create(null));
+    return lockgate[name];
+  };
+
+  const directory = (handle) => freeze({
+    __proto__: null,
+    read: (path) => request(handle, 'read', { path }),
+    readText: async (path) => utf8Text(await request(handle, 'read', { path })),
+    write: (path, data, options) => request(handle, 'write', { path, data: payload(data), append: options?.append }),
+    list: (path = '.') => request(handle, 'list', { path }),
+    stat: (path) => request(handle, 'stat', { path }),
+    remove: (path) => request(handle, 'remove', { path }),
+    mkdir: (path) => request(handle, 'mkdir', { path }),
+  });
+  const payload = (data) => (kit.isObject(data) ? kit.bytesOf(data) ?? data : data);
+
+  const store = (handle) => freeze({
+    __proto__: null,
+    get: (key) => request(handle, 'get', { key }),
+    set: (key, value) => request(handle, 'set', { key, value }),
+    delete: (key) => request(handle, 'delete', { key }),
+    list: (prefix = '') => request(handle, 'list', { prefix }),
+  });
+
+  const server = (handle, names) => {
+    const tools = create(null);
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i];
+      own(tools, name, (args = {}) => request(handle, name, args));
+    }
+    return freeze(tools);
+  };
+
+  const child = (handle, id) => freeze({
+    __proto__: null,
+    result: () => request(handle, 'result', { child: id }),
+    send: (message) => request(handle, 'send', { child: id, message }),
+    receive: () => request(handle, 'receive', { child: id }),
+    stop: () => request(handle, 'stop', { child: id }),
+  });
+
+  const kinds = {
+    __proto__: null,
+    fs: ({ handle, name }) => own(group('fs'), name, directory(handle)),
+    kv: ({ handle, name }) => own(group('kv'), name, store(handle)),
+    tool: ({ handle, name, detail }) => own(group('tools'), name, server(handle, detail)),
+    http: ({ handle }) => kit.installFetch(handle),
+    log: ({ handle }) => kit.installConsole(handle),
+    cell: ({ handle }) => own(lockgate, 'spawn', async (source, options = {}) => {
+      const { name, input, grants, limits } = options;
+      const spawned = await request(handle, 'spawn', { source, name, input, grants, limits });
+      return child(handle, spawned.child);
+    }),
+    parent: ({ handle }) => own(lockgate, 'parent', freeze({
+      __proto__: null,
+      send: (message) => request(handle, 'send', { message }),
+      receive: () => request(handle, 'receive', {}),
+    })),
+    clock: ({ handle }) => {
+      own(lockgate, 'clock', freeze({
+        __proto__: null,
+        now: () => request(handle, 'now', {}),
+        sleep: (ms) => request(handle, 'sleep', { ms }),
+      }));
+      kit.installTimers(handle);
+    },
+    random: ({ handle }) => own(lockgate, 'random', freeze({
+      __proto__: null,
+      bytes: (n) => request(handle, 'bytes', { n }),
+    })),
+  };
+
+  kit.install = (handles) => {
+    for (let i = 0; i < handles.length; i++) {
+      const add = kinds[handles[i].kind];
+      if (add) add(handles[i]);
+    }
+    if (lockgate.fs) {
+      builtins['lockgate:fs/promises'] = filesOf(lockgate.fs);
+      freeze(lockgate.fs);
+    }
+    if (lockgate.kv) freeze(lockgate.kv);
+    if (lockgate.tools) freeze(lockgate.tools);
+    freeze(lockgate);
+  };
+
+  builtins['lockgate:lockgate'] = lockgate;
+  kit.builtin = (name) => builtins[name];
+
+  // `fs/promises` over the granted directories: `/<name>/…` is a path in the directory of that name.
+  const filesOf = (directories) => {
+    const locate = (path) => {
+      path = kit.isObject(path) && typeof path.pathname === 'string' ? decodeURIComponent(path.pathname) : `${path}`;
+      const rest = startsWith(path, '/') ? substring(path, 1) : path;
+      const cut = indexOf(rest, '/');
+      const name = cut < 0 ? rest : substring(rest, 0, cut);
+      if (!startsWith(path, '/') || !kit.hasOwn(directories, name)) {
+        throw new LockgateError(`no directory is granted for \`${path}\``, {
+          code: 'not_granted', hint: 'paths start with `/` and the name of a granted directory',
+        });
+      }
+      return { at: directories[name], path: cut < 0 || cut + 1 === rest.length ? '.' : substring(rest, cut + 1) };
+    };
+    const decoded = (bytes, options) => {
+      const encoding = typeof options === 'string' ? options : options?.encoding;
+      if (encoding === undefined || encoding === null) return bytes;
+      return new Decoder(encoding).decode(bytes);
+    };
+    const entry = (parent, { name, kind }) => ({ name, parentPath: parent, ...kindOf(kind) });
+    const kindOf = (kind) => ({
+      isFile: () => kind === 'file',
+      isDirectory: () => kind === 'directory',
+      isSymbolicLink: () => kind === 'symlink',
+    });
+
+    return freeze({
+      __proto__: null,
+      async readFile(path, options) {
+        const { at, path: inner } = locate(path);
+        return decoded(await at.read(inner), options);
+      },
+      async writeFile(path, data, options) {
+        const { at, path: inner } = locate(path);
+        const flag = options?.flag;
+        await at.write(inner, data, flag === 'a' ? { append: true } : undefined);
+      },
+      async appendFile(path, data) {
+        const { at, path: inner } = locate(path);
+        await at.write(inner, data, { append: true });
+      },
+      async readdir(path, options) {
+        const { at, path: inner } = locate(path);
+        const listed = await at.list(inner);
+        const out = [];
+        for (let i = 0; i < listed.length; i++) {
+          push(out, options?.withFileTypes ? entry(`${path}`, listed[i]) : listed[i].name);
+        }
+        return out;
+      },
+      async stat(path) {
+        const { at, path: inner } = locate(path);
+        const { kind, size, modified_ms: mtimeMs } = await at.stat(inner);
+        return { size, mtimeMs, mtime: new DateClass(mtimeMs), ...kindOf(kind) };
+      },
+      async access(path) {
+        const { at, path: inner } = locate(path);
+        await at.stat(inner);
+      },
+      async mkdir(path, options) {
+        const { at, path: inner } = locate(path);
+        if (!options?.recursive) return void (await at.mkdir(inner));
+        const parts = kit.split(inner, '/');
+        let made = '';
+        for (let i = 0; i < parts.length; i++) {
+          if (parts[i] === '' || parts[i] === '.') continue;
+          made += (made && '/') + parts[i];
+          const known = await kit.then(at.stat(made), () => true, () => false);
+          if (!known) await at.mkdir(made);
+        }
+      },
+      async rm(path, options) {
+        const { at, path: inner } = locate(path);
+        if (options?.recursive) await empty(at, inner);
+        await kit.then(at.remove(inner), undefined, (error) => {
+          if (!(options?.force && error.code === 'not_found')) throw error;
+        });
+      },
+      async unlink(path) {
+        const { at, path: inner } = locate(path);
+        await at.remove(inner);
+      },
+    });
+  };
+  const Decoder = TextDecoder;
+  const DateClass = Date;
+
+  // Removes all that is in a directory; nothing where the path is none.
+  const empty = async (at, path) => {
+    const found = await kit.then(at.stat(path), (it) => it, () => undefined);
+    if (found?.kind !== 'directory') return;
+    const listed = await at.list(path);
+    for (let i = 0; i < listed.length; i++) {
+      const inner = `${path}/${listed[i].name}`;
+      if (listed[i].kind === 'directory') await empty(at, inner);
+      await at.remove(inner);
+    }
+  };
+})
