@@ -185,7 +185,7 @@ pub enum Exit {
 impl Exit {
     fn from_raw(raw: RawExit) -> Self {
         match raw {
-            RawExit::Code(sys::ABORTED) => Exit::Signal(libc::SIGABRT),
+            RawExit::Code(code) if code > sys::SIGNALLED => Exit::Signal(code - sys::SIGNALLED),
             RawExit::Code(code) => Exit::Code(code),
             RawExit::Signal(signal) => Exit::Signal(signal),
         }

@@ -6,11 +6,12 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
-/// Exit code by which a worker says that it aborted.
+/// Exit codes from here on stand for a signal: the code less this.
 ///
-/// A worker is the first process of its process-id namespace, and such a process ignores its own
-/// `SIGABRT`; its handler exits with this code instead, and the gate reads it as the signal.
-pub(crate) const ABORTED: i32 = 128 + libc::SIGABRT;
+/// A worker is the first process of its process-id namespace, and such a process ignores signals
+/// whose action is the default. Its handler exits with this code instead, and the gate reads it as
+/// the signal.
+pub(crate) const SIGNALLED: i32 = 128;
 
 /// Which side of a fork the caller is on.
 pub(crate) enum Forked {
@@ -116,20 +117,22 @@ pub(crate) fn session_keyring() -> Result<i64, Errno> {
     if id == -1 { Err(last_error()) } else { Ok(id) }
 }
 
-/// Makes an abort end the process with [`ABORTED`], also where `SIGABRT` would be ignored.
-pub(crate) fn exit_on_abort() -> Result<(), Errno> {
-    extern "C" fn on_abort(_signal: i32) {
-        exit_now(ABORTED)
+/// Makes an abort and the CPU limit end the process also where their signals would be ignored.
+pub(crate) fn exit_on_signals() -> Result<(), Errno> {
+    extern "C" fn on_signal(signal: i32) {
+        exit_now(SIGNALLED + signal)
     }
     // SAFETY: an all-zero sigaction is a valid value: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = on_abort as extern "C" fn(i32) as usize;
-    // SAFETY: `action` is initialised and the handler calls only `_exit`, which is async-signal-safe.
-    if unsafe { libc::sigaction(libc::SIGABRT, &action, std::ptr::null_mut()) } == -1 {
-        Err(last_error())
-    } else {
-        Ok(())
+    action.sa_sigaction = on_signal as extern "C" fn(i32) as usize;
+    for signal in [libc::SIGABRT, libc::SIGXCPU] {
+        // SAFETY: `action` is initialised and its handler calls only `_exit`, which is
+        // async-signal-safe.
+        if unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) } == -1 {
+            return Err(last_error());
+        }
     }
+    Ok(())
 }
 
 /// The type of the socket on standard input, or an error where it is none.

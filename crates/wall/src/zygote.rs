@@ -40,11 +40,13 @@ const REFUSED: i32 = 102;
 /// Runs the zygote until the gate is gone, and each worker forked from it.
 ///
 /// - `prepare` runs once, in the zygote: whatever every worker starts with. It must leave the
-///   process with one thread and may leave descriptors open; workers inherit them.
+///   process with one thread and may leave descriptors open; workers inherit them. Whatever a
+///   library does lazily the first time (reading `/proc`, asking for the auxiliary vector) must
+///   happen here, because the filter forbids it in a worker.
 /// - `threads` runs in each worker after its walls but the filter are up. It starts the helper
 ///   threads and returns once they run: none can be started later.
 /// - `serve` runs in each worker with all walls up, given the work socket and the state of the
-///   walls. Its result is the worker's exit code.
+///   walls. Its result is the worker's exit code; above 128 it reads as a signal.
 ///
 /// Call it first thing in `main`: it takes over descriptors 0 to 4 and closes all others, and a
 /// second thread makes it fail.

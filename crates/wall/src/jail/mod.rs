@@ -71,7 +71,7 @@ pub(crate) fn raise(spec: &JailSpec, ground: &Ground) -> Result<Walls, String> {
     if asked.contains(Wall::Landlock) {
         landlocked::restrict(spec.minimum_landlock_abi, &mut walls);
     }
-    sys::exit_on_abort().map_err(|error| format!("cannot handle an abort: {error}"))?;
+    sys::exit_on_signals().map_err(|error| format!("cannot handle signals: {error}"))?;
     Ok(walls)
 }
 
@@ -96,12 +96,16 @@ fn set_limits(limits: &Limits) -> Result<(), Errno> {
         (Resource::Nofile, limits.open_files),
         (Resource::Nproc, limits.processes),
     ];
-    let cpu = limits.cpu_seconds.map(|seconds| (Resource::Cpu, seconds));
-    for (resource, value) in fixed.into_iter().chain(cpu) {
+    for (resource, value) in fixed {
         let limit = Rlimit { current: Some(value), maximum: Some(value) };
         rustix::process::setrlimit(resource, limit)?;
     }
-    Ok(())
+    let Some(seconds) = limits.cpu_seconds else {
+        return Ok(());
+    };
+    // The first limit signals, which the report names; the second kills what outlives that.
+    let limit = Rlimit { current: Some(seconds), maximum: Some(seconds.saturating_add(1)) };
+    rustix::process::setrlimit(Resource::Cpu, limit)
 }
 
 /// The namespaces that `unshare` gives the calling process itself, with the wall each one is.

@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lockgate_wall::{Exit, JailSpec, WorkerProcess, Zygote, ZygoteOptions};
+use lockgate_wall::{Exit, JailSpec, Wall, WorkerProcess, Zygote, ZygoteOptions};
 
 use crate::program;
 
@@ -13,9 +13,41 @@ pub const LONG: Duration = Duration::from_secs(30);
 
 /// A zygote of this very binary.
 pub fn zygote() -> Zygote {
+    zygote_with(&ZygoteOptions::default())
+}
+
+/// The same, started differently.
+pub fn zygote_with(options: &ZygoteOptions) -> Zygote {
     let exe = std::env::current_exe().expect("a test knows its own path");
-    Zygote::start(&exe, &[program::ZYGOTE.into()], &ZygoteOptions::default())
-        .unwrap_or_else(|error| panic!("{error}\n{}", error.hint()))
+    Zygote::start(&exe, &[program::ZYGOTE.into()], options).unwrap_or_else(|error| panic!("{error}\n{}", error.hint()))
+}
+
+/// Every wall but `wall`, none insisted on.
+pub fn all_but(wall: Wall) -> JailSpec {
+    let spec = JailSpec::default();
+    JailSpec { raise: spec.raise.without(wall), minimum: spec.minimum.without(wall), ..spec }
+}
+
+/// Whether this test runs as root; some things can only be seen, or tried, by root.
+pub fn root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether process `pid` is there, dead or alive.
+pub fn exists(pid: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Waits until `condition` holds.
+pub fn eventually(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + LONG;
+    while Instant::now() < deadline {
+        if condition() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
 }
 
 /// A worker to talk to.
