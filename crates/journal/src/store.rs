@@ -111,12 +111,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
 /// A connection for checking: leaves every byte of the file and its write-ahead log as it is. Its tables are not looked at.
 pub(crate) fn open_checker(path: &Path) -> Result<Connection, OpenError> {
     check(path)?;
-    if !has_log(path) {
-        return open_still(path);
-    }
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    Ok(connection)
+    if has_log(path) { open_logged(path) } else { open_still(path) }
 }
 
 /// Whether the journal has a write-ahead log: it is open somewhere, or was when its process was killed.
@@ -124,6 +119,13 @@ pub(crate) fn has_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     Path::new(&log).symlink_metadata().is_ok()
+}
+
+/// A connection that reads the file and its write-ahead log, and changes neither.
+fn open_logged(path: &Path) -> Result<Connection, OpenError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
 }
 
 /// The file's length and the time of its last change, as far as the system tells.
@@ -160,22 +162,33 @@ fn check(path: &Path) -> Result<(), OpenError> {
         return Err(not("it is empty"));
     }
     // Through SQLite, never by opening the file here: closing a second descriptor would drop this process's locks on it.
-    let connection = open_still(path)?;
-    let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let application = match read("application_id") {
-        Ok(id) => id,
-        Err(rusqlite::Error::SqliteFailure(failure, _)) if failure.code == ffi::ErrorCode::NotADatabase => {
-            return Err(not("it is not a SQLite database"));
-        }
-        Err(error) => return Err(error.into()),
+    let still = open_still(path)?;
+    // Has SQLite read the header of a file that is shorter than the header says, as a kill leaves it while the log is copied into it.
+    still.pragma_update(None, "writable_schema", true)?;
+    let marks = match marks(&still)? {
+        Some((APPLICATION_ID, format)) => Some((APPLICATION_ID, format)),
+        // Lost power can leave even the header half written; then it stands in the log.
+        _ if has_log(path) => self::marks(&open_logged(path)?)?,
+        other => other,
     };
-    if application != i64::from(APPLICATION_ID) {
-        return Err(not("it is a SQLite database of another program"));
+    match marks {
+        Some((APPLICATION_ID, FORMAT)) => Ok(()),
+        Some((APPLICATION_ID, found)) if found > FORMAT => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known: FORMAT })
+        }
+        Some((APPLICATION_ID, _)) => Err(not("its format number is not one that was ever used")),
+        Some(_) => Err(not("it is a SQLite database of another program")),
+        None => Err(not("it is not a SQLite database")),
     }
-    match u32::try_from(read("user_version")?) {
-        Ok(FORMAT) => Ok(()),
-        Ok(found) if found > FORMAT => Err(OpenError::Newer { path: path.to_owned(), found, known: FORMAT }),
-        _ => Err(not("its format number is not one that was ever used")),
+}
+
+/// Application id and format of a SQLite database, if it is one.
+fn marks(connection: &Connection) -> Result<Option<(u32, u32)>, OpenError> {
+    let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0).map(i32::cast_unsigned));
+    match read("application_id").and_then(|application| Ok((application, read("user_version")?))) {
+        Ok(marks) => Ok(Some(marks)),
+        Err(rusqlite::Error::SqliteFailure(failure, _)) if failure.code == ffi::ErrorCode::NotADatabase => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
