@@ -100,6 +100,12 @@ fn prctl(option: i32, first: u64, second: u64) -> Result<(), Errno> {
     if unsafe { libc::prctl(option, first, second, 0u64, 0u64) } == -1 { Err(last_error()) } else { Ok(()) }
 }
 
+/// Undoes an inherited order to ignore the end of children, under which nobody could wait for one.
+pub(crate) fn default_child_signal() {
+    // SAFETY: installs no handler; the arguments are valid, so it cannot fail.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 /// Leaves the session keyring this process was started with for a new, empty one.
 pub(crate) fn new_session_keyring() -> Result<(), Errno> {
     const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::jail::{self, Ground, Identity, OwnIds, PidNamespace};
@@ -143,6 +143,8 @@ impl Zygote {
             .map_err(|error| format!("cannot tie the zygote's life to the gate's: {error}"))?;
         // A terminal's interrupt is for the gate to handle; a session of its own keeps it from here.
         let _ = rustix::process::setsid();
+        sys::default_child_signal();
+        raise_descriptor_limit();
         // Keys of the gate's session are ambient authority like its environment. A kernel without
         // keyrings, or a container that forbids them, has none to leave.
         let _ = sys::new_session_keyring();
@@ -173,10 +175,13 @@ impl Zygote {
                 Some((Order::Start { .. }, _)) => return Err(Errno::PROTO),
                 Some((Order::Kill { id }, _)) => self.kill(id),
                 Some((Order::Fork { id, spec }, fds)) => {
-                    let [work, report] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| Errno::PROTO)?;
-                    match self.fork(id, &spec)? {
-                        Some(ground) => return self.into_born(spec, ground, work, report).map(Some),
-                        None => continue,
+                    let Ok([work, report]) = <[OwnedFd; 2]>::try_from(fds) else {
+                        // The kernel drops descriptors for which this process has no room.
+                        self.refuse(id, Errno::MFILE)?;
+                        continue;
+                    };
+                    if let Some(ground) = self.fork(id, &spec)? {
+                        return self.into_born(spec, ground, work, report).map(Some);
                     }
                 }
             }
@@ -240,14 +245,32 @@ impl Zygote {
             rustix::thread::move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
         }
         match forked {
-            Ok(Forked::Parent(pid)) => {
-                let watch = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-                self.workers.push(Worker { id, pid, watch });
-            }
+            Ok(Forked::Parent(pid)) => self.watch(id, pid)?,
             Ok(Forked::Child) => {}
-            Err(error) => self.tell(&Notice::ForkFailed { id, errno: error.raw_os_error() })?,
+            Err(error) => self.refuse(id, error)?,
         }
         Ok(None)
+    }
+
+    /// Keeps an eye on a worker just forked; one that cannot be watched is not let live.
+    fn watch(&mut self, id: u64, pid: Pid) -> Result<(), Errno> {
+        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(watch) => {
+                self.workers.push(Worker { id, pid, watch });
+                Ok(())
+            }
+            Err(error) => {
+                // Not reaped yet, so the number is still this worker's.
+                rustix::process::kill_process(pid, Signal::KILL)?;
+                rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()))?;
+                self.refuse(id, error)
+            }
+        }
+    }
+
+    /// Tells the gate that the kernel refused a worker.
+    fn refuse(&self, id: u64, error: Errno) -> Result<(), Errno> {
+        self.tell(&Notice::ForkFailed { id, errno: error.raw_os_error() })
     }
 
     fn identity_for(&self, id: u64, spec: &JailSpec) -> Identity {
@@ -279,6 +302,8 @@ impl Born {
     /// serve; `Err` when the worker must end, which the gate has then been told.
     fn jail<T>(self, start: impl FnOnce() -> Result<T, String>) -> Result<(T, UnixStream, Walls), ()> {
         let _ = rustix::thread::set_name(c"lockgate-worker");
+        // When memory runs out on the machine, the kernel takes workers before anything else.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
         let pid = visible_pid();
         let raised = jail::raise(&self.spec, &self.ground)
             .and_then(|walls| Ok((walls, start().map_err(|m| format!("cannot start threads: {m}"))?)));
@@ -329,6 +354,14 @@ fn take_descriptors() -> Result<(OwnedFd, OwnedFd), Errno> {
         return Err(Errno::BADF);
     }
     Ok((control, null))
+}
+
+/// Each live worker takes a descriptor of the zygote, so it takes all that it may have.
+fn raise_descriptor_limit() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // Where this is refused there is room for fewer workers, and the refusals say so.
+    let _ = rustix::process::setrlimit(Resource::Nofile, raised);
 }
 
 fn dev_null() -> Result<OwnedFd, Errno> {

@@ -6,16 +6,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lockgate_wall::{JailSpec, Wall, WallSet, Zygote, ZygoteOptions};
-use seccompiler::{SeccompAction, SeccompFilter};
+use seccompiler::{SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule};
 
 use crate::program;
-use crate::session::{Session, zygote_with};
+use crate::session::{Session, zygote, zygote_with};
 
 /// A gate with two workers that says who they are and then waits to be killed.
 pub const MORTAL: &str = "gate-mortal";
 
 /// A gate under a filter that refuses namespaces and Landlock.
 pub const CRIPPLED: &str = "gate-crippled";
+
+/// A gate that may make every namespace but a user namespace.
+pub const NO_USER_NAMESPACE: &str = "gate-without-user-namespace";
 
 /// Not a gate: says which user it runs as.
 pub const WHO_AM_I: &str = "who-am-i";
@@ -28,6 +31,7 @@ pub fn run(arguments: &[String]) -> Option<ExitCode> {
     match arguments.first()?.as_str() {
         MORTAL => mortal(arguments.get(1).is_some_and(|word| word == "tree")),
         CRIPPLED => crippled(),
+        NO_USER_NAMESPACE => without_user_namespace(),
         WHO_AM_I => {
             let root = rustix::process::geteuid().is_root();
             return Some(ExitCode::from(if root { 40 } else { 41 }));
@@ -52,25 +56,41 @@ fn mortal(tree_namespace: bool) {
     std::thread::sleep(Duration::from_secs(3600));
 }
 
-/// What the kernel of a crippled gate says to a system call.
-const CRIPPLED_CALLS: [(i64, i32); 3] = [
-    (libc::SYS_unshare, libc::EPERM),
-    (libc::SYS_landlock_create_ruleset, libc::ENOSYS),
-    (libc::SYS_landlock_restrict_self, libc::ENOSYS),
-];
+/// Makes the kernel answer `call` with `errno`, if its first argument has one of `bits` or there are none.
+fn cripple(call: i64, bits: Option<u64>, errno: i32) {
+    let rules = bits.map(|bits| {
+        let one = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(bits), bits);
+        SeccompRule::new(vec![one.expect("argument 0 exists")]).expect("one condition")
+    });
+    let filter = SeccompFilter::new(
+        BTreeMap::from([(call, rules.into_iter().collect())]),
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno as u32),
+        std::env::consts::ARCH.try_into().expect("a known architecture"),
+    )
+    .expect("a valid filter");
+    let program: seccompiler::BpfProgram = filter.try_into().expect("a small filter");
+    seccompiler::apply_filter(&program).expect("filters can be stacked");
+}
+
+/// Prints the walls of a worker whose gate may not make user namespaces, and others only as root.
+fn without_user_namespace() {
+    cripple(libc::SYS_unshare, Some(libc::CLONE_NEWUSER as u64), libc::EPERM);
+    let spec = JailSpec { minimum: WallSet::none(), ..JailSpec::default() };
+    print_walls(&mut Session::open(&zygote(), &spec));
+}
+
+fn print_walls(session: &mut Session) {
+    println!("{}", session.ask("hello"));
+    for held in session.worker.walls().iter() {
+        println!("{} {}", held.wall, held.state);
+    }
+}
 
 fn crippled() {
-    for (call, errno) in CRIPPLED_CALLS {
-        let filter = SeccompFilter::new(
-            BTreeMap::from([(call, vec![])]),
-            SeccompAction::Allow,
-            SeccompAction::Errno(errno as u32),
-            std::env::consts::ARCH.try_into().expect("a known architecture"),
-        )
-        .expect("a valid filter");
-        let program: seccompiler::BpfProgram = filter.try_into().expect("a small filter");
-        seccompiler::apply_filter(&program).expect("filters can be stacked");
-    }
+    cripple(libc::SYS_unshare, None, libc::EPERM);
+    cripple(libc::SYS_landlock_create_ruleset, None, libc::ENOSYS);
+    cripple(libc::SYS_landlock_restrict_self, None, libc::ENOSYS);
     let exe = std::env::current_exe().expect("a test knows its own path");
     let zygote =
         Zygote::start(&exe, &[program::ZYGOTE.into()], &ZygoteOptions::default()).expect("a zygote needs neither");
@@ -80,9 +100,5 @@ fn crippled() {
     }
     println!("--");
     let lower = JailSpec { minimum: WallSet::none().with(Wall::Seccomp), ..JailSpec::default() };
-    let mut session = Session::open(&zygote, &lower);
-    println!("{}", session.ask("hello"));
-    for held in session.worker.walls().iter() {
-        println!("{} {}", held.wall, held.state);
-    }
+    print_walls(&mut Session::open(&zygote, &lower));
 }

@@ -44,6 +44,7 @@ fn w01_every_wall_stands_or_its_absence_is_named() -> Result<(), Failed> {
             absent => println!("absent on this machine: {}: {absent}", held.wall),
         }
     }
+    assert_eq!(std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj"))?.trim(), "1000");
     let seen = Observed::of(pid);
     assert_eq!(seen.no_new_privileges, Some(walls.is_up(Wall::NoNewPrivileges)));
     assert_eq!(seen.seccomp_filter, Some(walls.is_up(Wall::Seccomp)));

@@ -12,6 +12,7 @@ crate::cases![
     w01_a_wall_not_raised_is_missed,
     w01_a_landlock_too_old_is_missed,
     w01_what_the_kernel_refuses_is_named_with_its_error_and_remedy,
+    w01_root_needs_no_user_namespace_for_the_others,
     w01_an_unknown_wall_is_an_error,
 ];
 
@@ -71,6 +72,20 @@ fn w01_what_the_kernel_refuses_is_named_with_its_error_and_remedy() -> Result<()
     }
     assert!(lower.contains(&"empty_root absent: it needs `mount_ns`, which is not up"), "{lower:?}");
     assert!(lower.contains(&"seccomp up"));
+    Ok(())
+}
+
+fn w01_root_needs_no_user_namespace_for_the_others() -> Result<(), Failed> {
+    let output = Command::new(std::env::current_exe()?).arg(gates::NO_USER_NAMESPACE).output()?;
+    let said = String::from_utf8(output.stdout)?;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.first(), Some(&"hello"), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("user_ns refused: unshare: Operation not permitted"), "{said}");
+    for wall in WallSet::namespaces().without(Wall::UserNamespace).iter() {
+        let up = lines.contains(&format!("{wall} up").as_str());
+        assert_eq!(up, root(), "{wall}: {said}");
+    }
+    assert!(lines.contains(&"capabilities up"), "{said}");
     Ok(())
 }
 
