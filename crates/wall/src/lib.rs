@@ -15,6 +15,8 @@
 
 #![cfg(target_os = "linux")]
 
+mod error;
+mod exit;
 mod gate;
 mod jail;
 pub mod probe;
@@ -24,6 +26,8 @@ mod wall;
 mod wire;
 pub mod zygote;
 
-pub use gate::{Exit, ForkError, StartError, WorkerProcess, Zygote, ZygoteOptions};
+pub use error::{ForkError, StartError};
+pub use exit::Exit;
+pub use gate::{WorkerProcess, Zygote, ZygoteOptions};
 pub use spec::{JailSpec, Limits};
 pub use wall::{Held, State, UnknownWall, Wall, WallSet, Walls};

@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
-use crate::gate::{Exit, ForkError, StartError, Zygote, ZygoteOptions};
+use crate::error::{ForkError, StartError};
+use crate::exit::Exit;
+use crate::gate::{Zygote, ZygoteOptions};
 use crate::spec::JailSpec;
 use crate::wall::{State, Wall, WallSet, Walls};
 use crate::wire;
