@@ -18,10 +18,10 @@ fn main() {
     let mut largest = 1_000_000;
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        match (argument.as_str(), argument.as_str()) {
-            ("--directory", _) => directory = PathBuf::from(arguments.next().expect("a directory follows")),
-            ("--seconds", _) => seconds = arguments.next().and_then(|s| s.parse().ok()).expect("a number follows"),
-            ("--large", _) => largest = 10_000_000,
+        match argument.as_str() {
+            "--directory" => directory = PathBuf::from(arguments.next().expect("a directory follows")),
+            "--seconds" => seconds = arguments.next().and_then(|s| s.parse().ok()).expect("a number follows"),
+            "--large" => largest = 10_000_000,
             _ => panic!("unknown argument `{argument}`"),
         }
     }
@@ -124,12 +124,14 @@ fn growth(directory: &Path, largest: u64) {
         let rate = crossings as f64 / start.elapsed().as_secs_f64();
         entries += 2 * crossings;
         drop(journal);
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), cpu_seconds());
         let found = verify(directory.join("journal"), &[]).expect("the journal is readable");
         assert!(found.is_clean() && found.entries == entries);
+        let (elapsed, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         println!(
-            r#"{{"measure":"growth","entries_before":{size},"crossings_per_second":{rate:.0},"verified_entries":{entries},"verified_per_second":{:.0}}}"#,
-            entries as f64 / start.elapsed().as_secs_f64(),
+            r#"{{"measure":"growth","entries_before":{size},"crossings_per_second":{rate:.0},"verified_entries":{entries},"verified_per_second":{:.0},"verified_per_cpu_second":{:.0}}}"#,
+            entries as f64 / elapsed,
+            entries as f64 / cpu.max(0.01),
         );
         journal = Journal::open(directory.join("journal"), &Options::new()).expect("it opens again");
         size *= 10;

@@ -123,7 +123,7 @@ impl Journal {
     }
 
     /// Calls back when the entry is on disk or never will be: on the writer's thread, which writes nothing meanwhile,
-    /// or on this one if that is known already.
+    /// or on this one if that is known already. A callback may append (beyond the queue's bounds even) but not wait.
     pub fn on_durable(&self, ticket: Ticket, callback: impl FnOnce(Result<(), StorageError>) + Send + 'static) {
         self.0.shared.on_durable(ticket.number, Box::new(callback));
     }
@@ -136,7 +136,7 @@ impl Journal {
         }
     }
 
-    /// Where a session stands on disk, of this or another process. Costs an open and a look-up in the file: tens of microseconds.
+    /// Where a session stands on disk, of this or another process. Costs an open of the file, less than a millisecond.
     pub fn head(&self, session: SessionId) -> Result<Option<Head>, OpenError> {
         read::Reader::open(&self.0.path)?.head(session).map_err(OpenError::from)
     }

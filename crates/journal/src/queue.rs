@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::entry::{Kind, MAX_BODY, MAX_TIME, SessionId};
@@ -99,6 +100,8 @@ pub(crate) struct Shared {
     work: Condvar,
     /// Callers that found the queue full sleep here.
     room: Condvar,
+    /// The writer's thread, on which callbacks run: it must never wait for itself.
+    thread: OnceLock<ThreadId>,
     /// Number of the first append that is not on disk.
     durable: AtomicU64,
     /// Callers that wait for the disk, and why they wait in vain.
@@ -129,6 +132,7 @@ impl Shared {
             queue: Mutex::new(queue),
             work: Condvar::new(),
             room: Condvar::new(),
+            thread: OnceLock::new(),
             durable: AtomicU64::new(0),
             waiting: Mutex::default(),
             done: Condvar::new(),
@@ -189,6 +193,13 @@ impl Shared {
         if self.is_durable(number) {
             return Ok(());
         }
+        if self.on_writer() {
+            return Err(StorageError::new(
+                Cause::Other,
+                "a callback cannot wait for the journal",
+                "it runs on its thread",
+            ));
+        }
         self.hurry(&mut lock(&self.queue), number);
         let mut waiting = lock(&self.waiting);
         waiting.callers += 1;
@@ -226,6 +237,12 @@ impl Shared {
         let mut queue = lock(&self.queue);
         queue.closing = true;
         self.work.notify_one();
+    }
+
+    /// For the writer: it runs on this thread.
+    pub(crate) fn enter(&self) {
+        // It is set once, by the one writer.
+        let _ = self.thread.set(thread::current().id());
     }
 
     /// For the writer: the entries to write next, in place of `batch`, which it has written. False when there are none and never will be.
@@ -294,13 +311,18 @@ impl Shared {
         callbacks.into_iter().for_each(|(_, callback)| callback(Err(error.clone())));
     }
 
+    fn on_writer(&self) -> bool {
+        self.thread.get() == Some(&thread::current().id())
+    }
+
+    /// The queue, as soon as a body of this length fits: at once for callbacks, whose thread is the one that makes room.
     fn with_room(&self, body: usize) -> Result<MutexGuard<'_, Queue>, AppendError> {
         let mut queue = lock(&self.queue);
         loop {
             if let Some(error) = &queue.failed {
                 return Err(AppendError::Failed(error.clone()));
             }
-            if queue.batch.has_room_for(body) {
+            if queue.batch.has_room_for(body) || self.on_writer() {
                 return Ok(queue);
             }
             queue.blocked += 1;

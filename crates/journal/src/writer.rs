@@ -20,6 +20,7 @@ const ENTRY_BYTES: u64 = 64;
 
 /// Runs until the journal is closed or the storage fails.
 pub(crate) fn run(connection: Connection, shared: Arc<Shared>) {
+    shared.enter();
     let _alarm = Alarm(&shared);
     let mut writer = Writer { connection, chains: HashMap::new(), hashes: Vec::new(), touched: Vec::new(), unsaved: 0 };
     let mut batch = Batch::default();

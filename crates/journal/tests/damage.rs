@@ -232,7 +232,7 @@ fn j02_any_flipped_bit_is_found_or_was_in_unused_space() {
     let seed = 0x10c6_a7e0;
     let mut dice = Dice(seed);
     let (mut named, mut harmless) = (0, 0);
-    for round in 0..600 {
+    for round in 0..300 {
         let offset = dice.below(pristine.len() as u64) as usize;
         let mut file = pristine.clone();
         file[offset] ^= 1 << dice.below(8);
@@ -249,7 +249,7 @@ fn j02_any_flipped_bit_is_found_or_was_in_unused_space() {
             harmless += 1;
         }
     }
-    assert!(named > 300, "{named} flips hit an entry, {harmless} hit nothing");
+    assert!(named > 150, "{named} flips hit an entry, {harmless} hit nothing");
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "verifying leaves no other file");
 }
 

@@ -1,6 +1,16 @@
 //! Recording and reading back.
 
-use lockgate_journal::{AppendError, Journal, Kind, MAX_BODY, OpenError, Options, Query, Reader, SessionId, verify};
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use common::{fill, fresh};
+use lockgate_journal::{
+    AppendError, Cause, Journal, Kind, MAX_BODY, OpenError, Options, QUEUE_ENTRIES, Query, Reader, SessionId, verify,
+};
 
 fn id(n: u8) -> SessionId {
     SessionId::from_bytes([n; 16])
@@ -54,4 +64,186 @@ fn j01_callers_mistakes_are_told_and_change_nothing() {
     let ticket = journal.append(session, Kind::Note, 0, 0, &long[1..]).unwrap();
     journal.wait(ticket).unwrap();
     assert_eq!(ticket.serial(), 1);
+}
+
+#[test]
+fn j01_a_session_is_read_from_any_serial() {
+    let (_directory, path, journal) = fresh();
+    fill(&journal, 3, 700);
+    let reader = Reader::open(&path).unwrap();
+    let all = common::entries(&path);
+    for number in 0..3 {
+        let whole: Vec<_> = all.iter().filter(|entry| entry.session == common::id(number)).cloned().collect();
+        for from in [0, 1, 255, 256, 257, 511, 512, 513, 600, 699] {
+            let query = Query::session_from(common::id(number), from);
+            let read: Vec<_> = reader.entries(query).map(Result::unwrap).collect();
+            assert!(read == whole[from as usize..], "session {number} from {from}");
+            let few: Vec<_> = reader.entries(query.limit(40)).map(Result::unwrap).collect();
+            assert!(few == read[..read.len().min(40)]);
+        }
+        assert_eq!(reader.entries(Query::session_from(common::id(number), 700)).count(), 0);
+    }
+    assert_eq!(reader.entries(Query::session(common::id(77))).count(), 0);
+    let later: Vec<_> = reader.entries(Query::after_row(1_000).limit(300)).map(Result::unwrap).collect();
+    assert!(later == all[1_000..1_300]);
+}
+
+#[test]
+fn j01_a_reader_follows_what_is_recorded() {
+    let (_directory, path, journal) = fresh();
+    let one = journal.begin(common::id(1), 0, b"").unwrap();
+    let two = journal.begin(common::id(2), 0, b"").unwrap();
+    journal.flush().unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let mut session = reader.entries(Query::session(common::id(1)));
+    let mut all = reader.entries(Query::all());
+    assert_eq!((session.by_ref().count(), all.by_ref().count()), (1, 2));
+    assert!(!session.wait(Duration::ZERO).unwrap());
+    let other = thread::spawn(move || {
+        for n in 0..1_000 {
+            let _ = common::note(&journal, one, n);
+            let _ = common::note(&journal, two, n);
+            if n % 100 == 0 {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        journal
+    });
+    let mut serials = Vec::new();
+    while serials.len() < 1_000 {
+        assert!(session.wait(Duration::from_secs(60)).unwrap());
+        serials.extend(session.by_ref().map(|entry| entry.unwrap().serial));
+    }
+    assert!(serials.into_iter().eq(1..=1_000));
+    drop(other.join().unwrap());
+    let rows: Vec<_> = all.map(|entry| entry.unwrap().row).collect();
+    assert!(rows.into_iter().eq(3..=2_002));
+}
+
+#[test]
+fn j01_callbacks_tell_what_is_durable() {
+    let (_directory, path, journal) = fresh();
+    let session = journal.begin(common::id(1), 0, b"").unwrap();
+    let (send, receive) = mpsc::channel();
+    for n in 0..500 {
+        let ticket = common::note(&journal, session, n);
+        let (send, path) = (send.clone(), path.clone());
+        journal.on_durable(ticket, move |result| {
+            // Said from the writer's thread: what it says is in the file already.
+            let found = if n % 100 == 0 { Reader::open(path).unwrap().head(common::id(1)).unwrap() } else { None };
+            send.send((ticket.serial(), result.is_ok(), found.is_none_or(|head| head.serial >= ticket.serial())))
+                .unwrap();
+        });
+    }
+    let told: Vec<_> = receive.iter().take(500).collect();
+    assert!(told.iter().all(|(_, durable, found)| *durable && *found));
+    assert!(told.into_iter().map(|(serial, ..)| serial).eq(1..=500));
+    let ticket = common::note(&journal, session, 1);
+    journal.wait(ticket).unwrap();
+    assert!(journal.is_durable(ticket));
+    journal.on_durable(ticket, move |result| send.send((0, result.is_ok(), true)).unwrap());
+    assert_eq!(receive.try_recv(), Ok((0, true, true)), "what is known is said at once");
+}
+
+#[test]
+fn j01_the_last_handle_may_go_in_a_callback() {
+    let (_directory, path, journal) = fresh();
+    let session = journal.begin(common::id(1), 0, b"").unwrap();
+    let ticket = common::note(&journal, session, 1);
+    let (send, receive) = mpsc::channel();
+    let last = journal.clone();
+    journal.on_durable(ticket, move |_| {
+        receive.recv().unwrap();
+        drop(last);
+    });
+    drop(journal);
+    send.send(()).unwrap();
+    while path.with_file_name("journal-wal").exists() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(common::entries(&path).len(), 2);
+}
+
+#[test]
+fn j01_many_threads_record_without_gaps() {
+    let (_directory, path, journal) = fresh();
+    let shared = journal.begin(common::id(99), 0, b"").unwrap();
+    thread::scope(|scope| {
+        for number in 0..6 {
+            let journal = &journal;
+            scope.spawn(move || {
+                let own = journal.begin(common::id(number), 0, b"").unwrap();
+                for n in 0..20_000 {
+                    assert_eq!(common::note(journal, own, n).serial(), n + 1);
+                    let ticket = common::note(journal, shared, n);
+                    if n % 5_000 == 0 {
+                        journal.wait(ticket).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    drop(journal);
+    let report = verify(&path, &[]).unwrap();
+    assert!(report.is_clean(), "{:?}", report.findings);
+    assert_eq!(report.entries, 7 + 6 * 40_000);
+}
+
+#[test]
+fn j01_a_full_queue_blocks_and_loses_nothing() {
+    let (_directory, path, journal) = fresh();
+    // Another process that holds the file keeps the writer from emptying the queue.
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let appended = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let session = journal.begin(common::id(1), 0, b"").unwrap();
+            for n in 0..3 * QUEUE_ENTRIES as u64 {
+                let _ = journal.append(session, Kind::Note, 0, n, b"").unwrap();
+                appended.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        thread::sleep(Duration::from_millis(500));
+        let stuck = appended.load(Ordering::Relaxed);
+        assert!(stuck <= 2 * QUEUE_ENTRIES, "{stuck} entries were taken while none could be written");
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+    drop(journal);
+    assert_eq!(verify(&path, &[]).unwrap().entries, 3 * QUEUE_ENTRIES as u64 + 1);
+}
+
+#[test]
+fn j01_a_session_id_that_is_in_the_file_stops_the_journal() {
+    let (_directory, path, journal) = fresh();
+    fill(&journal, 1, 5);
+    drop(journal);
+    let journal = common::open(&path);
+    let session = journal.begin(common::id(0), 0, b"").unwrap();
+    let ticket = journal.append(session, Kind::Note, 0, 0, b"").unwrap();
+    assert_eq!(journal.wait(ticket).unwrap_err().cause(), Cause::Other);
+    assert!(matches!(journal.append(session, Kind::Note, 0, 0, b""), Err(AppendError::Failed(_))));
+    drop(journal);
+    assert_eq!(common::entries(&path).len(), 5);
+}
+
+#[test]
+fn j01_a_callback_may_append_more_than_the_queue_holds_but_not_wait() {
+    let (_directory, path, journal) = fresh();
+    let session = journal.begin(common::id(1), 0, b"").unwrap();
+    let ticket = common::note(&journal, session, 1);
+    let (send, receive) = mpsc::channel();
+    let own = journal.clone();
+    journal.on_durable(ticket, move |_| {
+        let mut last = ticket;
+        for n in 0..2 * QUEUE_ENTRIES as u64 {
+            last = own.append(session, Kind::Note, 0, n, b"").unwrap();
+        }
+        send.send((last, own.wait(last).is_err())).unwrap();
+    });
+    let (last, refused) = receive.recv().unwrap();
+    assert!(refused);
+    journal.wait(last).unwrap();
+    drop(journal);
+    assert_eq!(verify(&path, &[]).unwrap().entries, 2 * QUEUE_ENTRIES as u64 + 2);
 }

@@ -23,7 +23,10 @@ const FIRST: &str = "LOCKGATE_JOURNAL_TEST_FIRST";
 const LIMIT: &str = "LOCKGATE_JOURNAL_TEST_LIMIT";
 
 /// Times a process is killed.
-const KILLS: u64 = 20;
+const KILLS: u64 = 12;
+
+/// Kills after which the next process gets a new journal.
+const KILLS_OF_ONE: u64 = 4;
 
 /// The body of an entry, which follows from its session and serial. Some are long, so that the log is copied into the file often.
 fn body_of(session: SessionId, serial: u64) -> Vec<u8> {
@@ -79,21 +82,44 @@ fn start(path: &Path, first: u64, limit: Option<u64>) -> Child {
     command.spawn().expect("it starts")
 }
 
-/// Reads what the child says to its end: the last acknowledged serial of each session, and its failure if it told one.
-fn listen(child: &mut Child) -> (HashMap<SessionId, u64>, Option<String>) {
-    let lines = BufReader::new(child.stdout.take().expect("it was piped")).lines().map_while(Result::ok);
-    let (mut acknowledged, mut failure) = (HashMap::new(), None);
-    for line in lines {
-        // A line that the kill cut short says nothing.
+/// What a child said to its end.
+#[derive(Default)]
+struct Heard {
+    /// Last acknowledged serial of each session.
+    acknowledged: HashMap<SessionId, u64>,
+    failure: Option<String>,
+}
+
+impl Heard {
+    fn take(&mut self, line: &str) {
+        // A line that the kill cut short says nothing, or a smaller number than was meant.
         if let Some((session, serial)) = line.strip_prefix("acknowledged ").and_then(|rest| rest.split_once(' '))
             && let (Ok(session), Ok(serial)) = (session.parse(), serial.parse())
         {
-            acknowledged.insert(session, serial);
+            self.acknowledged.insert(session, serial);
         } else if let Some(text) = line.strip_prefix("failed ") {
-            failure = Some(text.to_owned());
+            self.failure = Some(text.to_owned());
         }
     }
-    (acknowledged, failure)
+}
+
+/// Listens to the child and, if told to, kills it some time after it has acknowledged so many times.
+fn listen(mut child: Child, kill: Option<(u64, Duration)>) -> Heard {
+    let mut heard = Heard::default();
+    let mut lines = 0;
+    for line in BufReader::new(child.stdout.take().expect("it was piped")).lines().map_while(Result::ok) {
+        heard.take(&line);
+        lines += u64::from(line.starts_with("acknowledged "));
+        if let Some((after, pause)) = kill
+            && after == lines
+        {
+            thread::sleep(pause);
+            // Where it was killed already, or stopped by itself, there is nothing left to do.
+            let _ = child.kill();
+        }
+    }
+    child.wait().expect("it was started");
+    heard
 }
 
 /// Every session in the journal is whole from its start, as it was appended, and reaches what was acknowledged.
@@ -104,7 +130,6 @@ fn check(path: &Path, acknowledged: &HashMap<SessionId, u64>) {
     let reader = Reader::open(path).expect("it opens");
     for (session, serial) in acknowledged {
         let head = reader.head(*session).expect("it is readable").expect("the session is there");
-        // A shorter number may be a longer one that the kill cut short.
         assert!(head.serial >= *serial, "entry {serial} of {session} is lost: it ends at {}", head.serial);
     }
     for entry in reader.entries(Query::all()) {
@@ -115,50 +140,44 @@ fn check(path: &Path, acknowledged: &HashMap<SessionId, u64>) {
 
 #[test]
 fn j01_kill_loses_nothing_acknowledged() {
-    let directory = tempfile::tempdir().expect("there is room");
-    let path = directory.path().join("journal");
     let mut dice = Dice(11);
-    let mut all = HashMap::new();
-    for round in 0..KILLS {
-        let mut child = start(&path, round * 1_000, None);
-        thread::sleep(Duration::from_millis(20 + dice.below(400)));
-        child.kill().expect("it runs");
-        let (acknowledged, failure) = listen(&mut child);
-        child.wait().expect("it was started");
-        assert_eq!(failure, None);
-        all.extend(acknowledged);
-        if path.exists() {
-            check(&path, &all);
+    for _ in 0..KILLS / KILLS_OF_ONE {
+        let directory = tempfile::tempdir().expect("there is room");
+        let path = directory.path().join("journal");
+        let mut acknowledged = HashMap::new();
+        for round in 0..KILLS_OF_ONE {
+            let kill = (1 + dice.below(60), Duration::from_micros(dice.below(20_000)));
+            let heard = listen(start(&path, round * 1_000, None), Some(kill));
+            assert_eq!(heard.failure, None);
+            assert!(!heard.acknowledged.is_empty());
+            acknowledged.extend(heard.acknowledged);
+            check(&path, &acknowledged);
         }
     }
-    assert!(all.len() > 5, "the children were given time to record: {}", all.len());
 }
 
 #[test]
 fn j01_two_processes_record_in_one_journal() {
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("journal");
-    let mut children = [start(&path, 0, None), start(&path, 1_000_000, None)];
-    thread::sleep(Duration::from_millis(1_500));
-    let mut all = HashMap::new();
-    for child in &mut children {
-        child.kill().expect("it runs");
-        let (acknowledged, failure) = listen(child);
-        child.wait().expect("it was started");
-        assert_eq!(failure, None);
-        assert!(!acknowledged.is_empty(), "both got their turn");
-        all.extend(acknowledged);
-    }
-    check(&path, &all);
+    let mut acknowledged = HashMap::new();
+    thread::scope(|scope| {
+        let children = [start(&path, 0, None), start(&path, 1_000_000, None)];
+        let listeners = children.map(|child| scope.spawn(|| listen(child, Some((40, Duration::ZERO)))));
+        for heard in listeners.map(|listener| listener.join().expect("it listens")) {
+            assert_eq!(heard.failure, None);
+            assert!(!heard.acknowledged.is_empty(), "both get their turn");
+            acknowledged.extend(heard.acknowledged);
+        }
+    });
+    check(&path, &acknowledged);
 }
 
 #[test]
 fn j01_a_file_at_its_limit_is_told_and_loses_nothing_acknowledged() {
     let directory = tempfile::tempdir().expect("there is room");
     let path = directory.path().join("journal");
-    let mut child = start(&path, 0, Some(6 << 20));
-    let (acknowledged, failure) = listen(&mut child);
-    child.wait().expect("it was started");
+    let Heard { acknowledged, failure } = listen(start(&path, 0, Some(6 << 20)), None);
     let failure = failure.expect("a child that cannot go on says so");
     assert!(failure.contains("the journal's disk is full"), "{failure}");
     assert!(!acknowledged.is_empty());
