@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
@@ -294,7 +295,7 @@ impl Shared {
         let mut queue = lock(&self.queue);
         let ready: Vec<_> = queue.callbacks.extract_if(.., |(number, _)| *number < end).collect();
         drop(queue);
-        ready.into_iter().for_each(|(_, callback)| callback(Ok(())));
+        ready.into_iter().for_each(|(_, callback)| call(callback, Ok(())));
     }
 
     /// For the writer: nothing more will be written.
@@ -308,7 +309,7 @@ impl Shared {
         drop(queue);
         lock(&self.waiting).failed = Some(error.clone());
         self.done.notify_all();
-        callbacks.into_iter().for_each(|(_, callback)| callback(Err(error.clone())));
+        callbacks.into_iter().for_each(|(_, callback)| call(callback, Err(error.clone())));
     }
 
     fn on_writer(&self) -> bool {
@@ -368,6 +369,11 @@ fn bounded(time: u64, body: &[u8]) -> Result<(), AppendError> {
         return Err(AppendError::TooLate { time });
     }
     Ok(())
+}
+
+/// A callback that panics is its caller's defect, and must not keep the others from being called.
+fn call(callback: Callback, result: Result<(), StorageError>) {
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| callback(result)));
 }
 
 /// No caller's code runs under these locks, so what a panicking thread left behind is whole.

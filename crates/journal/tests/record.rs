@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -128,6 +129,7 @@ fn j01_callbacks_tell_what_is_durable() {
     for n in 0..500 {
         let ticket = common::note(&journal, session, n);
         let (send, path) = (send.clone(), path.clone());
+        journal.on_durable(ticket, |_| panic::resume_unwind(Box::new("one that panics hinders no other")));
         journal.on_durable(ticket, move |result| {
             // Said from the writer's thread: what it says is in the file already.
             let found = if n % 100 == 0 { Reader::open(path).unwrap().head(common::id(1)).unwrap() } else { None };
