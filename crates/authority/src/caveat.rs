@@ -77,10 +77,10 @@ pub struct ArgumentCaveat {
 pub enum Caveat {
     /// Only these operations; for tools, only these tools.
     Ops(Names),
-    /// Only paths at or below this one.
-    Under(CanonicalPath),
-    /// Only keys that start with this text.
-    KeyPrefix(Box<str>),
+    /// Only paths at or below one of these.
+    Under(Box<[CanonicalPath]>),
+    /// Only keys that start with one of these texts.
+    KeyPrefix(Box<[Box<str>]>),
     /// Only URLs with one of these schemes.
     Schemes(Box<[Scheme]>),
     /// Only URLs with a host that one of these matches.

@@ -165,8 +165,12 @@ pub(crate) fn clears(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usa
         Caveat::Calls(_) | Caveat::Children(_) | Caveat::Rate(_) => {
             usage.has_left(layer, caveat, request.spend(), request.now_ms)
         }
-        Caveat::Under(prefix) => matches!(request.subject, Subject::Path(path) if path.is_under(prefix)),
-        Caveat::KeyPrefix(prefix) => matches!(request.subject, Subject::Key(key) if key.starts_with(&**prefix)),
+        Caveat::Under(prefixes) => {
+            matches!(request.subject, Subject::Path(path) if prefixes.iter().any(|prefix| path.is_under(prefix)))
+        }
+        Caveat::KeyPrefix(prefixes) => {
+            matches!(request.subject, Subject::Key(key) if prefixes.iter().any(|prefix| key.starts_with(&**prefix)))
+        }
         Caveat::Schemes(_) | Caveat::Hosts(_) | Caveat::Ports(_) | Caveat::Methods(_) | Caveat::Paths(_) => {
             clears_url(caveat, request)
         }

@@ -13,6 +13,7 @@ mod canonical;
 mod caveat;
 mod config;
 mod decide;
+mod explain;
 mod grant;
 mod isolation;
 mod limits;
@@ -31,6 +32,7 @@ pub use canonical::{
 pub use caveat::{ArgumentCaveat, Caveat, Names, Rate};
 pub use config::{Place, Problem};
 pub use decide::{Decision, Request, Subject, authorize};
+pub use explain::{Addition, CandidateReport, CaveatReport, Change, Explanation, LayerReport, explain};
 pub use grant::{Grant, GrantId, HeldGrants, Layer, Mint, TooManyLayers};
 pub use isolation::{GrantRule, Isolation, LimitProblem, Wall};
 pub use limits::{Limit, Limits, PartialLimits, Unit};

@@ -4,6 +4,8 @@ mod flag;
 mod parse;
 mod render;
 
+pub(crate) use flag::name_of as name_of_host;
+
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;

@@ -176,6 +176,12 @@ impl Point {
     }
 }
 
+impl serde::Serialize for Point {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.kind.is_named() { write!(f, "{}.{}", self.kind, self.name) } else { self.kind.fmt(f) }

@@ -79,7 +79,7 @@ fn in_range(value: &Value, min: Option<&Value>, max: Option<&Value>, integer: bo
         && max.is_none_or(|max| matches!(value.compare_numbers(max), Some(Ordering::Less | Ordering::Equal)))
 }
 
-fn length(value: &Value) -> Option<u64> {
+pub(crate) fn length(value: &Value) -> Option<u64> {
     let length = match value {
         Value::Text(text) => text.chars().count(),
         Value::Bytes(bytes) => bytes.len(),
@@ -89,7 +89,7 @@ fn length(value: &Value) -> Option<u64> {
     u64::try_from(length).ok()
 }
 
-fn host_of(text: &str) -> Option<Host> {
+pub(crate) fn host_of(text: &str) -> Option<Host> {
     if text.contains("://") {
         CanonicalUrl::parse(text).ok().map(|url| url.host().clone())
     } else {

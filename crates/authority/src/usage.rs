@@ -85,6 +85,11 @@ impl Usage {
         !self.revoked.is_empty() && grant.chain().any(|id| self.revoked.contains(&id))
     }
 
+    /// Whether this very grant was revoked, not one above it.
+    pub(crate) fn is_revoked_itself(&self, grant: GrantId) -> bool {
+        self.revoked.contains(&grant)
+    }
+
     /// Spends on the grant and on every grant that it was derived from, or, where one of them has too little left, on
     /// none. The bytes are set aside until [`Usage::settle`].
     pub fn reserve(&mut self, grant: &Grant, spend: Spend, now_ms: u64) -> Result<Reservation, Denial> {
@@ -94,10 +99,7 @@ impl Usage {
         for layer in grant.layers() {
             let short = layer.caveats().iter().find(|caveat| !self.has_left(layer.id(), caveat, spend, now_ms));
             if let Some(caveat) = short {
-                return Err(Denial::new(
-                    caveat.code(),
-                    caveat.code().description().trim_end_matches('.').to_lowercase(),
-                ));
+                return Err(Denial::new(caveat.code(), short_of(caveat)));
             }
         }
         for layer in grant.layers().iter().filter(|layer| layer.has_budget()) {
@@ -175,6 +177,16 @@ impl Usage {
             layer.caveats().iter().filter_map(|caveat| left(caveat, account)).min()
         };
         grant.layers().iter().filter_map(of_layer).min()
+    }
+}
+
+/// What is used up, without the number, which may be another's.
+fn short_of(caveat: &Caveat) -> &'static str {
+    match caveat {
+        Caveat::Calls(_) => "the calls granted are used up",
+        Caveat::Bytes(_) => "the bytes granted do not suffice",
+        Caveat::Children(_) => "the children granted are used up",
+        _ => "called more often than granted",
     }
 }
 

@@ -113,7 +113,7 @@ fn m05_a_whole_manifest_is_read() {
     let data = manifest.grant(PointKind::Fs, "data").expect("granted");
     assert_eq!(data.source, Source::Directory("./data".into()));
     assert_eq!(data.ops, Names::only(["read", "list", "stat"]));
-    assert!(data.caveats.contains(&Caveat::Under(CanonicalPath::parse("2024").expect("canonical"))));
+    assert!(data.caveats.contains(&Caveat::Under([CanonicalPath::parse("2024").expect("canonical")].into())));
     let api = manifest.grant(PointKind::Http, "api").expect("granted");
     assert!(api.caveats.contains(&Caveat::Private(false)), "private addresses are refused unless granted");
     assert!(api.caveats.contains(&Caveat::Ports([443].into())), "only the scheme's port unless granted");

@@ -180,8 +180,8 @@ fn caveat(rule: &Rule) -> Caveat {
     };
     match rule {
         Rule::Ops(ops) => Caveat::Ops(Names::only(ops)),
-        Rule::Under(path) => Caveat::Under(CanonicalPath::parse(path).unwrap()),
-        Rule::Prefix(prefix) => Caveat::KeyPrefix((*prefix).into()),
+        Rule::Under(path) => Caveat::Under([CanonicalPath::parse(path).unwrap()].into()),
+        Rule::Prefix(prefix) => Caveat::KeyPrefix([(*prefix).into()].into()),
         Rule::Hosts(hosts) => Caveat::Hosts(hosts.iter().map(|host| HostPattern::parse(host).unwrap()).collect()),
         Rule::Methods(methods) => Caveat::Methods(Names::only(methods)),
         Rule::Paths(paths) => Caveat::Paths(paths.iter().map(|path| UrlPathPrefix::parse(path).unwrap()).collect()),

@@ -2,7 +2,7 @@
 
 use super::problem::Problems;
 use super::read::{Item, Section};
-use super::r#where::{host, read_arguments, read_where};
+use super::r#where::{host, one_or_more, read_arguments, read_where};
 use crate::canonical::{CanonicalPath, HostPattern, Scheme, UrlPathPrefix};
 use crate::caveat::{Caveat, Names};
 use crate::limits::{Limit, PartialLimits, Unit};
@@ -97,32 +97,35 @@ pub(crate) fn read_terms(kind: PointKind, section: &Section<'_>, form: Form, pro
 fn read_fs(section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms {
     let ops = read_words(section, FS_WORDS, "`allow = [\"read\", \"list\"]`", form, problems);
     let mut caveats = Vec::new();
-    if let Some(item) = section.get("under")
-        && let Some(text) = item.text(problems)
-    {
-        match CanonicalPath::parse(text) {
-            Ok(path) => caveats.push(Caveat::Under(path)),
-            Err(error) => item.problem(problems, error.to_string(), error.hint().map(Into::into)),
-        }
+    if let Some(item) = section.get("under") {
+        caveats.extend(one_or_more(&item, problems, "a path", path).map(|paths| Caveat::Under(paths.into())));
     }
     Terms { ops, caveats }
+}
+
+fn path(item: &Item<'_>, text: &str, problems: &mut Problems) -> Option<CanonicalPath> {
+    CanonicalPath::parse(text)
+        .map_err(|error| item.problem(problems, error.to_string(), error.hint().map(Into::into)))
+        .ok()
 }
 
 fn read_kv(section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms {
     let ops = read_words(section, KV_WORDS, "`allow = [\"get\", \"set\"]`", form, problems);
     let mut caveats = Vec::new();
-    if let Some(item) = section.get("prefix")
-        && let Some(prefix) = item.text(problems)
-    {
-        // Without a separator at its end, `user1` would cover `user10`.
-        if prefix.ends_with(['/', ':']) {
-            caveats.push(Caveat::KeyPrefix(prefix.into()));
-        } else {
-            let message = format!("a prefix ends with `/` or `:`, found {}", quoted(prefix));
-            item.problem(problems, message, Some("without it, `user1` would also cover `user10`".to_owned()));
-        }
+    if let Some(item) = section.get("prefix") {
+        caveats.extend(one_or_more(&item, problems, "a prefix", prefix).map(|found| Caveat::KeyPrefix(found.into())));
     }
     Terms { ops, caveats }
+}
+
+/// Without a separator at its end, `user1` would cover `user10`.
+fn prefix(item: &Item<'_>, text: &str, problems: &mut Problems) -> Option<Box<str>> {
+    if text.ends_with(['/', ':']) {
+        return Some(text.into());
+    }
+    let message = format!("a prefix ends with `/` or `:`, found {}", quoted(text));
+    item.problem(problems, message, Some("without it, `user1` would also cover `user10`".to_owned()));
+    None
 }
 
 fn read_words(

@@ -43,8 +43,8 @@ pub(crate) fn settings(kind: PointKind, ops: &Names, caveats: &[Caveat]) -> Vec<
 pub(crate) fn setting(caveat: &Caveat) -> Setting {
     let (key, value) = match caveat {
         Caveat::Ops(ops) => ("allow", names(ops)),
-        Caveat::Under(path) => ("under", Toml::String(path.to_string())),
-        Caveat::KeyPrefix(prefix) => ("prefix", Toml::String(prefix.to_string())),
+        Caveat::Under(paths) => ("under", one_or_list(paths)),
+        Caveat::KeyPrefix(prefixes) => ("prefix", one_or_list(prefixes)),
         Caveat::Schemes(schemes) => ("schemes", texts(schemes.iter().map(|scheme| scheme.as_str()))),
         Caveat::Hosts(hosts) => ("hosts", texts(hosts.iter())),
         Caveat::Ports(ports) => ("ports", Toml::Array(ports.iter().map(|port| Toml::from(i64::from(*port))).collect())),
@@ -110,6 +110,14 @@ pub(crate) fn bare_or_quoted(key: &str) -> String {
 
 pub(crate) fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Toml {
     Toml::Array(items.into_iter().map(|item| Toml::String(item.to_string())).collect())
+}
+
+/// One text alone, several as a list.
+pub(crate) fn one_or_list<T: ToString>(items: &[T]) -> Toml {
+    match items {
+        [one] => Toml::String(one.to_string()),
+        items => texts(items.iter().map(ToString::to_string)),
+    }
 }
 
 fn names(names: &Names) -> Toml {

@@ -3,6 +3,7 @@
 use super::node::Data;
 use super::problem::Problems;
 use super::read::{Item, Section};
+use super::render::one_or_list;
 use crate::canonical::{ArgumentPath, HostPattern};
 use crate::caveat::{ArgumentCaveat, Caveat, Names};
 use crate::predicate::Predicate;
@@ -170,7 +171,7 @@ fn scalar(item: &Item<'_>, problems: &mut Problems) -> Option<Value> {
 }
 
 /// One text or a list of texts, each parsed.
-fn one_or_more<T>(
+pub(crate) fn one_or_more<T>(
     item: &Item<'_>,
     problems: &mut Problems,
     what: &str,
@@ -223,7 +224,6 @@ pub(crate) fn argument_setting(caveat: &ArgumentCaveat) -> (String, toml::Table)
 }
 
 fn conditions(predicate: &Predicate) -> toml::Table {
-    let texts = |items: Vec<String>| toml::Value::Array(items.into_iter().map(toml::Value::String).collect());
     let entries: Vec<(&str, toml::Value)> = match predicate {
         Predicate::OneOf(values) => {
             vec![("one_of", toml::Value::Array(values.iter().filter_map(toml_scalar).collect()))]
@@ -247,8 +247,8 @@ fn conditions(predicate: &Predicate) -> toml::Table {
         }
         Predicate::Equals(pointer) => vec![("equals", toml::Value::String(argument_name(pointer)))],
         Predicate::AtMost(pointer) => vec![("at_most", toml::Value::String(argument_name(pointer)))],
-        Predicate::Under(paths) => vec![("under", texts(paths.iter().map(ToString::to_string).collect()))],
-        Predicate::HostIn(hosts) => vec![("hosts", texts(hosts.iter().map(ToString::to_string).collect()))],
+        Predicate::Under(paths) => vec![("under", one_or_list(paths))],
+        Predicate::HostIn(hosts) => vec![("hosts", one_or_list(hosts))],
         Predicate::Each(inner) => vec![("each", toml::Value::Table(conditions(inner)))],
     };
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -118,7 +118,7 @@ fn hosts(rest: &str, problems: &mut Problems) -> Named {
 }
 
 /// A point's name for a host, which has characters that no name has.
-fn name_of(authority: &str) -> String {
+pub(crate) fn name_of(authority: &str) -> String {
     let plain = |next: char| if next.is_ascii_alphanumeric() { next } else { '-' };
     let name: String = authority.chars().map(plain).take(60).collect();
     if name.starts_with(|first: char| first.is_ascii_alphabetic()) { name } else { format!("h{name}") }
