@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
-use crate::jail::{self, Ground, Identity, OwnIds, PidNamespace};
+use crate::jail::{self, Ground, Identity, OwnIds, PidNamespace, Proc};
 use crate::spec::JailSpec;
 use crate::sys::{self, Forked};
 use crate::wall::{Wall, Walls};
@@ -109,6 +109,8 @@ struct Zygote {
     reserved: OwnedFd,
     /// The zygote's own process-id namespace, to return to after a fork into a new one.
     home: Home,
+    /// The mount namespace that its workers enter.
+    empty_root: Option<OwnedFd>,
     identity: Option<u32>,
     workers: Vec<Worker>,
 }
@@ -159,7 +161,14 @@ impl Zygote {
         let root = user.is_root();
         let (control, home) =
             if tree_namespace { enter_tree_namespace(control, root)? } else { (control, Err(PidNamespace::NotAsked)) };
-        Ok(Zygote { control, reserved, home, identity: (!root).then(|| user.as_raw()), workers: Vec::new() })
+        Ok(Zygote {
+            control,
+            reserved,
+            home,
+            empty_root: jail::empty::namespace(),
+            identity: (!root).then(|| user.as_raw()),
+            workers: Vec::new(),
+        })
     }
 
     /// Obeys the gate until it is gone (`None`), or, in a fresh fork, returns what was born.
@@ -237,7 +246,11 @@ impl Zygote {
         };
         let forked = sys::fork();
         if let Ok(Forked::Child) = forked {
-            return Ok(Some(Ground { identity: self.identity_for(id, spec), pid_namespace }));
+            return Ok(Some(Ground {
+                identity: self.identity_for(id, spec),
+                pid_namespace,
+                empty_root: self.empty_root.take(),
+            }));
         }
         if let (Ok(home), PidNamespace::New) = (&self.home, pid_namespace) {
             // Without the return the next worker would be born into this one's namespace; a zygote
@@ -304,40 +317,41 @@ impl Born {
         let _ = rustix::thread::set_name(c"lockgate-worker");
         // When memory runs out on the machine, the kernel takes workers before anything else.
         let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+        let Born { spec, ground, work, report } = self;
         let pid = visible_pid();
-        let raised = jail::raise(&self.spec, &self.ground)
+        let raised = jail::raise(&spec, ground)
             .and_then(|walls| Ok((walls, start().map_err(|m| format!("cannot start threads: {m}"))?)));
         let (mut walls, threads) = match raised {
             Ok(raised) => raised,
             Err(message) => {
                 let message = wire::bounded(&message);
-                self.report(pid, Walls::default(), Outcome::Failed { message });
+                send_report(&report, pid, Walls::default(), Outcome::Failed { message });
                 return Err(());
             }
         };
-        jail::seal(&self.spec, &mut walls);
-        if !walls.missing(self.spec.minimum).is_empty() {
-            self.report(pid, walls, Outcome::BelowMinimum);
+        jail::seal(&spec, &mut walls);
+        if !walls.missing(spec.minimum).is_empty() {
+            send_report(&report, pid, walls, Outcome::BelowMinimum);
             return Err(());
         }
-        let walls = self.report(pid, walls, Outcome::Serving);
-        drop(self.report);
-        Ok((threads, UnixStream::from(self.work), walls))
+        let walls = send_report(&report, pid, walls, Outcome::Serving);
+        drop(report);
+        Ok((threads, UnixStream::from(work), walls))
     }
+}
 
-    /// Sends the one report. A gate that has gone away is found out at the work socket.
-    fn report(&self, pid: u32, walls: Walls, outcome: Outcome) -> Walls {
-        let report = Report { pid, walls, outcome };
-        let bytes = wire::encode(&report);
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            match rustix::io::retry_on_intr(|| rustix::io::write(&self.report, rest)) {
-                Ok(written) => rest = &rest[written..],
-                Err(_) => break,
-            }
+/// Sends the one report. A gate that has gone away is found out at the work socket.
+fn send_report(pipe: &OwnedFd, pid: u32, walls: Walls, outcome: Outcome) -> Walls {
+    let report = Report { pid, walls, outcome };
+    let bytes = wire::encode(&report);
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        match rustix::io::retry_on_intr(|| rustix::io::write(pipe, rest)) {
+            Ok(written) => rest = &rest[written..],
+            Err(_) => break,
         }
-        report.walls
     }
+    report.walls
 }
 
 /// Moves the control socket from descriptor 0 to [`WORK_FD`], takes [`REPORT_FD`], points 0 and 1
@@ -384,7 +398,7 @@ fn enter_tree_namespace(control: OwnedFd, root: bool) -> Result<(OwnedFd, Home),
         if let Err(error) = sys::unshare(UnshareFlags::NEWUSER) {
             return Ok((control, Err(PidNamespace::Refused("unshare a user namespace", error))));
         }
-        if let Err((step, error)) = ids.map() {
+        if let Err((step, error)) = Proc::open().and_then(|proc| ids.map(&proc)) {
             return Ok((control, Err(PidNamespace::Refused(step, error))));
         }
     }

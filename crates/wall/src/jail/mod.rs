@@ -5,29 +5,34 @@
 //! Landlock and the resource limits after the last file was opened. Threads after everything that
 //! is per thread and inherited, before the filter, which forbids starting one.
 
+pub(crate) mod empty;
 mod filter;
 mod identity;
 mod landlocked;
 mod namespaces;
 
+use std::os::fd::OwnedFd;
+
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
-use rustix::thread::UnshareFlags;
 
 use crate::spec::{JailSpec, Limits};
 use crate::sys;
 use crate::wall::{Wall, WallSet, Walls};
 
 pub(crate) use identity::Identity;
-pub(crate) use namespaces::OwnIds;
+pub(crate) use namespaces::{OwnIds, Proc};
 
 /// What the zygote found out or did before the fork that the worker's walls depend on.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Ground {
     /// The identity for this worker.
     pub identity: Identity,
     /// Whether this worker was forked into a new process-id namespace.
     pub pid_namespace: PidNamespace,
+    /// A mount namespace with nothing but an empty root; `None` where the zygote could make none, and
+    /// the worker finds out why.
+    pub empty_root: Option<OwnedFd>,
 }
 
 /// How a worker's fork went about its process-id namespace.
@@ -44,7 +49,7 @@ pub(crate) enum PidNamespace {
 /// Raises every wall but the filter and the limits that a starting thread would break.
 ///
 /// An error is a step without which no worker may run at all.
-pub(crate) fn raise(spec: &JailSpec, ground: &Ground) -> Result<Walls, String> {
+pub(crate) fn raise(spec: &JailSpec, ground: Ground) -> Result<Walls, String> {
     let asked = spec.raise;
     let mut walls = Walls::default();
     for wall in WallSet::all().minus(asked).iter() {
@@ -54,8 +59,9 @@ pub(crate) fn raise(spec: &JailSpec, ground: &Ground) -> Result<Walls, String> {
         let done = rustix::thread::set_no_new_privs(true);
         walls.record_step(Wall::NoNewPrivileges, "set no_new_privs", done);
     }
-    identity::change(asked, ground, &mut walls);
-    namespaces::enter(asked, ground, &mut walls);
+    identity::change(asked, &ground, &mut walls);
+    namespaces::enter(asked, &ground, &mut walls);
+    drop(ground);
     identity::drop_capabilities(asked, &mut walls);
     // A change of identity clears the parent-death signal and the dumpable flag, so both come here.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
@@ -107,13 +113,3 @@ fn set_limits(limits: &Limits) -> Result<(), Errno> {
     let limit = Rlimit { current: Some(seconds), maximum: Some(seconds.saturating_add(1)) };
     rustix::process::setrlimit(Resource::Cpu, limit)
 }
-
-/// The namespaces that `unshare` gives the calling process itself, with the wall each one is.
-pub(crate) const OWN_NAMESPACES: [(Wall, UnshareFlags); 6] = [
-    (Wall::UserNamespace, UnshareFlags::NEWUSER),
-    (Wall::MountNamespace, UnshareFlags::NEWNS),
-    (Wall::NetworkNamespace, UnshareFlags::NEWNET),
-    (Wall::IpcNamespace, UnshareFlags::NEWIPC),
-    (Wall::UtsNamespace, UnshareFlags::NEWUTS),
-    (Wall::CgroupNamespace, UnshareFlags::NEWCGROUP),
-];

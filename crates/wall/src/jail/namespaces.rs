@@ -1,18 +1,26 @@
-//! Namespaces, and the empty root inside one.
+//! The worker's namespaces.
 
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::thread::UnshareFlags;
 
-use super::{Ground, OWN_NAMESPACES, PidNamespace};
+use super::{Ground, PidNamespace, empty};
 use crate::sys;
 use crate::wall::{State, Wall, WallSet, Walls};
 
-/// Directories on which the empty root can be mounted before it becomes the root; the first that
-/// exists is taken.
-const MOUNT_POINTS: [&str; 3] = ["/proc", "/tmp", "/dev"];
+/// The namespaces that `unshare` gives the calling process itself, with the wall each one is.
+const OWN_NAMESPACES: [(Wall, UnshareFlags); 6] = [
+    (Wall::UserNamespace, UnshareFlags::NEWUSER),
+    (Wall::MountNamespace, UnshareFlags::NEWNS),
+    (Wall::NetworkNamespace, UnshareFlags::NEWNET),
+    (Wall::IpcNamespace, UnshareFlags::NEWIPC),
+    (Wall::UtsNamespace, UnshareFlags::NEWUTS),
+    (Wall::CgroupNamespace, UnshareFlags::NEWCGROUP),
+];
 
-/// Enters every namespace asked for, and then the empty root.
+/// Enters every namespace asked for, and the empty root.
 pub(super) fn enter(asked: WallSet, ground: &Ground, walls: &mut Walls) {
     if asked.contains(Wall::PidNamespace) {
         match ground.pid_namespace {
@@ -22,21 +30,35 @@ pub(super) fn enter(asked: WallSet, ground: &Ground, walls: &mut Walls) {
         }
     }
     let ids = OwnIds::now();
-    unshare_each(asked, walls);
+    // Opened before the root is empty; closed on return.
+    let proc = Proc::open();
+    // Entering the zygote's takes capabilities that a user namespace of the worker's own would end.
+    let made = ground.empty_root.as_ref().filter(|_| asked.contains(Wall::EmptyRoot));
+    let mut own = asked;
+    if let Some(made) = made.filter(|_| asked.contains(Wall::MountNamespace)) {
+        own = own.without(Wall::MountNamespace).without(Wall::EmptyRoot);
+        let entered = empty::enter(made);
+        walls.record_step(Wall::MountNamespace, "enter the empty mount namespace", entered);
+        walls.record_step(Wall::EmptyRoot, "enter the empty mount namespace", entered);
+    }
+    unshare_each(own, walls);
     if walls.is_up(Wall::UserNamespace) {
-        match ids.map() {
-            Ok(()) => walls.record(Wall::UserNamespace, State::Up, forbid_more()),
+        match proc.and_then(|proc| ids.map(&proc).map(|()| proc.forbid_more())) {
+            Ok(detail) => walls.record(Wall::UserNamespace, State::Up, detail),
             Err((step, error)) => walls.record_refused(Wall::UserNamespace, step, error),
         }
     }
-    if !asked.contains(Wall::EmptyRoot) {
-        return;
+    if own.contains(Wall::EmptyRoot) {
+        empty_own_root(walls);
     }
+}
+
+fn empty_own_root(walls: &mut Walls) {
     if !walls.is_up(Wall::MountNamespace) {
         walls.record_absent(Wall::EmptyRoot, "it needs `mount_ns`, which is not up");
         return;
     }
-    match empty_root() {
+    match empty::empty_root() {
         Ok(()) => walls.record_up(Wall::EmptyRoot),
         Err((step, error)) => walls.record_refused(Wall::EmptyRoot, step, error),
     }
@@ -74,49 +96,39 @@ impl OwnIds {
     }
 
     /// Maps these ids to the same numbers inside the user namespace just entered.
-    pub(crate) fn map(self) -> Result<(), (&'static str, Errno)> {
-        write("/proc/self/setgroups", "deny").map_err(|error| ("write `/proc/self/setgroups`", error))?;
-        write("/proc/self/gid_map", &format!("{0} {0} 1", self.gid))
+    pub(crate) fn map(self, proc: &Proc) -> Result<(), (&'static str, Errno)> {
+        proc.write("self/setgroups", "deny").map_err(|error| ("write `/proc/self/setgroups`", error))?;
+        proc.write("self/gid_map", &format!("{0} {0} 1", self.gid))
             .map_err(|error| ("write `/proc/self/gid_map`", error))?;
-        write("/proc/self/uid_map", &format!("{0} {0} 1", self.uid))
+        proc.write("self/uid_map", &format!("{0} {0} 1", self.uid))
             .map_err(|error| ("write `/proc/self/uid_map`", error))
     }
 }
 
-/// Sets the number of user namespaces that can be made inside this one to none, so that a worker
-/// could not regain capabilities in one even without the filter; says whether that was possible.
-/// The setting belongs to the user namespace; the machine's own is not touched.
-fn forbid_more() -> &'static str {
-    match write("/proc/sys/user/max_user_namespaces", "0") {
-        Ok(()) => "no more inside",
-        // `/proc/sys` is read-only in most containers; the filter forbids it all the same.
-        Err(_) => "more inside forbidden by the filter alone",
+/// The mounted `/proc`, reachable after the root has become empty.
+pub(crate) struct Proc(OwnedFd);
+
+impl Proc {
+    pub(crate) fn open() -> Result<Self, (&'static str, Errno)> {
+        rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map(Proc)
+            .map_err(|error| ("open `/proc`", error))
     }
-}
 
-fn write(path: &str, text: &str) -> Result<(), Errno> {
-    std::fs::write(path, text).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-}
+    fn write(&self, path: &str, text: &str) -> Result<(), Errno> {
+        let file = rustix::fs::openat(&self.0, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        // The kernel takes such a setting whole or not at all.
+        rustix::io::write(file, text.as_bytes()).map(|_| ())
+    }
 
-/// Makes an empty read-only tmpfs the root, and lets go of everything that was mounted.
-fn empty_root() -> Result<(), (&'static str, Errno)> {
-    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(|error| ("make mounts private", error))?;
-    let point = mount_empty()?;
-    rustix::process::chdir(point).map_err(|error| ("enter the empty root", error))?;
-    rustix::process::pivot_root(".", ".").map_err(|error| ("pivot_root", error))?;
-    rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(|error| ("unmount the old root", error))?;
-    rustix::process::chdir("/").map_err(|error| ("enter the empty root", error))
-}
-
-fn mount_empty() -> Result<&'static str, (&'static str, Errno)> {
-    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    let mut last = Errno::NOENT;
-    for point in MOUNT_POINTS {
-        match rustix::mount::mount("none", point, "tmpfs", flags, c"size=4k,nr_inodes=2,mode=555") {
-            Ok(()) => return Ok(point),
-            Err(error) => last = error,
+    /// Sets the number of user namespaces that can be made inside this one to none, so that a
+    /// worker could not regain capabilities in one even without the filter; says whether that was
+    /// possible. Must come after `unshare`: the setting is the current user namespace's.
+    fn forbid_more(&self) -> &'static str {
+        match self.write("sys/user/max_user_namespaces", "0") {
+            Ok(()) => "no more inside",
+            // `/proc/sys` is read-only in most containers; the filter forbids it all the same.
+            Err(_) => "more inside forbidden by the filter alone",
         }
     }
-    Err(("mount an empty tmpfs", last))
 }
