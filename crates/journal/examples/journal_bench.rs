@@ -30,6 +30,7 @@ fn main() {
     for (producers, sessions) in [(1, 1), (2, 2), (2, 1_000)] {
         sustained(&directory, producers, sessions, length);
     }
+    short_sessions(&directory, length);
     caller(&directory);
     waiting(&directory);
     growth(&directory, largest);
@@ -60,11 +61,32 @@ fn sustained(directory: &Path, producers: u64, sessions: u64, length: Duration) 
     journal.flush().expect("the disk takes the entries");
     let (elapsed, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let crossings = crossings.into_inner() as f64;
+    drop(journal);
     println!(
         r#"{{"measure":"sustained","producers":{producers},"sessions":{sessions},"seconds":{elapsed:.2},"crossings_per_second":{:.0},"cpu_microseconds_per_crossing":{:.2},"bytes_per_entry":{:.0}}}"#,
         crossings / elapsed,
         cpu / crossings * 1e6,
         size(directory) / crossings / 2.0,
+    );
+}
+
+/// Sessions of ten crossings each, one after the other, begun and ended.
+fn short_sessions(directory: &Path, length: Duration) {
+    let journal = fresh(directory);
+    let (start, cpu) = (Instant::now(), cpu_seconds());
+    let mut sessions = 0;
+    while start.elapsed() < length {
+        let key = begin(&journal, sessions);
+        (0..10).for_each(|time| cross(&journal, key, time));
+        let _ = journal.append(key, Kind::End, 0, 11, b"\xa0").expect("the journal takes it");
+        sessions += 1;
+    }
+    journal.flush().expect("the disk takes the entries");
+    let (elapsed, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    println!(
+        r#"{{"measure":"sessions of ten crossings","sessions":{sessions},"sessions_per_second":{:.0},"cpu_microseconds_per_session":{:.1}}}"#,
+        sessions as f64 / elapsed,
+        cpu / sessions as f64 * 1e6,
     );
 }
 
