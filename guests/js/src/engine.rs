@@ -207,6 +207,12 @@ impl Ctx {
         unsafe { self.own(qjs::JS_NewObjectProtoClass(self.raw(), prototype.raw, CLASS_ERROR)) }
     }
 
+    /// `Error.prototype`, as the engine has it.
+    pub fn error_prototype(self) -> Js<Value> {
+        // SAFETY: gives an owned reference.
+        unsafe { self.own(qjs::JS_GetClassProto(self.raw(), CLASS_ERROR)) }
+    }
+
     /// A property key.
     pub fn atom(self, name: &str) -> Js<Atom> {
         // SAFETY: the engine copies `len` bytes of valid UTF-8.
@@ -558,7 +564,21 @@ impl Value {
 
     /// Its text, lone surrogates replaced.
     pub fn to_text(&self) -> Js<String> {
-        self.with_text(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        self.with_text(|bytes| {
+            let mut bytes = bytes.to_vec();
+            replace_surrogates(&mut bytes);
+            String::from_utf8(bytes).unwrap_or_default()
+        })
+    }
+}
+
+/// Makes the engine's text valid UTF-8: U+FFFD in place of each lone surrogate. Both take three bytes.
+pub fn replace_surrogates(text: &mut [u8]) {
+    let mut at = 0;
+    while let Some(found) = text[at..].windows(3).position(|w| w[0] == 0xed && w[1] >= 0xa0) {
+        at += found;
+        text[at..at + 3].copy_from_slice("\u{fffd}".as_bytes());
+        at += 3;
     }
 }
 

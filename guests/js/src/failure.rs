@@ -53,6 +53,7 @@ impl Failure {
                 Failure::plain(&clip(name, MAX_NAME), &clip(message.unwrap_or_default(), MAX_MESSAGE))
             }
             (None, Some(message)) => Failure::plain("Error", &clip(message, MAX_MESSAGE)),
+            (None, None) if thrown.is_error() => Failure::plain("Error", ""),
             (None, None) => Failure::plain("ThrownValue", &clip(show(guest, thrown), MAX_MESSAGE)),
         };
         failure.read_stack(&stack_of(guest, thrown), guest);

@@ -4,10 +4,11 @@
 //! modules of the guest, each only where its grant is held.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr::NonNull;
 
 use rquickjs::qjs;
 
-use crate::engine::{Args, CStrBytes, Ctx, Goal, HIDDEN, Js, Kind as Tag, PLAIN, PromiseState, Thrown, Value};
+use crate::engine::{Args, CStrBytes, Ctx, Goal, HIDDEN, Js, PLAIN, PromiseState, Thrown, Value};
 use crate::exports;
 use crate::guest::Guest;
 use crate::program::{Kind, Module, Program, Stage};
@@ -104,8 +105,12 @@ fn finish(program: &Program, module: &Module) {
 }
 
 fn run(ctx: Ctx, program: &Program, module: &Module) -> Js<(Value, Value)> {
+    load_ahead(ctx, program, module);
     let name = program.c_name(module).ok_or_else(|| bad_name(ctx))?;
-    let loaded = load_module(ctx, program, module, &name)?;
+    let loaded = match module.loaded.get() {
+        Some(loaded) => loaded.as_ptr().cast(),
+        None => load_module(ctx, program, module, &name)?,
+    };
     // SAFETY: a live module of the engine, which holds it in its list for good. `JS_EvalFunction` takes the reference
     // that is made for it here.
     unsafe {
@@ -118,6 +123,25 @@ fn run(ctx: Ctx, program: &Program, module: &Module) -> Js<(Value, Value)> {
         Ok((promise, namespace))
     }
 }
+
+/// Loads the ES modules of a large program so that each comes after those that it imports: the engine itself would go
+/// as deep into its stack as the imports go. What fails here fails again where the engine needs it, with its error.
+fn load_ahead(ctx: Ctx, program: &Program, root: &Module) {
+    let graph = graph(program, root);
+    if graph.len() < AHEAD_FROM {
+        return;
+    }
+    for module in graph.into_iter().rev() {
+        let wanted = module.kind == Kind::Esm && module.stage.get() == Stage::Unloaded;
+        let Some(name) = program.c_name(module).filter(|_| wanted) else { continue };
+        if load_module(ctx, program, module, &name).is_err() {
+            drop(ctx.take_exception());
+        }
+    }
+}
+
+/// Number of modules from which on they are loaded ahead.
+const AHEAD_FROM: usize = 32;
 
 /// A module with all it imports through ES modules, as far as the table says.
 fn graph<'a>(program: &'a Program, root: &'a Module) -> Vec<&'a Module> {
@@ -232,6 +256,7 @@ fn load_esm(ctx: Ctx, program: &Program, module: &Module, name: &CStr) -> Js<*mu
     // SAFETY: a compiled module value holds the module, which the engine's own list keeps alive when it is dropped.
     unsafe {
         let loaded: *mut qjs::JSModuleDef = qjs::JS_VALUE_GET_PTR(value.raw()).cast();
+        module.loaded.set(NonNull::new(loaded.cast()));
         let meta = ctx.own(qjs::JS_GetImportMeta(ctx.raw(), loaded))?;
         let name = program.name(module);
         let is_entry = program.module(program.entry).is_some_and(|entry| std::ptr::eq(entry, module));
@@ -341,16 +366,20 @@ const WRAPPED_FROM: i32 = -1;
 /// An error that says where the specifier stands.
 fn not_found(ctx: Ctx, program: &Program, importer: &Module, specifier: &str) -> Thrown {
     let file = program.name(importer);
-    let Thrown = ctx.plain_error(&format!("cannot find module `{specifier}` imported by `{file}`"));
-    let error = ctx.take_exception();
-    if error.kind() == Tag::Object
-        && let Some((line, column)) = place_of(program.source(importer), specifier)
-        && let Ok(stack) = ctx.text(&format!("    at {file}:{line}:{column}\n"))
-    {
-        let _ = error.define_named("stack", stack, HIDDEN);
-        let _ = ctx.text("ERR_MODULE_NOT_FOUND").and_then(|code| error.define_named("code", code, PLAIN));
+    let build = || -> Js<Value> {
+        let error = ctx.bare_error(&ctx.error_prototype()?)?;
+        let message = format!("cannot find module `{specifier}` imported by `{file}`");
+        error.define_named("message", ctx.text(&message)?, HIDDEN)?;
+        error.define_named("code", ctx.text("ERR_MODULE_NOT_FOUND")?, PLAIN)?;
+        if let Some((line, column)) = place_of(program.source(importer), specifier) {
+            error.define_named("stack", ctx.text(&format!("    at {file}:{line}:{column}\n"))?, HIDDEN)?;
+        }
+        Ok(error)
+    };
+    match build() {
+        Ok(error) => ctx.throw(error),
+        Err(Thrown) => Thrown,
     }
-    ctx.throw(error)
 }
 
 /// Line and column of the first place where a text stands in quotes.

@@ -1,8 +1,9 @@
 //! The table of modules that the host gave, as it came: texts stay in the message and are found by range.
 
 use std::cell::Cell;
-use std::ffi::CString;
+use std::ffi::{CString, c_void};
 use std::ops::Range;
+use std::ptr::NonNull;
 
 use minicbor::decode::{Decoder, Error};
 
@@ -39,6 +40,8 @@ pub struct Module {
     pub kind: Kind,
     /// How far the engine is with it.
     pub stage: Cell<Stage>,
+    /// The engine's module, once it is loaded. The engine never frees it.
+    pub loaded: Cell<Option<NonNull<c_void>>>,
 }
 
 /// All modules of a program.
@@ -70,7 +73,14 @@ impl Program {
             let from = input.position();
             input.skip()?;
             let imports = from..input.position();
-            modules.push(Module { name, source, imports, kind, stage: Cell::new(Stage::Unloaded) });
+            modules.push(Module {
+                name,
+                source,
+                imports,
+                kind,
+                stage: Cell::new(Stage::Unloaded),
+                loaded: Cell::new(None),
+            });
         }
         Ok(Parts { entry, modules })
     }

@@ -4,7 +4,7 @@ use minicbor::data::Type;
 use minicbor::decode::Decoder;
 use rquickjs::qjs;
 
-use crate::engine::{Atom, Ctx, Js, Kind, PLAIN, Thrown, Value};
+use crate::engine::{Atom, Ctx, Js, Kind, PLAIN, Thrown, Value, replace_surrogates};
 
 /// How deep a value may nest.
 pub const MAX_DEPTH: u32 = 64;
@@ -63,7 +63,7 @@ impl Encoder<'_> {
         match shape_of(value) {
             Shape::Array => self.array(value, depth),
             Shape::Map => self.map_or_json(value, depth),
-            Shape::ToJson => self.to_json(value, depth),
+            Shape::ToJson => self.by_to_json(value, depth),
             Shape::Bytes => self.bytes(value),
             Shape::Buffer => self.buffer(value),
             Shape::Other(what) => Err(self.refuse(what)),
@@ -81,7 +81,7 @@ impl Encoder<'_> {
     }
 
     /// An object of one of the language's own classes, such as a date.
-    fn to_json(&mut self, value: &Value, depth: u32) -> Js<()> {
+    fn by_to_json(&mut self, value: &Value, depth: u32) -> Js<()> {
         let convert = self.converter(value)?;
         if !convert.is_function() {
             return Err(self.refuse("an object of this class"));
@@ -330,16 +330,6 @@ fn patch_head(head: &mut [u8], n: u64) {
     }
     let width = head.len() - 1;
     head[1..].copy_from_slice(&n.to_be_bytes()[8 - width..]);
-}
-
-/// Puts U+FFFD in place of each lone surrogate: both take three bytes.
-fn replace_surrogates(text: &mut [u8]) {
-    let mut at = 0;
-    while let Some(found) = text[at..].windows(2).position(|w| w[0] == 0xed && w[1] >= 0xa0) {
-        at += found;
-        text[at..at + 3].copy_from_slice("\u{fffd}".as_bytes());
-        at += 3;
-    }
 }
 
 fn decode_at(ctx: Ctx, input: &mut Decoder, depth: u32) -> Js<Value> {

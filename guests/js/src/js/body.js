@@ -1,10 +1,12 @@
 // Blob, File, FormData, Headers, and the bodies of requests and responses.
 (function (kit) {
   'use strict';
-  const { native, global, tag, push, listOf, bytesOf, setBytes, subarray, sliceBytes, lower, upper, trim, test, join } = kit;
+  const { Symbol, TypeError, Uint8Array } = globalThis;
+  const { string } = kit;
+  const { native, global, tag, push, listOf, bytesOf, setBytes, subarray, sliceBytes, lower, upper, trim, is, join } = kit;
   const { replace, startsWith, indexOf, hide, sort, utf8, utf8Text, enumerable } = kit;
   const bufferOf = kit.getter(kit.getPrototypeOf(Uint8Array.prototype), 'buffer');
-  const text = (value) => kit.wellFormed(`${value}`);
+  const text = (value) => kit.wellFormed(string(value));
 
   const joined = (chunks) => {
     if (chunks.length === 1) return chunks[0];
@@ -172,8 +174,8 @@
         push(chunks, bytes === undefined ? utf8(text(part)) : sliceBytes(bytes));
       }
       this.#bytes = chunks.length ? joined(chunks) : new Uint8Array(0);
-      const type = `${options?.type ?? ''}`;
-      this.#type = test(/[^\x20-\x7e]/, type) ? '' : lower(type);
+      const type = string(options?.type ?? '');
+      this.#type = is(type, 'printable') ? lower(type) : '';
     }
 
     get size() { return this.#bytes.length; }
@@ -261,26 +263,26 @@
     }
   };
 
-  const escaped = (name) => replace(replace(replace(name, /\r?\n|\r/g, '%0D%0A'), /"/g, '%22'), /\n/g, '%0A');
+  const escaped = (name) => replace(replace(native.crlf(name), '\r\n', '%0D%0A'), '"', '%22');
   const multipart = (form) => {
-    const mark = `----lockgate-${join(listOf(kit.randomBytes(12)), '-')}`;
+    const mark = '----lockgate-' + (join(listOf(kit.randomBytes(12)), '-'));
     const chunks = [];
     const entries = formEntries(form);
     for (let i = 0; i < entries.length; i++) {
       const name = escaped(entries[i][0]);
       const value = entries[i][1];
-      let head = `--${mark}\r\nContent-Disposition: form-data; name="${name}"`;
+      let head = '--' + mark + '\r\nContent-Disposition: form-data; name="' + name + '"';
       if (typeof value === 'string') {
-        push(chunks, utf8(`${head}\r\n\r\n${replace(value, /\r?\n|\r/g, '\r\n')}\r\n`));
+        push(chunks, utf8(head + '\r\n\r\n' + native.crlf(value) + '\r\n'));
       } else {
-        head += `; filename="${escaped(value.name)}"\r\nContent-Type: ${value.type || 'application/octet-stream'}\r\n\r\n`;
+        head += '; filename="' + escaped(value.name) + '"\r\nContent-Type: ' + (value.type || 'application/octet-stream') + '\r\n\r\n';
         push(chunks, utf8(head));
         push(chunks, blobBytes(value));
         push(chunks, utf8('\r\n'));
       }
     }
-    push(chunks, utf8(`--${mark}--\r\n`));
-    return { bytes: joined(chunks), type: `multipart/form-data; boundary=${mark}` };
+    push(chunks, utf8('--' + mark + '--\r\n'));
+    return { bytes: joined(chunks), type: 'multipart/form-data; boundary=' + mark };
   };
 
   // Bytes or stream of what a program gives as a body, and the content type that goes with it.
@@ -302,9 +304,6 @@
     return { stream: streamOf(utf8(text(value))), type };
   };
 
-  const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-  const badValue = /[\0\r\n]|[^\0-\xff]/;
-
   class Headers {
     #rows = [];
 
@@ -325,15 +324,15 @@
     }
 
     #name(name) {
-      name = `${name}`;
-      if (!test(token, name)) throw new TypeError(`\`${name}\` is no header name`);
+      name = string(name);
+      if (!is(name, 'token')) throw new TypeError('`' + name + '` is no header name');
       return lower(name);
     }
 
     append(name, value) {
       name = this.#name(name);
-      value = replace(`${value}`, /^[\t\n\r ]+|[\t\n\r ]+$/g, '');
-      if (test(badValue, value)) throw new TypeError(`the value of the header \`${name}\` holds a character it cannot`);
+      value = native.trimField(string(value));
+      if (!is(value, 'field')) throw new TypeError('the value of the header `' + name + '` holds a character it cannot');
       push(this.#rows, [name, value]);
     }
     delete(name) {
@@ -370,7 +369,7 @@
         const row = this.#rows[i];
         let known;
         if (row[0] !== 'set-cookie') for (let j = 0; j < rows.length; j++) if (rows[j][0] === row[0]) known = rows[j];
-        if (known) known[1] += `, ${row[1]}`;
+        if (known) known[1] += ', ' + row[1];
         else push(rows, [row[0], row[1]]);
       }
       return sort(rows, (a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
@@ -382,7 +381,7 @@
       const shown = {};
       const rows = this.#sorted();
       for (let i = 0; i < rows.length; i++) kit.own(shown, rows[i][0], rows[i][1]);
-      return `Headers ${kit.inspect(shown)}`;
+      return 'Headers ' + kit.inspect(shown);
     }
   }
   hide(Headers.prototype, Symbol.iterator, Headers.prototype.entries);

@@ -1,6 +1,8 @@
 // structuredClone.
 (function (kit) {
   'use strict';
+  const { ArrayBuffer, BigInt, Boolean, DataView, Date, Error, Map, Number, Object, RangeError, RegExp, Set, String, TypeError, Uint8Array } = globalThis;
+  const { string } = kit;
   const { native, global, keys, mapGet, mapSet, mapHas, mapEach, setAdd, setEach, own, getter, uncurry, DOMException } = kit;
   const dateValue = uncurry(Date.prototype.getTime);
   const sliceBuffer = uncurry(ArrayBuffer.prototype.slice);
@@ -21,7 +23,7 @@
   const arrayLength = getter(kit.getPrototypeOf(Uint8Array.prototype), 'length');
   const MAX_DEPTH = 1000;
 
-  const refuse = (what) => new DOMException(`${what} could not be cloned.`, 'DataCloneError');
+  const refuse = (what) => new DOMException(what + ' could not be cloned.', 'DataCloneError');
 
   const boxed = (value) => {
     const names = ['Number', 'String', 'Boolean', 'BigInt'];
@@ -34,11 +36,11 @@
   };
 
   const cloneError = (value, seen, depth) => {
-    const name = `${value.name}`;
+    const name = string(value.name);
     const message = kit.getOwnPropertyDescriptor(value, 'message');
     const copy = new (errors[name] ?? Error)();
     mapSet(seen, value, copy);
-    if (message && 'value' in message) kit.hide(copy, 'message', `${message.value}`);
+    if (message && 'value' in message) kit.hide(copy, 'message', string(message.value));
     if (typeof value.stack === 'string') kit.hide(copy, 'stack', value.stack);
     const cause = kit.getOwnPropertyDescriptor(value, 'cause');
     if (cause && 'value' in cause) kit.hide(copy, 'cause', clone(cause.value, seen, depth));

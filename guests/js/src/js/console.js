@@ -1,6 +1,8 @@
 // `console`: every call is one request that wants no answer.
 (function (kit) {
   'use strict';
+  const { Map } = globalThis;
+  const { string } = kit;
   const { native, formatAll, inspect, push, join, repeat, mapGet, mapSet, mapDelete, keys, global, split } = kit;
   const width = (text) => text.length;
   const MAX_GROUPS = 32;
@@ -53,8 +55,8 @@
     const out = [rule('┌', '┬', '┐')];
     for (let i = 0; i < lines.length; i++) {
       const cells = [];
-      for (let j = 0; j < widths.length; j++) push(cells, ` ${lines[i][j]}${repeat(' ', widths[j] - width(lines[i][j]))} `);
-      push(out, `│${join(cells, '│')}│`);
+      for (let j = 0; j < widths.length; j++) push(cells, ' ' + lines[i][j] + (repeat(' ', widths[j] - width(lines[i][j]))) + ' ');
+      push(out, '│' + join(cells, '│') + '│');
       if (i === 0) push(out, rule('├', '┼', '┤'));
     }
     push(out, rule('└', '┴', '┘'));
@@ -68,14 +70,14 @@
     const put = (op, text) => {
       if (groups > 0) {
         const indent = repeat('  ', groups);
-        text = indent + join(split(text, '\n'), `\n${indent}`);
+        text = indent + join(split(text, '\n'), '\n' + indent);
       }
       native.notify(handle, op, { text });
     };
-    const label = (name) => (name === undefined ? 'default' : `${name}`);
+    const label = (name) => (name === undefined ? 'default' : string(name));
     const elapsed = (name) => {
       const start = mapGet(starts, name);
-      return start === undefined ? undefined : `${name}: ${native.now() - start}ms`;
+      return start === undefined ? undefined : name + ': ' + (native.now() - start) + 'ms';
     };
     const console = {
       debug(...args) { put('debug', formatAll(args)); },
@@ -83,11 +85,11 @@
       log(...args) { put('log', formatAll(args)); },
       warn(...args) { put('warn', formatAll(args)); },
       error(...args) { put('error', formatAll(args)); },
-      trace(...args) { put('error', `Trace: ${formatAll(args)}`); },
+      trace(...args) { put('error', 'Trace: ' + formatAll(args)); },
       dir(value) { put('log', inspect(value)); },
       dirxml(...args) { put('log', formatAll(args)); },
       assert(condition, ...args) {
-        if (!condition) put('error', args.length ? `Assertion failed: ${formatAll(args)}` : 'Assertion failed');
+        if (!condition) put('error', args.length ? 'Assertion failed: ' + formatAll(args) : 'Assertion failed');
       },
       table(data) {
         const lines = tableOf(data);
@@ -97,13 +99,13 @@
         name = label(name);
         const n = (mapGet(counts, name) ?? 0) + 1;
         mapSet(counts, name, n);
-        put('log', `${name}: ${n}`);
+        put('log', name + ': ' + n);
       },
       countReset(name) { mapDelete(counts, label(name)); },
       time(name) { mapSet(starts, label(name), native.now()); },
       timeLog(name, ...args) {
         const text = elapsed(label(name));
-        if (text) put('log', args.length ? `${text} ${formatAll(args)}` : text);
+        if (text) put('log', args.length ? text + ' ' + formatAll(args) : text);
       },
       timeEnd(name) {
         const text = elapsed(label(name));

@@ -1,6 +1,8 @@
 // Math.random and crypto: all from the host's seed.
 (function (kit) {
   'use strict';
+  const { Math, TypeError, Uint8Array } = globalThis;
+  const { string } = kit;
   const { native, global, hide, bytesOf, typedName, upper, DOMException, tag } = kit;
 
   const random = native.random;
@@ -16,11 +18,11 @@
   class SubtleCrypto {
     constructor() { throw new TypeError('Illegal constructor'); }
     async digest(algorithm, data) {
-      const name = upper(`${kit.isObject(algorithm) ? algorithm.name : algorithm}`);
+      const name = upper(string(kit.isObject(algorithm) ? algorithm.name : algorithm));
       const bytes = bytesOf(data);
       if (bytes === undefined) throw new TypeError('digest takes an ArrayBuffer or a view of one');
       const sum = native.digest(name, bytes);
-      if (sum === undefined) throw new DOMException(`the digest \`${name}\` is not supported`, 'NotSupportedError');
+      if (sum === undefined) throw new DOMException('the digest `' + name + '` is not supported', 'NotSupportedError');
       return buffer(sum);
     }
   }
@@ -34,7 +36,7 @@
       }
       const bytes = bytesOf(array);
       if (bytes.length > MAX_FILL) {
-        throw new DOMException(`getRandomValues fills at most ${MAX_FILL} bytes`, 'QuotaExceededError');
+        throw new DOMException('getRandomValues fills at most ' + MAX_FILL + ' bytes', 'QuotaExceededError');
       }
       native.fillRandom(bytes);
       return array;

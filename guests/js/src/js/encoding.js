@@ -1,6 +1,8 @@
 // TextEncoder and TextDecoder.
 (function (kit) {
   'use strict';
+  const { Boolean, RangeError, TypeError, Uint8Array } = globalThis;
+  const { string } = kit;
   const { native, global, tag, enumerable, bytesOf, lower, trim, hide, setBytes, subarray, sliceBytes } = kit;
 
   const LABELS = {
@@ -22,10 +24,10 @@
 
   class TextEncoder {
     get encoding() { return 'utf-8'; }
-    encode(input = '') { return native.utf8Encode(`${input}`); }
+    encode(input = '') { return native.utf8Encode(string(input)); }
     encodeInto(source, destination) {
       if (kit.typedName(destination) !== 'Uint8Array') throw new TypeError('encodeInto writes to a Uint8Array');
-      const done = native.utf8EncodeInto(`${source}`, destination);
+      const done = native.utf8EncodeInto(string(source), destination);
       return { read: done[0], written: done[1] };
     }
   }
@@ -38,8 +40,8 @@
     #started = false;
 
     constructor(label = 'utf-8', options = {}) {
-      const encoding = LABELS[lower(trim(`${label}`))];
-      if (encoding === undefined) throw new RangeError(`the encoding \`${label}\` is not supported`);
+      const encoding = LABELS[lower(trim(string(label)))];
+      if (encoding === undefined) throw new RangeError('the encoding `' + label + '` is not supported');
       this.#encoding = encoding;
       this.#fatal = Boolean(options?.fatal);
       this.#ignoreBOM = Boolean(options?.ignoreBOM);
@@ -63,7 +65,7 @@
       const done = this.#run(bytes, more);
       if (done === undefined) {
         this.#started = false;
-        throw new TypeError(`the bytes are not valid ${this.#encoding}`);
+        throw new TypeError('the bytes are not valid ' + this.#encoding);
       }
       if (more && done[1] < bytes.length) this.#rest = sliceBytes(subarray(bytes, done[1]));
       let text = done[0];

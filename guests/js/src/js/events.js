@@ -1,6 +1,8 @@
 // Event, EventTarget, AbortController and AbortSignal.
 (function (kit) {
   'use strict';
+  const { Boolean, Map, Set, TypeError } = globalThis;
+  const { string } = kit;
   const { native, global, tag, push, copyOf, removeAt, mapGet, mapSet, call, setAdd, setDelete, setEach, DOMException } = kit;
   const secret = {};
   let dispatch;
@@ -34,7 +36,7 @@
 
     constructor(type, options = {}) {
       if (arguments.length === 0) throw new TypeError('an event has a type');
-      this.#type = `${type}`;
+      this.#type = string(type);
       this.#bubbles = Boolean(options?.bubbles);
       this.#cancelable = Boolean(options?.cancelable);
     }
@@ -70,7 +72,7 @@
       if (!kit.isObject(callback)) throw new TypeError('a listener is a function or an object');
       const settings = kit.isObject(options) ? options : { capture: Boolean(options) };
       if (settings.signal && settings.signal.aborted) return;
-      type = `${type}`;
+      type = string(type);
       let list = mapGet(this.#listeners, type);
       if (!list) mapSet(this.#listeners, type, (list = []));
       for (let i = 0; i < list.length; i++) if (list[i].callback === callback) return;
@@ -81,7 +83,7 @@
     }
 
     removeEventListener(type, callback) {
-      const list = mapGet(this.#listeners, `${type}`);
+      const list = mapGet(this.#listeners, string(type));
       if (!list) return;
       for (let i = 0; i < list.length; i++) {
         if (list[i].callback === callback) {

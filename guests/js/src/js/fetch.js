@@ -1,7 +1,9 @@
 // Request, Response, and `fetch` where HTTP is granted.
 (function (kit) {
   'use strict';
-  const { native, global, tag, push, listOf, upper, lower, test, indexOf, utf8Text, bufferOf, readAll, isLocked } = kit;
+  const { Promise, RangeError, Symbol, TypeError, Uint8Array, FormData } = globalThis;
+  const { string } = kit;
+  const { native, global, tag, push, listOf, upper, lower, indexOf, utf8Text, bufferOf, readAll, isLocked } = kit;
   const { Headers, ByteStream, Blob, bodyOf, URL, followSignal, isSignal, startsWith } = kit;
 
   // What requests and responses share: a body that is read once.
@@ -25,9 +27,9 @@
       if (this.bodyUsed) throw new TypeError('the body has been read already');
       if (this.#stream === null) return new Uint8Array(0);
       this.#used = true;
-      return readAll(this.#stream);
+      return await readAll(this.#stream);
     }
-    async bytes() { return this.#all(); }
+    async bytes() { return await this.#all(); }
     async arrayBuffer() { return bufferOf(await this.#all()); }
     async text() {
       const text = utf8Text(await this.#all());
@@ -43,7 +45,7 @@
       if (!startsWith(lower(type), 'application/x-www-form-urlencoded')) {
         throw new TypeError('a body is read as a form only where it is urlencoded');
       }
-      const form = new FormDataClass();
+      const form = new FormData();
       const flat = native.formParse(await this.text());
       for (let i = 0; i < flat.length; i += 2) form.append(flat[i], flat[i + 1]);
       return form;
@@ -58,19 +60,18 @@
       return both[1];
     }
   }
-  const FormDataClass = FormData;
   const split = kit.uncurry(Message.prototype.split);
   delete Message.prototype.split;
   delete Message.prototype.constructor;
 
-  const METHODS = /^(get|head|post|put|delete|options)$/i;
-  const FORBIDDEN = /^(connect|trace|track)$/i;
+  const METHODS = { __proto__: null, GET: true, HEAD: true, POST: true, PUT: true, DELETE: true, OPTIONS: true };
+  const FORBIDDEN = { __proto__: null, CONNECT: true, TRACE: true, TRACK: true };
   const methodOf = (method) => {
-    method = `${method}`;
-    if (!test(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, method) || test(FORBIDDEN, method)) {
-      throw new TypeError(`\`${method}\` is no method of a request`);
+    method = string(method);
+    if (!native.is(method, 'token') || FORBIDDEN[upper(method)]) {
+      throw new TypeError('`' + method + '` is no method of a request');
     }
-    return test(METHODS, method) ? upper(method) : method;
+    return METHODS[upper(method)] ? upper(method) : method;
   };
 
   class Request extends Message {
@@ -85,9 +86,9 @@
       const headers = new Headers(init.headers ?? (from ? from.headers : undefined));
       const method = methodOf(init.method ?? (from ? from.#method : 'GET'));
       const given = init.body !== undefined && init.body !== null;
-      if (given && (method === 'GET' || method === 'HEAD')) throw new TypeError(`a ${method} request has no body`);
+      if (given && (method === 'GET' || method === 'HEAD')) throw new TypeError('a ' + method + ' request has no body');
       super(given ? init.body : from ? split(from) : null, headers);
-      this.#url = from ? from.#url : new URL(`${input}`).href;
+      this.#url = from ? from.#url : new URL(string(input)).href;
       this.#method = method;
       this.#redirect = redirectOf(init.redirect ?? (from ? from.#redirect : 'follow'));
       const signal = init.signal === undefined ? (from ? from.#signal : null) : init.signal;
@@ -102,8 +103,8 @@
     clone() { return new Request(this); }
   }
   const redirectOf = (mode) => {
-    mode = `${mode}`;
-    if (mode !== 'follow' && mode !== 'error' && mode !== 'manual') throw new TypeError(`\`${mode}\` is no redirect mode`);
+    mode = string(mode);
+    if (mode !== 'follow' && mode !== 'error' && mode !== 'manual') throw new TypeError('`' + mode + '` is no redirect mode');
     return mode;
   };
 
@@ -130,10 +131,10 @@
       init ??= {};
       const status = init.status === undefined ? 200 : +init.status;
       if (!(status >= 200 && status <= 599) && status !== 0) throw new RangeError('the status of a response is 200 to 599');
-      if (body !== null && body !== undefined && NO_BODY[status]) throw new TypeError(`a response ${status} has no body`);
+      if (body !== null && body !== undefined && NO_BODY[status]) throw new TypeError('a response ' + status + ' has no body');
       super(body, new Headers(init.headers));
       this.#status = status;
-      this.#statusText = `${init.statusText ?? ''}`;
+      this.#statusText = string(init.statusText ?? '');
     }
 
     static json(data, init = {}) {
@@ -146,7 +147,7 @@
     static error() { return place(new Response(null, { status: 0 }), '', false, 'error'); }
     static redirect(url, status = 302) {
       if (![301, 302, 303, 307, 308].includes(status)) throw new RangeError('a redirect is 301, 302, 303, 307 or 308');
-      return new Response(null, { status, headers: { location: new URL(`${url}`).href } });
+      return new Response(null, { status, headers: { location: new URL(string(url)).href } });
     }
 
     get status() { return this.#status; }
@@ -162,7 +163,7 @@
       return place(full, this.#url, this.#redirected, this.#type);
     }
     [Symbol.for('nodejs.util.inspect.custom')]() {
-      return `Response { status: ${this.#status}, url: ${kit.inspect(this.#url)}, ok: ${this.ok} }`;
+      return 'Response { status: ' + this.#status + ', url: ' + kit.inspect(this.#url) + ', ok: ' + this.ok + ' }';
     }
   }
 
@@ -249,6 +250,6 @@
       return place(response, reply.url, reply.url !== request.url, 'basic');
     };
 
-    global('fetch', async function fetch(input, init = {}) { return perform(new Request(input, init)); });
+    global('fetch', async function fetch(input, init = {}) { return await perform(new Request(input, init)); });
   };
 })

@@ -1,6 +1,7 @@
 // Values as text for people, in the manner of Node's console.
 (function (kit) {
   'use strict';
+  const { BigInt, Date, Map, Number, Object, RegExp, Set, Symbol, Uint8Array, parseInt, parseFloat } = globalThis;
   const { native, push, join, own, ownKeys, getOwnPropertyDescriptor, getPrototypeOf, call, getter, uncurry } = kit;
   const { mapEach, setEach, stringify, replace, indexOf, repeat, typedName, hasOwn, substring, startsWith } = kit;
 
@@ -20,26 +21,18 @@
   const setSize = getter(Set.prototype, 'size');
   const typedLength = getter(getPrototypeOf(Uint8Array.prototype), 'length');
   const custom = Symbol.for('nodejs.util.inspect.custom');
-  const isName = /^[A-Za-z_$][\w$]*$/;
-  const test = kit.test;
+  const { quote } = native;
   const is = Object.is;
-
-  const quote = (text) => {
-    const mark = indexOf(text, "'") < 0 ? "'" : indexOf(text, '"') < 0 ? '"' : indexOf(text, '`') < 0 ? '`' : "'";
-    const inner = substring(stringify(text), 1, -1);
-    const plain = replace(inner, /\\"/g, '"');
-    return mark + (mark === "'" ? replace(plain, /'/g, "\\'") : plain) + mark;
-  };
 
   const primitive = (value, top) => {
     switch (typeof value) {
       case 'string': {
         if (top) return value;
         const cut = value.length - MAX_TEXT;
-        return cut > 0 ? `${quote(substring(value, 0, MAX_TEXT))}... ${cut} more characters` : quote(value);
+        return cut > 0 ? (quote(substring(value, 0, MAX_TEXT))) + '... ' + cut + ' more characters' : quote(value);
       }
       case 'number': return is(value, -0) ? '-0' : numberText(value);
-      case 'bigint': return `${bigintText(value)}n`;
+      case 'bigint': return bigintText(value) + 'n';
       case 'symbol': return symbolText(value);
       default: return kit.string(value);
     }
@@ -59,7 +52,7 @@
   };
 
   const keyText = (key) =>
-    typeof key === 'symbol' ? `[${symbolText(key)}]` : test(isName, key) ? key : quote(key);
+    typeof key === 'symbol' ? '[' + symbolText(key) + ']' : native.is(key, 'name') ? key : quote(key);
 
   const properties = (state, object, parts, skip) => {
     const names = ownKeys(object);
@@ -69,21 +62,21 @@
       const found = getOwnPropertyDescriptor(object, key);
       if (!found || !found.enumerable) continue;
       if (parts.length > MAX_ITEMS * 4) {
-        push(parts, `... ${names.length - i} more`);
+        push(parts, '... ' + (names.length - i) + ' more');
         return;
       }
       const text = found.get ? (found.set ? '[Getter/Setter]' : '[Getter]')
         : found.set ? '[Setter]' : format(state, found.value);
-      push(parts, `${keyText(key)}: ${text}`);
+      push(parts, keyText(key) + ': ' + text);
     }
   };
 
-  const isIndex = (key) => typeof key === 'string' && test(/^\d+$/, key);
+  const isIndex = (key) => typeof key === 'string' && native.is(key, 'index');
 
   const elements = (state, object, length, parts) => {
     let holes = 0;
     const gap = () => {
-      if (holes > 0) push(parts, `<${holes} empty item${holes > 1 ? 's' : ''}>`);
+      if (holes > 0) push(parts, '<' + holes + ' empty item' + (holes > 1 ? 's' : '') + '>');
       holes = 0;
     };
     let shown = 0;
@@ -91,7 +84,7 @@
       if (shown >= MAX_ITEMS || holes > 1e6) {
         const rest = length - i;
         gap();
-        push(parts, `... ${rest} more item${rest > 1 ? 's' : ''}`);
+        push(parts, '... ' + rest + ' more item' + (rest > 1 ? 's' : ''));
         return;
       }
       if (!hasOwn(object, i)) { holes++; continue; }
@@ -103,12 +96,12 @@
   };
 
   const more = (parts, size) => {
-    if (size > MAX_ITEMS) push(parts, `... ${size - MAX_ITEMS} more item${size - MAX_ITEMS > 1 ? 's' : ''}`);
+    if (size > MAX_ITEMS) push(parts, '... ' + (size - MAX_ITEMS) + ' more item' + (size - MAX_ITEMS > 1 ? 's' : ''));
   };
 
   const wrap = (prefix, open, parts, close, state) => {
-    const head = prefix ? `${prefix} ` : '';
-    if (parts.length === 0) return `${head}${open}${close}`;
+    const head = prefix ? prefix + ' ' : '';
+    if (parts.length === 0) return '' + head + open + close;
     let width = head.length + state.indent + 4;
     let short = true;
     let simple = true;
@@ -117,11 +110,11 @@
       if (indexOf(parts[i], '\n') >= 0) short = false;
       if (parts[i].length > 6) simple = false;
     }
-    if (short && width <= WIDTH) return `${head}${open} ${join(parts, ', ')} ${close}`;
+    if (short && width <= WIDTH) return '' + head + open + ' ' + join(parts, ', ') + ' ' + close;
     const inner = repeat(' ', state.indent);
     const outer = repeat(' ', state.indent - 2);
-    const lines = short && simple && parts.length > 6 ? fill(parts, inner) : join(parts, `,\n${inner}`);
-    return `${head}${open}\n${inner}${lines}\n${outer}${close}`;
+    const lines = short && simple && parts.length > 6 ? fill(parts, inner) : join(parts, ',\n' + inner);
+    return '' + head + open + '\n' + inner + lines + '\n' + outer + close;
   };
 
   // Many short items: as many on a line as fit.
@@ -131,7 +124,7 @@
     for (let i = 0; i < parts.length; i++) {
       const item = parts[i] + (i + 1 < parts.length ? ',' : '');
       if (i > 0) {
-        if (line + item.length + 1 > WIDTH) { text += `\n${indent}`; line = indent.length; } else { text += ' '; line++; }
+        if (line + item.length + 1 > WIDTH) { text += '\n' + indent; line = indent.length; } else { text += ' '; line++; }
       }
       text += item;
       line += item.length;
@@ -146,20 +139,20 @@
       const shown = typeof error.stack === 'string' ? error.stack : stack;
       const name = kit.string(error.name);
       const message = kit.string(error.message);
-      const head = message ? `${name}: ${message}` : name;
+      const head = message ? name + ': ' + message : name;
       const frames = typeof shown === 'string' ? userFrames(shown) : '';
-      text = startsWith(frames, head) ? frames : frames ? `${head}\n${frames}` : head;
+      text = startsWith(frames, head) ? frames : frames ? head + '\n' + frames : head;
     } catch {
       return '[an error that cannot be read]';
     }
     const parts = [];
     properties(state, error, parts, (key) => key === 'stack' || key === 'message' || key === 'name');
     const cause = getOwnPropertyDescriptor(error, 'cause');
-    if (cause && 'value' in cause && !cause.enumerable) push(parts, `[cause]: ${format(state, cause.value)}`);
+    if (cause && 'value' in cause && !cause.enumerable) push(parts, '[cause]: ' + format(state, cause.value));
     const list = getOwnPropertyDescriptor(error, 'errors');
-    if (list && 'value' in list && !list.enumerable) push(parts, `[errors]: ${format(state, list.value)}`);
-    if (indexOf(text, '\n') < 0 && state.depth > 1) text = `[${text}]`;
-    return parts.length ? wrap(text, '{', parts, '}', state) : replace(text, /\n/g, `\n${repeat(' ', state.indent - 2)}`);
+    if (list && 'value' in list && !list.enumerable) push(parts, '[errors]: ' + format(state, list.value));
+    if (indexOf(text, '\n') < 0 && state.depth > 1) text = '[' + text + ']';
+    return parts.length ? wrap(text, '{', parts, '}', state) : replace(text, '\n', '\n' + repeat(' ', state.indent - 2));
   };
 
   // A stack without the frames of the guest itself.
@@ -174,46 +167,46 @@
 
   const functionName = (value) => {
     const name = getOwnPropertyDescriptor(value, 'name');
-    const text = name && typeof name.value === 'string' && name.value !== '' ? `: ${name.value}` : ' (anonymous)';
+    const text = name && typeof name.value === 'string' && name.value !== '' ? ': ' + name.value : ' (anonymous)';
     const isClass = startsWith(functionText(value), 'class');
-    if (isClass) return `[class ${name && typeof name.value === 'string' && name.value ? name.value : '(anonymous)'}]`;
+    if (isClass) return '[class ' + (name && typeof name.value === 'string' && name.value ? name.value : '(anonymous)') + ']';
     const kind = className(value);
-    return `[${kind === 'AsyncFunction' || kind === 'GeneratorFunction' || kind === 'AsyncGeneratorFunction' ? kind : 'Function'}${text}]`;
+    return '[' + (kind === 'AsyncFunction' || kind === 'GeneratorFunction' || kind === 'AsyncGeneratorFunction' ? kind : 'Function') + text + ']';
   };
 
   const body = (state, value, kind, name) => {
     const parts = [];
-    const titled = (usual) => (name === usual ? '' : name === null ? `[${usual}: null prototype]` : name);
+    const titled = (usual) => (name === usual ? '' : name === null ? '[' + usual + ': null prototype]' : name);
     switch (kind) {
       case 'Array': {
         elements(state, value, value.length, parts);
         properties(state, value, parts, isIndex);
-        return wrap(name === 'Array' ? '' : `${name ?? '[Array: null prototype]'}(${value.length})`, '[', parts, ']', state);
+        return wrap(name === 'Array' ? '' : (name ?? '[Array: null prototype]') + '(' + value.length + ')', '[', parts, ']', state);
       }
       case 'Map': {
         let shown = 0;
         mapEach(value, (item, key) => {
-          if (shown++ < MAX_ITEMS) push(parts, `${format(state, key)} => ${format(state, item)}`);
+          if (shown++ < MAX_ITEMS) push(parts, format(state, key) + ' => ' + format(state, item));
         });
         more(parts, mapSize(value));
         properties(state, value, parts);
-        return wrap(`${name ?? 'Map'}(${mapSize(value)})`, '{', parts, '}', state);
+        return wrap((name ?? 'Map') + '(' + mapSize(value) + ')', '{', parts, '}', state);
       }
       case 'Set': {
         let shown = 0;
         setEach(value, (item) => { if (shown++ < MAX_ITEMS) push(parts, format(state, item)); });
         more(parts, setSize(value));
         properties(state, value, parts);
-        return wrap(`${name ?? 'Set'}(${setSize(value)})`, '{', parts, '}', state);
+        return wrap((name ?? 'Set') + '(' + setSize(value) + ')', '{', parts, '}', state);
       }
       case 'TypedArray': {
         const length = typedLength(value);
         for (let i = 0; i < length && i < MAX_ITEMS; i++) push(parts, primitive(value[i]));
         more(parts, length);
-        return wrap(`${typedName(value)}(${length})`, '[', parts, ']', state);
+        return wrap(typedName(value) + '(' + length + ')', '[', parts, ']', state);
       }
       case 'ArrayBuffer': {
-        push(parts, `byteLength: ${kit.bufferLength(value)}`);
+        push(parts, 'byteLength: ' + kit.bufferLength(value));
         return wrap('ArrayBuffer', '{', parts, '}', state);
       }
       case 'Promise': {
@@ -236,7 +229,7 @@
       case 'Date': return dateValue(value) !== dateValue(value) ? 'Invalid Date' : dateText(value);
       case 'RegExp': return regexpText(value);
       case 'Error': return errorText(state, value);
-      case 'WeakMap': case 'WeakSet': return `${kind} { <items unknown> }`;
+      case 'WeakMap': case 'WeakSet': return kind + ' { <items unknown> }';
       case 'WeakRef': return 'WeakRef { <ref> }';
       default: return undefined;
     }
@@ -267,7 +260,7 @@
     }
     const name = className(value);
     if (state.depth > MAX_DEPTH && isDeep(value, kind)) {
-      return kind === 'Array' ? '[Array]' : `[${name ?? 'Object: null prototype'}]`;
+      return kind === 'Array' ? '[Array]' : '[' + (name ?? 'Object: null prototype') + ']';
     }
     push(state.seen, value);
     state.depth++;
@@ -287,28 +280,39 @@
     }
   };
 
+  // One `%` directive with its value as text; undefined where the letter is none.
+  const directive = (letter, value) => {
+    switch (letter) {
+      case 's': return kit.isObject(value) ? kit.inspect(value) : primitive(value, true);
+      case 'd': return typeof value === 'bigint' ? primitive(value) : primitive(toNumber(value));
+      case 'i': return primitive(kit.isObject(value) || typeof value === 'symbol' ? NaN : parseInt(value));
+      case 'f': return primitive(typeof value === 'symbol' ? NaN : parseFloat(value));
+      case 'j': try { return stringify(value) ?? 'undefined'; } catch { return '[Circular]'; }
+      case 'o': case 'O': return kit.inspect(value);
+      case 'c': return '';
+      default: return undefined;
+    }
+  };
+  const toNumber = (value) => (kit.isObject(value) || typeof value === 'symbol' ? NaN : +value);
+
   const formatted = (args) => {
     const first = args[0];
-    let next = 1;
     if (args.length < 2 || typeof first !== 'string' || indexOf(first, '%') < 0) return undefined;
-    const text = replace(first, /%[sdifjoOc%]/g, (mark) => {
-      if (mark === '%%') return '%';
-      if (next >= args.length) return mark;
-      const value = args[next++];
-      switch (mark) {
-        case '%s': return typeof value === 'object' || typeof value === 'function' ? kit.inspect(value) : primitive(value, true);
-        case '%d': return typeof value === 'object' ? 'NaN' : typeof value === 'bigint' ? `${value}n` : primitive(+value);
-        case '%i': return typeof value === 'object' ? 'NaN' : primitive(parseWhole(value));
-        case '%f': return typeof value === 'symbol' ? 'NaN' : primitive(parseReal(value));
-        case '%j': try { return stringify(value) ?? 'undefined'; } catch { return '[Circular]'; }
-        case '%c': return '';
-        default: return kit.inspect(value);
+    let next = 1;
+    let text = '';
+    for (let at = 0; at < first.length; at++) {
+      const letter = first[at] === '%' ? first[at + 1] : undefined;
+      const shown = letter === '%' ? '%' : letter && next < args.length ? directive(letter, args[next]) : undefined;
+      if (shown === undefined) {
+        text += first[at];
+        continue;
       }
-    });
+      if (letter !== '%') next++;
+      text += shown;
+      at++;
+    }
     return { text, next };
   };
-  const parseWhole = parseInt;
-  const parseReal = parseFloat;
 
   // The arguments of a console call as one text.
   kit.formatAll = (args) => {

@@ -2,6 +2,7 @@
 // A call here never goes through a property that user code can reach.
 (function (kit) {
   'use strict';
+  const { Array, ArrayBuffer, DataView, Error, Map, Object, Promise, Reflect, Set, String, Symbol, TypeError, Uint8Array, DOMException, JSON } = globalThis;
   const { apply, construct, ownKeys, getOwnPropertyDescriptor, defineProperty, getPrototypeOf } = Reflect;
   const { create, freeze, setPrototypeOf, keys } = Object;
 
@@ -35,6 +36,12 @@
     const copy = [];
     for (let i = 0; i < list.length; i++) push(copy, list[i]);
     return copy;
+  };
+
+  // A value as a string, as the standards convert it: a symbol is an error.
+  const string = (value) => {
+    if (typeof value === 'symbol') throw new TypeError('a symbol is no string');
+    return typeof value === 'string' ? value : String(value);
   };
 
   const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
@@ -104,14 +111,14 @@
     create, freeze, keys, uncurry, getter, own, hide, fixed, push, removeAt, insertAt, copyOf, isObject, isView, bytesOf, listOf, enumerable, tag,
     typedName, bufferLength, LockgateError, DOMException,
     hasOwn: Object.hasOwn,
-    string: String,
+    string,
     call: uncurry(Function.prototype.call),
     join: uncurry(Array.prototype.join),
     sort: uncurry(Array.prototype.sort),
     setBytes: uncurry(typedArray.set),
     subarray: uncurry(typedArray.subarray),
     sliceBytes: uncurry(typedArray.slice),
-    replace: uncurry(String.prototype.replace),
+    replace: native.replace,
     lower: uncurry(String.prototype.toLowerCase),
     upper: uncurry(String.prototype.toUpperCase),
     indexOf: uncurry(String.prototype.indexOf),
@@ -119,12 +126,12 @@
     substring: uncurry(String.prototype.slice),
     trim: uncurry(String.prototype.trim),
     repeat: uncurry(String.prototype.repeat),
-    split: uncurry(String.prototype.split),
+    split: native.split,
     startsWith: uncurry(String.prototype.startsWith),
     charCode: uncurry(String.prototype.charCodeAt),
     wellFormed: uncurry(String.prototype.toWellFormed),
-    test: uncurry(RegExp.prototype.test),
-    then: uncurry(Promise.prototype.then),
+    is: native.is,
+    then: native.then,
     resolved: (value) => new Promise((resolve) => resolve(value)),
     rejected: (reason) => new Promise((_, reject) => reject(reason)),
     mapGet: uncurry(Map.prototype.get),

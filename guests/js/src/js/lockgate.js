@@ -1,6 +1,8 @@
 // The global `lockgate`: what the cell's handles grant, and nothing beside it.
 (function (kit) {
   'use strict';
+  const { Date, decodeURIComponent, TextDecoder } = globalThis;
+  const { string } = kit;
   const { native, own, fixed, freeze, push, create, startsWith, indexOf, substring, utf8Text, LockgateError } = kit;
   const { request } = native;
 
@@ -101,12 +103,12 @@
   // `fs/promises` over the granted directories: `/<name>/…` is a path in the directory of that name.
   const filesOf = (directories) => {
     const locate = (path) => {
-      path = kit.isObject(path) && typeof path.pathname === 'string' ? decodeURIComponent(path.pathname) : `${path}`;
+      path = kit.isObject(path) && typeof path.pathname === 'string' ? decodeURIComponent(path.pathname) : string(path);
       const rest = startsWith(path, '/') ? substring(path, 1) : path;
       const cut = indexOf(rest, '/');
       const name = cut < 0 ? rest : substring(rest, 0, cut);
       if (!startsWith(path, '/') || !kit.hasOwn(directories, name)) {
-        throw new LockgateError(`no directory is granted for \`${path}\``, {
+        throw new LockgateError('no directory is granted for `' + path + '`', {
           code: 'not_granted', hint: 'paths start with `/` and the name of a granted directory',
         });
       }
@@ -115,7 +117,7 @@
     const decoded = (bytes, options) => {
       const encoding = typeof options === 'string' ? options : options?.encoding;
       if (encoding === undefined || encoding === null) return bytes;
-      return new Decoder(encoding).decode(bytes);
+      return new TextDecoder(encoding).decode(bytes);
     };
     const entry = (parent, { name, kind }) => ({ name, parentPath: parent, ...kindOf(kind) });
     const kindOf = (kind) => ({
@@ -144,14 +146,14 @@
         const listed = await at.list(inner);
         const out = [];
         for (let i = 0; i < listed.length; i++) {
-          push(out, options?.withFileTypes ? entry(`${path}`, listed[i]) : listed[i].name);
+          push(out, options?.withFileTypes ? entry(string(path), listed[i]) : listed[i].name);
         }
         return out;
       },
       async stat(path) {
         const { at, path: inner } = locate(path);
         const { kind, size, modified_ms: mtimeMs } = await at.stat(inner);
-        return { size, mtimeMs, mtime: new DateClass(mtimeMs), ...kindOf(kind) };
+        return { size, mtimeMs, mtime: new Date(mtimeMs), ...kindOf(kind) };
       },
       async access(path) {
         const { at, path: inner } = locate(path);
@@ -182,8 +184,6 @@
       },
     });
   };
-  const Decoder = TextDecoder;
-  const DateClass = Date;
 
   // Removes all that is in a directory; nothing where the path is none.
   const empty = async (at, path) => {
@@ -191,7 +191,7 @@
     if (found?.kind !== 'directory') return;
     const listed = await at.list(path);
     for (let i = 0; i < listed.length; i++) {
-      const inner = `${path}/${listed[i].name}`;
+      const inner = path + '/' + (listed[i].name);
       if (listed[i].kind === 'directory') await empty(at, inner);
       await at.remove(inner);
     }

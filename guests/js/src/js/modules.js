@@ -1,6 +1,8 @@
 // CommonJS, and how a program runs.
 (function (kit) {
   'use strict';
+  const { Map, TypeError } = globalThis;
+  const { string } = kit;
   const { native, create, own, mapGet, mapSet, mapDelete, mapHas, call } = kit;
 
   const loaded = new Map();
@@ -19,7 +21,7 @@
       return typeof found === 'string' ? kit.builtin(found) : load(found);
     };
     own(require, 'resolve', (specifier) => {
-      const found = native.resolve(index, `${specifier}`);
+      const found = native.resolve(index, string(specifier));
       return typeof found === 'string' ? specifier : native.moduleInfo(found)[0];
     });
     own(require, 'main', main);
@@ -56,12 +58,13 @@
 
   const resultOf = (exported, input) => (typeof exported === 'function' ? exported(input) : exported);
 
+  // `await` rather than a bare promise: what user code made of `then` is not asked.
   kit.runModule = async (index, input) => {
     const started = native.evaluate(index);
     await started[0];
     native.settled(index);
-    return resultOf(started[1].default, input);
+    return await resultOf(started[1].default, input);
   };
 
-  kit.runCommon = async (index, input) => resultOf(load(index), input);
+  kit.runCommon = async (index, input) => await resultOf(load(index), input);
 })

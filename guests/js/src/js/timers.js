@@ -1,6 +1,7 @@
 // Timers, on the clock's `sleep`. At most one sleep per distinct deadline that is earlier than all others is asked for.
 (function (kit) {
   'use strict';
+  const { Map, TypeError } = globalThis;
   const { native, push, removeAt, insertAt, mapGet, mapSet, mapDelete, apply } = kit;
   const MAX_DELAY = 2147483647;
 

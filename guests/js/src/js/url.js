@@ -1,8 +1,10 @@
 // URL and URLSearchParams. A URL is its href; every part is asked of the native parser.
 (function (kit) {
   'use strict';
+  const { Symbol, TypeError } = globalThis;
+  const { string } = kit;
   const { native, global, tag, enumerable, push, listOf, hide, wellFormed, sort, ownKeys, startsWith } = kit;
-  const text = (value) => wellFormed(`${value}`);
+  const text = (value) => wellFormed(string(value));
   const query = (search) => (startsWith(search, '?') ? kit.substring(search, 1) : search);
   let attach;
 
@@ -138,9 +140,9 @@
     [Symbol.for('nodejs.util.inspect.custom')]() {
       const rows = [];
       for (let i = 0; i < this.#pairs.length; i += 2) {
-        push(rows, `${kit.inspect(this.#pairs[i])} => ${kit.inspect(this.#pairs[i + 1])}`);
+        push(rows, kit.inspect(this.#pairs[i]) + ' => ' + kit.inspect(this.#pairs[i + 1]));
       }
-      return rows.length ? `URLSearchParams { ${kit.join(rows, ', ')} }` : 'URLSearchParams {}';
+      return rows.length ? 'URLSearchParams { ' + kit.join(rows, ', ') + ' }' : 'URLSearchParams {}';
     }
   }
   hide(URLSearchParams.prototype, Symbol.iterator, URLSearchParams.prototype.entries);
@@ -154,7 +156,7 @@
       if (href === undefined) {
         const error = new TypeError('Invalid URL');
         kit.own(error, 'code', 'ERR_INVALID_URL');
-        kit.own(error, 'input', `${input}`);
+        kit.own(error, 'input', string(input));
         throw error;
       }
       this.#href = href;
@@ -212,7 +214,7 @@
     }
     toString() { return this.#href; }
     toJSON() { return this.#href; }
-    [Symbol.for('nodejs.util.inspect.custom')]() { return `URL { ${kit.inspect(this.#href)} }`; }
+    [Symbol.for('nodejs.util.inspect.custom')]() { return 'URL { ' + kit.inspect(this.#href) + ' }'; }
   }
 
   tag(URL, 'URL');

@@ -4,6 +4,7 @@ mod crypto;
 mod encoding;
 mod reflect;
 mod request;
+mod text;
 mod url;
 
 pub use crypto::Random;
@@ -30,7 +31,14 @@ pub static TABLE: &[Native] = &[
     native(c"urlSet", 3, url::set),
     native(c"formParse", 1, url::form_parse),
     native(c"formSerialize", 1, url::form_serialize),
+    native(c"replace", 3, text::replace),
+    native(c"split", 2, text::split),
+    native(c"is", 2, text::is),
+    native(c"trimField", 1, text::trim_field),
+    native(c"crlf", 1, text::crlf),
+    native(c"quote", 1, text::quote),
     native(c"classOf", 1, reflect::class_of),
+    native(c"then", 3, reflect::then),
     native(c"promiseState", 1, reflect::promise_state),
     native(c"proxyTarget", 1, reflect::proxy_target),
     native(c"bareError", 2, reflect::bare_error),
