@@ -7,11 +7,41 @@
 //!   └───────────────────┴───────────── work socket ────────────┘
 //! ```
 //!
-//! Absent from this crate: WebAssembly, secrets, the journal, and any decision about a crossing.
-//! The caller gives closures; see [`zygote::main`] for the program's side and [`Zygote`] for the
-//! gate's side.
+//! A binary that can be a worker hands over to the zygote before it does anything else, and the gate
+//! starts that same binary:
 //!
-//! Linux only. Tested on x86-64; the filter also names aarch64's system calls but has not run there.
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use lockgate_wall::{JailSpec, Zygote, ZygoteOptions, zygote};
+//!
+//! fn main() -> ExitCode {
+//!     if std::env::args().nth(1).as_deref() == Some("hidden-worker") {
+//!         return zygote::main(
+//!             || Ok("whatever every worker starts with"),
+//!             |_prepared| Ok("the helper threads"),
+//!             |_prepared, _threads, _socket, walls| u8::from(walls.up().is_empty()),
+//!         );
+//!     }
+//!     let exe = std::env::current_exe().expect("a running program has a file");
+//!     let zygote = Zygote::start(&exe, &["hidden-worker".into()], &ZygoteOptions::default());
+//!     match zygote.map(|zygote| zygote.fork(&JailSpec::default())) {
+//!         Ok(Ok(mut worker)) => println!("{:?} {:?}", worker.take_socket(), worker.walls()),
+//!         Ok(Err(error)) => eprintln!("{error}\n{}", error.hint()),
+//!         Err(error) => eprintln!("{error}\n{}", error.hint()),
+//!     }
+//!     ExitCode::SUCCESS
+//! }
+//! ```
+//!
+//! Absent from this crate: WebAssembly, secrets, the journal, and any decision about a crossing.
+//!
+//! What the walls do not stop: a flaw in one of the few system calls the filter allows, what one
+//! processor core tells another through time, and use of memory and processor (the bounds on those
+//! are the cell's; [`Limits::cpu_seconds`] is a last resort).
+//!
+//! Linux only. Tested on x86-64 with Linux 6.18 (Landlock version 7), as root and as an ordinary
+//! user; it compiles for aarch64 and has not run there.
 
 #![cfg(target_os = "linux")]
 

@@ -397,3 +397,38 @@ impl Walls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w01_a_set_of_walls_is_a_set() {
+        assert_eq!(WallSet::all().iter().count(), Wall::ALL.len());
+        let two = WallSet::none().with(Wall::Seccomp).with(Wall::Uid).with(Wall::Uid);
+        assert_eq!(two.iter().collect::<Vec<_>>(), [Wall::Seccomp, Wall::Uid]);
+        assert_eq!(two.without(Wall::Uid), WallSet::none().with(Wall::Seccomp));
+        assert_eq!(WallSet::all().minus(two).union(two), WallSet::all());
+        assert!(!WallSet::all().minus(two).contains(Wall::Uid));
+        assert!(two.minus(two).is_empty());
+    }
+
+    #[test]
+    fn w01_what_was_not_reported_counts_as_missing() {
+        let mut walls = Walls::default();
+        walls.record_up(Wall::Seccomp);
+        let missing = walls.missing(WallSet::none().with(Wall::Seccomp).with(Wall::Landlock));
+        assert_eq!(missing.len(), 1);
+        assert_eq!(missing[0].wall, Wall::Landlock);
+        assert_eq!(missing[0].state.to_string(), "absent: the worker did not report it");
+    }
+
+    #[test]
+    fn w01_the_last_word_on_a_wall_counts() {
+        let mut walls = Walls::default();
+        walls.record_up(Wall::UserNamespace);
+        walls.record_refused(Wall::UserNamespace, "write `/proc/self/uid_map`", rustix::io::Errno::PERM);
+        assert!(!walls.is_up(Wall::UserNamespace));
+        assert_eq!(walls.iter().count(), 1);
+    }
+}

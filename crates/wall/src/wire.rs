@@ -167,3 +167,38 @@ pub(crate) fn bounded(text: &str) -> String {
     }
     text[..end].to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wall::{State, WallSet};
+
+    #[test]
+    fn w01_a_text_is_cut_between_characters() {
+        let long = "é".repeat(MAX_TEXT);
+        let cut = bounded(&format!("x{long}"));
+        assert_eq!(cut.len(), MAX_TEXT - 1);
+        assert!(cut.ends_with('é'));
+        assert_eq!(bounded("short"), "short");
+    }
+
+    #[test]
+    fn w01_the_longest_messages_fit() {
+        let failed = Notice::Failed { message: bounded(&"x".repeat(2 * MAX_TEXT)) };
+        assert!(encode(&failed).len() < MAX_MESSAGE);
+        let order = Order::Fork { id: u64::MAX, spec: JailSpec::default() };
+        assert!(encode(&order).len() < MAX_MESSAGE);
+    }
+
+    #[test]
+    fn w01_a_report_arrives_as_it_was_sent() {
+        let mut walls = Walls::default();
+        for wall in WallSet::all().iter() {
+            walls.record(wall, State::Refused { step: "try".into(), errno: 1 }, "detail");
+        }
+        let report = Report { pid: 7, walls: walls.clone(), outcome: Outcome::BelowMinimum };
+        let received: Report = decode(&encode(&report)).expect("the same build");
+        assert_eq!(received.walls, walls);
+        assert_eq!(decode::<Report>(&[]).err(), Some(Errno::PROTO));
+    }
+}
