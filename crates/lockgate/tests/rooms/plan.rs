@@ -1,0 +1,304 @@
+//! What each room may know of the others, of other people's crates, and of the world. Defaults to nothing.
+
+use crate::doors::Door;
+
+/// Where a room stands and what it may depend on of ours.
+pub struct Room {
+    /// The crate.
+    pub name: &'static str,
+    /// A room depends only on rooms of a lower floor.
+    pub floor: u8,
+    /// Rooms it may depend on.
+    pub may_use: &'static [&'static str],
+}
+
+/// Every crate of the workspace.
+pub const ROOMS: &[Room] = &[
+    Room { name: "lockgate-authority", floor: 0, may_use: &[] },
+    Room { name: "lockgate-journal", floor: 1, may_use: &[] },
+    Room { name: "lockgate-syntax", floor: 1, may_use: &[] },
+    Room { name: "lockgate-wall", floor: 1, may_use: &[] },
+    Room { name: "lockgate-decode", floor: 1, may_use: &["lockgate-authority"] },
+    Room { name: "lockgate-cell", floor: 2, may_use: &["lockgate-wall"] },
+    Room { name: "lockgate-effects", floor: 2, may_use: &["lockgate-authority", "lockgate-decode"] },
+    Room {
+        name: "lockgate-crossing",
+        floor: 2,
+        may_use: &["lockgate-authority", "lockgate-decode", "lockgate-journal"],
+    },
+    Room {
+        name: "lockgate-host",
+        floor: 3,
+        may_use: &[
+            "lockgate-authority",
+            "lockgate-cell",
+            "lockgate-crossing",
+            "lockgate-decode",
+            "lockgate-effects",
+            "lockgate-journal",
+            "lockgate-syntax",
+            "lockgate-wall",
+        ],
+    },
+    Room {
+        name: "lockgate",
+        floor: 4,
+        may_use: &["lockgate-authority", "lockgate-cell", "lockgate-host", "lockgate-journal", "lockgate-wall"],
+    },
+    // Runs on the machine of who builds, and is never shipped: its doors are its business.
+    Room { name: "xtask", floor: 4, may_use: &["lockgate-authority"] },
+];
+
+/// Rooms whose sources are not looked at.
+pub const OUTSIDE: &[&str] = &["xtask"];
+
+/// A crate written by others, and which rooms may depend on it.
+pub struct External {
+    /// Its name.
+    pub name: &'static str,
+    /// The rooms.
+    pub rooms: &'static [&'static str],
+    /// With these features at most and without its default ones; `None` where any are fine.
+    pub features: Option<&'static [&'static str]>,
+}
+
+const fn at(name: &'static str, rooms: &'static [&'static str]) -> External {
+    External { name, rooms, features: None }
+}
+
+/// Crates that can do something to the world or for the world, each with the rooms that exist for it.
+pub const EXTERNAL: &[External] = &[
+    // HTTP, connections and asynchronous effects.
+    at("futures-util", &["lockgate-effects"]),
+    at("http", &["lockgate-effects"]),
+    at("http-body-util", &["lockgate-effects"]),
+    at("hyper", &["lockgate-effects"]),
+    at("hyper-util", &["lockgate-effects"]),
+    at("rmcp", &["lockgate-effects"]),
+    at("sse-stream", &["lockgate-effects"]),
+    at("tokio", &["lockgate-effects", "lockgate-host"]),
+    at("tokio-rustls", &["lockgate-effects"]),
+    at("webpki-roots", &["lockgate-effects"]),
+    // A database file: the journal, and the stores of `kv`.
+    at("rusqlite", &["lockgate-journal", "lockgate-effects"]),
+    // Machine code made from WebAssembly.
+    at("wasmtime", &["lockgate-cell", "xtask"]),
+    at("wasmtime-wizer", &["xtask"]),
+    // The kernel.
+    at("landlock", &["lockgate-wall"]),
+    at("libc", &["lockgate-cell", "lockgate-wall", "lockgate-effects"]),
+    at("rustix", &["lockgate-wall", "lockgate-effects"]),
+    at("seccompiler", &["lockgate-wall"]),
+    at("tempfile", &["lockgate-wall"]),
+    // Seeds of cells and names of sessions.
+    at("getrandom", &["lockgate-host"]),
+    // The command line.
+    at("clap", &["lockgate"]),
+    at("clap_complete", &["lockgate"]),
+    // Calendar arithmetic: the machine's clock and time zone only where they are shown to a person.
+    External { name: "jiff", rooms: &["lockgate-authority"], features: Some(&["alloc"]) },
+    at("jiff", &["lockgate"]),
+];
+
+/// Crates that only compute: any room may depend on them.
+pub const HARMLESS: &[&str] = &[
+    "base64",
+    "bytes",
+    "minicbor",
+    "oxc_allocator",
+    "oxc_ast",
+    "oxc_ast_visit",
+    "oxc_ecmascript",
+    "oxc_parser",
+    "oxc_span",
+    "oxc_syntax",
+    "rustc-hash",
+    "ryu-js",
+    "serde",
+    "serde_json",
+    "sha2",
+    "shlex",
+    "strsim",
+    "thiserror",
+    "toml",
+    "url",
+];
+
+/// Doors that a room has, where in it, and why.
+pub struct Allowed {
+    /// The crate.
+    pub room: &'static str,
+    /// Files, or with `/` at their end directories, of the crate.
+    pub places: &'static [&'static str],
+    /// The doors.
+    pub doors: &'static [Door],
+    /// Why this room has them.
+    #[expect(dead_code, reason = "read by people")]
+    pub why: &'static str,
+}
+
+/// Every door of every room. What is not here is absent: `authority`, `decode` and `crossing` have none.
+pub const ALLOWED: &[Allowed] = &[
+    // journal: one database file, and the thread that writes it.
+    Allowed {
+        room: "lockgate-journal",
+        places: &["src/store.rs"],
+        doors: &[Door::Files, Door::Processes, Door::Clock],
+        why: "creates and opens the file, under a name with the process's number first; waits for other processes' locks",
+    },
+    Allowed {
+        room: "lockgate-journal",
+        places: &["src/journal.rs", "src/verify.rs"],
+        doors: &[Door::Threads],
+        why: "the one writer; the check of the file's structure beside that of its entries",
+    },
+    Allowed {
+        room: "lockgate-journal",
+        places: &["src/queue.rs", "src/read.rs"],
+        doors: &[Door::Clock],
+        why: "how long a commit may be put off and a reader waits; the time of an entry is always passed in",
+    },
+    Allowed {
+        room: "lockgate-journal",
+        places: &["src/error.rs"],
+        doors: &[Door::Unsafe],
+        why: "asks SQLite for the system's own error number, which its safe interface does not give",
+    },
+    // syntax
+    Allowed {
+        room: "lockgate-syntax",
+        places: &["src/stack.rs"],
+        doors: &[Door::Threads],
+        why: "parses on a stack that is large enough for the text at hand",
+    },
+    // wall: is about the kernel, and tries every door to see that it is shut.
+    Allowed {
+        room: "lockgate-wall",
+        places: &["src/"],
+        doors: &[
+            Door::Network,
+            Door::LocalSockets,
+            Door::Files,
+            Door::Processes,
+            Door::Environment,
+            Door::Clock,
+            Door::Threads,
+            Door::Streams,
+            Door::System,
+            Door::Unsafe,
+        ],
+        why: "forks and jails workers, and probes what a jailed process can still do",
+    },
+    // cell: an engine, and one local socket between gate and worker.
+    Allowed {
+        room: "lockgate-cell",
+        places: &["build.rs"],
+        doors: &[Door::Files, Door::Environment, Door::Streams],
+        why: "compiles the image when the crate is built",
+    },
+    Allowed {
+        room: "lockgate-cell",
+        places: &["src/cpu.rs", "src/instance.rs", "src/link.rs", "src/ticker.rs"],
+        doors: &[Door::Clock],
+        why: "measures and bounds the time a cell takes; the guest's clock is passed in",
+    },
+    Allowed {
+        room: "lockgate-cell",
+        places: &["src/connection.rs", "src/in_process.rs", "src/link.rs", "src/worker.rs"],
+        doors: &[Door::LocalSockets],
+        why: "the socket between gate and worker, which it is given",
+    },
+    Allowed {
+        room: "lockgate-cell",
+        places: &["src/connection.rs", "src/in_process.rs", "src/ticker.rs", "src/worker.rs"],
+        doors: &[Door::Threads],
+        why: "reads the socket, runs cells and advances the epoch beside each other",
+    },
+    Allowed {
+        room: "lockgate-cell",
+        places: &["src/cpu.rs", "src/executor.rs", "src/link.rs"],
+        doors: &[Door::System, Door::Unsafe],
+        why: "a thread's processor time and stack, and reading a socket without waiting, are not in the standard library",
+    },
+    Allowed {
+        room: "lockgate-cell",
+        places: &["src/engine.rs", "src/instance.rs"],
+        doors: &[Door::Unsafe],
+        why: "loads the machine code of this build, and calls exports whose types were checked once",
+    },
+    Allowed {
+        room: "lockgate-cell",
+        places: &["src/workers.rs"],
+        doors: &[Door::Streams],
+        why: "a worker has no other way to say why it could not start",
+    },
+    // effects: each kind of effect in its own file, behind its own door.
+    Allowed {
+        room: "lockgate-effects",
+        places: &["src/fs.rs"],
+        doors: &[Door::Files, Door::Processes],
+        why: "granted directories; a temporary file's name holds the process's number",
+    },
+    Allowed {
+        room: "lockgate-effects",
+        places: &["src/kv.rs"],
+        doors: &[Door::Files],
+        why: "one database file for each store",
+    },
+    Allowed {
+        room: "lockgate-effects",
+        places: &["src/http/address.rs", "src/http/connect.rs"],
+        doors: &[Door::Network, Door::Threads],
+        why: "resolves names and opens connections; a thread for the system's resolver, a task for each connection",
+    },
+    Allowed {
+        room: "lockgate-effects",
+        places: &["src/http.rs", "src/http/"],
+        doors: &[Door::Clock],
+        why: "limits of time on requests and connections",
+    },
+    Allowed {
+        room: "lockgate-effects",
+        places: &["src/tool.rs", "src/tool/"],
+        doors: &[Door::Network, Door::LocalSockets, Door::Clock],
+        why: "speaks with tool servers over HTTP and pipes, within limits of time",
+    },
+    Allowed {
+        room: "lockgate-effects",
+        places: &["src/tool/process.rs"],
+        doors: &[Door::Files, Door::Processes, Door::Threads, Door::System, Door::Unsafe],
+        why: "starts tool servers as processes of their own, and ends them",
+    },
+    // host: the gate. The clock and the seeds of the whole product come from here.
+    Allowed {
+        room: "lockgate-host",
+        places: &["src/"],
+        doors: &[Door::Clock, Door::Randomness],
+        why: "times of entries, deadlines of sessions; seeds of cells, names of sessions",
+    },
+    Allowed {
+        room: "lockgate-host",
+        places: &["src/gate.rs"],
+        doors: &[Door::Threads],
+        why: "the runtime that performs effects",
+    },
+    Allowed {
+        room: "lockgate-host",
+        places: &["src/program.rs"],
+        doors: &[Door::Files],
+        why: "reads the program and the modules it imports",
+    },
+    // lockgate: the command, where the environment enters.
+    Allowed {
+        room: "lockgate",
+        places: &["src/"],
+        doors: &[Door::Files, Door::Environment, Door::Streams],
+        why: "reads arguments, variables, manifest and input; prints results",
+    },
+    Allowed {
+        room: "lockgate",
+        places: &["src/cli/journal.rs"],
+        doors: &[Door::Processes],
+        why: "ends when who reads its output has gone",
+    },
+];
