@@ -1,0 +1,244 @@
+use super::ending::Ending;
+use super::{DEFAULT_PATH, StartError};
+use crate::EffectError;
+use lockgate_authority::ReasonCode;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process_group, set_parent_process_death_signal, setsid, waitid,
+};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Bytes of standard error that are kept, the newest.
+const STDERR_KEPT: usize = 16 << 10;
+/// Stack of the thread that starts a child and waits for it.
+const STACK: usize = 256 << 10;
+/// After a process has exited, how long its last words may take to arrive through the pipe.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A child process. Dropping it kills the process and its whole group.
+pub(super) struct Process {
+    shared: Arc<Shared>,
+    stderr_reader: Option<JoinHandle<()>>,
+}
+
+/// The two ends that the protocol runs over.
+pub(super) struct Pipes {
+    pub(super) input: pipe::Sender,
+    pub(super) output: pipe::Receiver,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    stderr: Mutex<VecDeque<u8>>,
+}
+
+enum State {
+    /// Not reaped, so the number is this process's and nobody else's.
+    Running(Pid),
+    Ended(String),
+}
+
+/// Starts a child with an environment of its own, in a session of its own, with no descriptor but three pipes.
+///
+/// A thread starts the child, waits for it and ends with it. The kernel kills the child when that thread is gone,
+/// and so when the gate is, however it ends; descendants that outlive their parent see their pipes close.
+pub(super) async fn start(
+    name: &str,
+    command: &[String],
+    env: Vec<(String, String)>,
+    directory: PathBuf,
+    ending: Arc<Ending>,
+) -> Result<(Process, Pipes), StartError> {
+    let failed = |detail: String| StartError {
+        error: EffectError::new(ReasonCode::ToolUnavailable, format!("the tool server `{name}` could not be started")),
+        detail,
+    };
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(failed("its command is empty".to_owned()));
+    };
+    if !directory.is_dir() {
+        return Err(failed(format!("its directory `{}` is not there", directory.display())));
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(directory).env_clear().env("PATH", DEFAULT_PATH).envs(env);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    keep_apart(&mut command);
+
+    let (sender, receiver) = oneshot::channel();
+    thread::Builder::new()
+        .name("tool-server".to_owned())
+        .stack_size(STACK)
+        .spawn(move || supervise(command, sender, &ending))
+        .map_err(|error| failed(format!("no thread could be started: {error}")))?;
+    let started = receiver.await.map_err(|_| failed("the starting thread ended".to_owned()))?;
+    let (mut process, ends) = started.map_err(|error| failed(start_failure(program, &error)))?;
+    let unusable = |error: io::Error| failed(format!("its pipes cannot be used: {error}"));
+    let stderr = pipe::Receiver::from_owned_fd(ends.stderr).map_err(unusable)?;
+    process.stderr_reader = Some(tokio::spawn(keep_last(stderr, process.shared.clone())));
+    let input = pipe::Sender::from_owned_fd(ends.stdin).map_err(unusable)?;
+    let output = pipe::Receiver::from_owned_fd(ends.stdout).map_err(unusable)?;
+    Ok((process, Pipes { input, output }))
+}
+
+struct Ends {
+    stdin: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+/// What the child does between fork and exec.
+fn keep_apart(command: &mut Command) {
+    let gate = Pid::from_raw(i32::try_from(std::process::id()).unwrap_or(0));
+    let prepare = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have died before it was watched.
+        if getppid() != gate {
+            return Err(io::ErrorKind::Other.into());
+        }
+        setsid()?;
+        close_on_exec_from(3)
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are made: each step is one system call, and no
+    // step allocates or takes a lock.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Marks every descriptor from `first` on to be closed by exec, whoever opened it and however.
+fn close_on_exec_from(first: libc::c_uint) -> io::Result<()> {
+    // SAFETY: `close_range` with this flag takes three integers and touches no memory.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            libc::c_uint::MAX,
+            libc::c_uint::from(libc::CLOSE_RANGE_CLOEXEC as u16),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Runs on its own thread until the child has exited.
+fn supervise(mut command: Command, started: oneshot::Sender<io::Result<(Process, Ends)>>, ending: &Ending) {
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // Nobody waits any more: then nobody needs to know.
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let pid = Pid::from_child(&child);
+    let shared = Arc::new(Shared { state: Mutex::new(State::Running(pid)), stderr: Mutex::default() });
+    let process = Process { shared: shared.clone(), stderr_reader: None };
+    match take_pipes(&mut child) {
+        // A caller that has gone drops the process, and that kills it.
+        Some(ends) => drop(started.send(Ok((process, ends)))),
+        None => drop(process),
+    }
+    // Seen to have exited, but not reaped: its number stays taken while the group is killed.
+    let _ =
+        rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop));
+    shared.kill(Some("exited"));
+    if let Ok(status) = child.wait() {
+        *lock(&shared.state) = State::Ended(status.to_string());
+    }
+    thread::sleep(LAST_WORDS);
+    ending.process_exited();
+}
+
+fn take_pipes(child: &mut Child) -> Option<Ends> {
+    Some(Ends {
+        stdin: child.stdin.take()?.into(),
+        stdout: child.stdout.take()?.into(),
+        stderr: child.stderr.take()?.into(),
+    })
+}
+
+impl Shared {
+    /// Kills the group of a process that was not reaped yet.
+    fn kill(&self, now: Option<&str>) {
+        let mut state = lock(&self.state);
+        if let State::Running(group) = *state {
+            // An empty group is as good as a killed one.
+            let _ = kill_process_group(group, Signal::KILL);
+            if let Some(now) = now {
+                *state = State::Ended(now.to_owned());
+            }
+        }
+    }
+}
+
+impl Process {
+    /// Exit status, if it has one, and the last lines of standard error.
+    pub(super) fn describe(&self) -> String {
+        let mut text = match &*lock(&self.shared.state) {
+            State::Running(_) => "it is running".to_owned(),
+            State::Ended(status) => format!("it ended: {status}"),
+        };
+        let kept = Vec::from_iter(lock(&self.shared.stderr).iter().copied());
+        let stderr = String::from_utf8_lossy(&kept);
+        if !stderr.trim().is_empty() {
+            // Escape sequences are for the terminal of whoever wrote them.
+            let shown = stderr.trim().replace(|next: char| next.is_control() && next != '\n', "\u{fffd}");
+            text.push_str("\nits standard error ended with:\n");
+            text.push_str(&shown);
+        }
+        text
+    }
+
+    /// [`Process::describe`], after giving a process that is about to end the time to do so.
+    pub(super) async fn describe_end(&self) -> String {
+        for _ in 0..20 {
+            if matches!(*lock(&self.shared.state), State::Ended(_)) {
+                break;
+            }
+            tokio::time::sleep(LAST_WORDS / 20).await;
+        }
+        self.describe()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.shared.kill(None);
+        if let Some(reader) = &self.stderr_reader {
+            reader.abort();
+        }
+    }
+}
+
+async fn keep_last(mut stderr: pipe::Receiver, shared: Arc<Shared>) {
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
+        let mut kept = lock(&shared.stderr);
+        kept.extend(buffer.iter().take(read));
+        let excess = kept.len().saturating_sub(STDERR_KEPT);
+        kept.drain(..excess);
+    }
+}
+
+fn start_failure(program: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!(
+            "the command `{program}` was not found; give its full path, or set `PATH` in the server's environment (it is \
+             `{DEFAULT_PATH}` otherwise)"
+        ),
+        io::ErrorKind::PermissionDenied => format!("the command `{program}` may not be executed"),
+        _ => format!("the command `{program}` could not be started: {error}"),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
