@@ -2,7 +2,7 @@
 
 use crate::canonical::{CanonicalPath, CanonicalUrl};
 use crate::caveat::{ArgumentCaveat, Caveat};
-use crate::grant::{Grant, GrantId};
+use crate::grant::{Grant, GrantId, Layer};
 use crate::point::PointKind;
 use crate::reason::{Denial, ReasonCode, quoted};
 use crate::usage::{Spend, Usage};
@@ -61,6 +61,10 @@ impl Request<'_> {
         Spend { calls: u64::from(!self.is_continued()), bytes: self.bytes, children: u64::from(self.is_spawn()) }
     }
 
+    fn host_is_known_private(&self) -> bool {
+        matches!(self.subject, Subject::Url { url, .. } if url.host().is_known_private())
+    }
+
     fn is_continued(&self) -> bool {
         matches!(self.subject, Subject::Continued)
     }
@@ -92,22 +96,47 @@ impl<'g> Decision<'g> {
 /// Decides a request: the first candidate that clears allows it. Otherwise the denial of the candidate that came
 /// closest is given.
 ///
-/// Pure. Linear in the candidates and their caveats; allocates only for a denial (and for an argument caveat on paths
-/// or hosts whose argument is not spelled canonically).
+/// Pure. Linear in the candidates and their caveats. Allocates only for a denial, and for a condition on an argument
+/// that holds a host, or a path not spelled canonically.
 pub fn authorize<'g>(
-    candidates: impl IntoIterator<Item = &'g Grant>,
+    candidates: impl IntoIterator<Item = &'g Grant, IntoIter: Clone>,
     request: &Request<'_>,
     usage: &Usage,
 ) -> Decision<'g> {
+    let candidates = candidates.into_iter();
+    let host_is_private = request.host_is_known_private();
+    match candidates.clone().find(|grant| allows(grant, request, usage, host_is_private)) {
+        Some(grant) => Decision::Allow(grant),
+        None => Decision::Deny(denial(closest(candidates, request, usage), request)),
+    }
+}
+
+/// Whether one grant allows the request. Of each layer the operations are compared last: among the grants that one
+/// handle stands for, they tell the least.
+fn allows(grant: &Grant, request: &Request<'_>, usage: &Usage, host_is_private: bool) -> bool {
+    let clear = |caveat: &Caveat, layer: &Layer| clears(caveat, layer.id(), request, usage);
+    grant.point().is_meant_by(request.kind, request.name)
+        && grant.layers().iter().all(|layer| {
+            let (ops, rest) = layer.by_rank();
+            rest.iter().all(|caveat| clear(caveat, layer)) && ops.iter().all(|caveat| clear(caveat, layer))
+        })
+        && (!host_is_private || grant.allows_private())
+        && !usage.is_revoked(grant)
+}
+
+/// The refusal of the candidate that came closest to allowing.
+fn closest<'g>(
+    candidates: impl Iterator<Item = &'g Grant>,
+    request: &Request<'_>,
+    usage: &Usage,
+) -> Option<Refusal<'g>> {
     let mut closest: Option<Refusal<'g>> = None;
-    for grant in candidates {
-        match refusal(grant, request, usage) {
-            None => return Decision::Allow(grant),
-            Some(found) if closest.is_none_or(|closest| found.rank > closest.rank) => closest = Some(found),
-            Some(_) => {}
+    for found in candidates.filter_map(|grant| refusal(grant, request, usage)) {
+        if closest.is_none_or(|closest| found.rank > closest.rank) {
+            closest = Some(found);
         }
     }
-    Decision::Deny(denial(closest, request))
+    closest
 }
 
 /// Why one grant does not allow a request.
@@ -144,13 +173,9 @@ fn refusal<'g>(grant: &'g Grant, request: &Request<'_>, usage: &Usage) -> Option
 
 /// A host known to be private is refused unless the grant says otherwise, so this is no matter of a caveat being there.
 fn private_refusal<'g>(grant: &'g Grant, request: &Request<'_>) -> Option<Refusal<'g>> {
-    match request.subject {
-        Subject::Url { url, .. } if url.host().is_known_private() && !grant.allows_private() => {
-            let rank = Caveat::Private(false).rank();
-            Some(Refusal { code: ReasonCode::PrivateAddress, caveat: None, rank })
-        }
-        _ => None,
-    }
+    let refused = request.host_is_known_private() && !grant.allows_private();
+    let rank = Caveat::Private(false).rank();
+    refused.then_some(Refusal { code: ReasonCode::PrivateAddress, caveat: None, rank })
 }
 
 /// Whether one caveat, in the layer `layer`, clears.
@@ -175,9 +200,9 @@ pub(crate) fn clears(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usa
             clears_url(caveat, request)
         }
         Caveat::Argument(caveat) => clears_argument(caveat, request),
-        Caveat::ArgumentNames { op, names } => {
-            request.op != &**op
-                || request.args.as_map().is_some_and(|args| args.iter().all(|(name, _)| names.contains(name)))
+        Caveat::ArgumentNames(allowed) => {
+            request.op != &*allowed.op
+                || request.args.as_map().is_some_and(|args| args.iter().all(|(name, _)| allowed.names.contains(name)))
         }
         Caveat::Depth(most) => match request.subject {
             Subject::Child { depth } => depth <= *most,

@@ -52,6 +52,8 @@ impl Mint {
 pub struct Layer {
     id: GrantId,
     caveats: Box<[Caveat]>,
+    /// How many of the caveats, at the start, are on operations.
+    ops: usize,
     has_budget: bool,
 }
 
@@ -59,7 +61,8 @@ impl Layer {
     fn new(id: GrantId, mut caveats: Vec<Caveat>) -> Arc<Self> {
         caveats.sort_by_key(Caveat::rank);
         let has_budget = caveats.iter().any(Caveat::is_budget);
-        Arc::new(Layer { id, caveats: caveats.into(), has_budget })
+        let ops = caveats.iter().take_while(|caveat| matches!(caveat, Caveat::Ops(_))).count();
+        Arc::new(Layer { id, caveats: caveats.into(), ops, has_budget })
     }
 
     /// The grant that the derivation made.
@@ -70,6 +73,11 @@ impl Layer {
     /// The caveats, in the order of their evaluation.
     pub fn caveats(&self) -> &[Caveat] {
         &self.caveats
+    }
+
+    /// The caveats on operations, and the rest.
+    pub(crate) fn by_rank(&self) -> (&[Caveat], &[Caveat]) {
+        self.caveats.split_at_checked(self.ops).unwrap_or((&self.caveats, &[]))
     }
 
     /// Whether spending through this layer is counted.
@@ -176,7 +184,7 @@ impl Grant {
 
     /// The ceilings on a child's limits.
     pub fn ceilings(&self) -> impl Iterator<Item = &PartialLimits> {
-        self.caveats().filter_map(|caveat| if let Caveat::Ceilings(limits) = caveat { Some(limits) } else { None })
+        self.caveats().filter_map(|caveat| if let Caveat::Ceilings(limits) = caveat { Some(&**limits) } else { None })
     }
 
     fn least(&self, pick: impl Fn(&Caveat) -> Option<u64>) -> Option<u64> {

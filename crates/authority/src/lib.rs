@@ -29,7 +29,7 @@ pub use canonical::{
     ArgumentPath, CanonicalPath, CanonicalUrl, Host, HostError, HostPattern, PathError, Scheme, UrlError,
     UrlPathPrefix, is_private,
 };
-pub use caveat::{ArgumentCaveat, Caveat, Names, Rate};
+pub use caveat::{ArgumentCaveat, ArgumentNames, Caveat, Names, Rate};
 pub use config::{Place, Problem};
 pub use decide::{Decision, Request, Subject, authorize};
 pub use explain::{Addition, CandidateReport, CaveatReport, Change, Explanation, LayerReport, explain};

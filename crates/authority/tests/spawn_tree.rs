@@ -176,7 +176,7 @@ fn request() -> impl Strategy<Value = Ask> {
 fn caveat(rule: &Rule) -> Caveat {
     let argument = |op: &str, name: &str, predicate| {
         let pointer = format!("/{name}").into();
-        Caveat::Argument(ArgumentCaveat { op: op.into(), pointer, optional: false, predicate })
+        Caveat::Argument(Box::new(ArgumentCaveat { op: op.into(), pointer, optional: false, predicate }))
     };
     match rule {
         Rule::Ops(ops) => Caveat::Ops(Names::only(ops)),

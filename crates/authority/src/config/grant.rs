@@ -270,7 +270,7 @@ fn read_cell(section: &Section<'_>, problems: &mut Problems) -> Terms {
     caveats.extend(section.get("children").and_then(|item| item.count(problems)).map(Caveat::Children));
     caveats.extend(section.get("depth").and_then(|item| item.count(problems)).map(Caveat::Depth));
     if let Some(item) = section.get("limits") {
-        caveats.push(Caveat::Ceilings(read_limits(&item, problems)));
+        caveats.push(Caveat::Ceilings(Box::new(read_limits(&item, problems))));
     }
     Terms { ops: None, caveats }
 }

@@ -55,7 +55,7 @@ pub(crate) fn setting(caveat: &Caveat) -> Setting {
             let (name, conditions) = argument_setting(argument);
             ("where", nested([&argument.op, &name], Toml::Table(conditions)))
         }
-        Caveat::ArgumentNames { op, names: allowed } => ("arguments", nested([op], names(allowed))),
+        Caveat::ArgumentNames(allowed) => ("arguments", nested([&allowed.op], names(&allowed.names))),
         Caveat::Depth(depth) => ("depth", count(*depth)),
         Caveat::Children(children) => ("children", count(*children)),
         Caveat::Ceilings(limits) => ("limits", Toml::Table(limit_settings(limits).into_iter().collect())),

@@ -5,7 +5,7 @@ use super::problem::Problems;
 use super::read::{Item, Section};
 use super::render::one_or_list;
 use crate::canonical::{ArgumentPath, HostPattern};
-use crate::caveat::{ArgumentCaveat, Caveat, Names};
+use crate::caveat::{ArgumentCaveat, ArgumentNames, Caveat, Names};
 use crate::predicate::Predicate;
 use crate::value::Value;
 
@@ -59,7 +59,7 @@ pub(crate) fn read_where(item: &Item<'_>, ops: Option<&Names>, problems: &mut Pr
             let optional = section.get("optional").and_then(|item| item.boolean(problems)).unwrap_or(false);
             caveats.extend(read_conditions(&section, 0, problems).into_iter().map(|predicate| {
                 let (op, pointer) = (field.name.as_str().into(), pointer.as_str().into());
-                Caveat::Argument(ArgumentCaveat { op, pointer, optional, predicate })
+                Caveat::Argument(Box::new(ArgumentCaveat { op, pointer, optional, predicate }))
             }));
         }
     }
@@ -74,7 +74,8 @@ pub(crate) fn read_arguments(item: &Item<'_>, ops: Option<&Names>, problems: &mu
         check_operation(&field.name, &names, ops, problems);
         let Some(items) = names.list(problems, "a list of arguments' names", true) else { continue };
         let names: Vec<_> = items.iter().filter_map(|item| item.text(problems)).collect();
-        caveats.push(Caveat::ArgumentNames { op: field.name.as_str().into(), names: Names::only(names) });
+        let allowed = ArgumentNames { op: field.name.as_str().into(), names: Names::only(names) };
+        caveats.push(Caveat::ArgumentNames(Box::new(allowed)));
     }
     caveats
 }

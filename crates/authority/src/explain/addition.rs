@@ -2,7 +2,7 @@
 
 use super::caveat_clears;
 use crate::canonical::{ArgumentPath, HostPattern, UrlPathPrefix};
-use crate::caveat::{ArgumentCaveat, Caveat, Names, Rate};
+use crate::caveat::{ArgumentCaveat, ArgumentNames, Caveat, Names, Rate};
 use crate::config::render::{Setting, bare_or_quoted, section, setting, settings, texts};
 use crate::config::r#where::argument_setting;
 use crate::decide::{Request, Subject};
@@ -99,8 +99,8 @@ fn changes(grant: &Grant, request: &Request<'_>, usage: &Usage) -> Addition {
         let (key, value) = match caveat {
             // A condition is changed by itself, not with the others of its table.
             Caveat::Argument(argument) => (argument_key(argument), wide.as_ref().and_then(condition)),
-            Caveat::ArgumentNames { op, .. } => {
-                (format!("arguments.{}", bare_or_quoted(op)), wide.as_ref().and_then(argument_names))
+            Caveat::ArgumentNames(allowed) => {
+                (format!("arguments.{}", bare_or_quoted(&allowed.op)), wide.as_ref().and_then(argument_names))
             }
             _ => (named(caveat, request.kind).0, wide.map(|wide| named(&wide, request.kind).1)),
         };
@@ -129,7 +129,8 @@ fn condition(caveat: &Caveat) -> Option<toml::Value> {
 }
 
 fn argument_names(caveat: &Caveat) -> Option<toml::Value> {
-    let Caveat::ArgumentNames { names: Names::Only(names), .. } = caveat else { return None };
+    let Caveat::ArgumentNames(allowed) = caveat else { return None };
+    let Names::Only(names) = &allowed.names else { return None };
     Some(texts(names.iter()))
 }
 
@@ -152,10 +153,14 @@ fn widened(caveat: &Caveat, request: &Request<'_>, spent: crate::usage::Spend) -
             Caveat::Paths(append(paths, UrlPathPrefix::parse(url.path()).ok()?))
         }
         (Caveat::Private(_), _) => Caveat::Private(true),
-        (Caveat::Argument(argument), _) => Caveat::Argument(widened_argument(argument, request)?),
-        (Caveat::ArgumentNames { op, names: Names::Only(names) }, _) => {
+        (Caveat::Argument(argument), _) => Caveat::Argument(Box::new(widened_argument(argument, request)?)),
+        (Caveat::ArgumentNames(allowed), _) => {
             let given = request.args.as_map()?.iter().map(|(name, _)| name.as_str());
-            Caveat::ArgumentNames { op: op.clone(), names: Names::only(names.iter().map(|name| &**name).chain(given)) }
+            let names = match &allowed.names {
+                Names::Only(names) => Names::only(names.iter().map(|name| &**name).chain(given)),
+                Names::All => return None,
+            };
+            Caveat::ArgumentNames(Box::new(ArgumentNames { op: allowed.op.clone(), names }))
         }
         (Caveat::Depth(_), Subject::Child { depth }) => Caveat::Depth(depth),
         (Caveat::Children(_), _) => Caveat::Children(spent.children.checked_add(1)?),
