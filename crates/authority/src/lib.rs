@@ -36,7 +36,7 @@ pub use explain::{Addition, CandidateReport, CaveatReport, Change, Explanation, 
 pub use grant::{Grant, GrantId, HeldGrants, Layer, Mint, TooManyLayers};
 pub use isolation::{GrantRule, Isolation, LimitProblem, Wall};
 pub use limits::{Limit, Limits, PartialLimits, Unit};
-pub use manifest::{ClockMode, Manifest, ManifestErrors, ManifestGrant, RandomMode, Source, ToolCommand};
+pub use manifest::{ClockMode, Manifest, ManifestErrors, ManifestGrant, RandomMode, Source, ToolCommand, Used};
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
 pub use reason::{Denial, ReasonCode};

@@ -1,10 +1,12 @@
 //! What an operator grants, as `lockgate.toml`.
 
 mod flag;
+mod narrow;
 mod parse;
 mod render;
 
 pub(crate) use flag::name_of as name_of_host;
+pub use narrow::Used;
 
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
@@ -81,6 +83,8 @@ pub struct ManifestGrant {
 }
 
 /// A manifest that was read without a single problem and that its isolation policy accepts.
+///
+#[doc = include_str!("../MANIFEST.md")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     isolation: Isolation,

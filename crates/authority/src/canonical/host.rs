@@ -65,6 +65,11 @@ impl Host {
         }
     }
 
+    /// Whether the host is a literal address.
+    pub fn is_ip(&self) -> bool {
+        matches!(self, Host::Ip(_))
+    }
+
     /// Whether the host is known to be private before any name is resolved: a private literal address, `localhost`
     /// or a name below it.
     pub fn is_known_private(&self) -> bool {

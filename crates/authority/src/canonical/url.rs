@@ -182,7 +182,7 @@ impl UrlPathPrefix {
         // Through the same parser as the URLs that it will be compared with.
         let url = ::url::Url::parse(&format!("https://host{text}")).map_err(|_| UrlError::NotAUrl)?;
         let path = normalize_path(url.path())?;
-        Ok(UrlPathPrefix(path.trim_end_matches('/').into()))
+        Ok(UrlPathPrefix(path.strip_suffix('/').unwrap_or(&path).into()))
     }
 
     /// Whether `url` has this path or one below it.
@@ -372,6 +372,10 @@ mod tests {
             }
         }
         assert!(UrlPathPrefix::parse("/").expect("canonical").matches(&url("https://example.com/x")));
+        let doubled = UrlPathPrefix::parse("/v1//").expect("canonical");
+        assert!(
+            doubled.matches(&url("https://example.com/v1//x")) && !doubled.matches(&url("https://example.com/v1/x"))
+        );
         for refused in ["v1", "", "/v1?x", "/v1#x", "/v1/..%2f", "/a b"] {
             assert!(UrlPathPrefix::parse(refused).is_err(), "{refused}");
         }
