@@ -1,6 +1,6 @@
 //! Makes `crates/cell/image/js.wasm`, and only when its inputs have changed.
 
-use crate::{guest, snapshot, tools};
+use crate::{guest, tools};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ struct Made {
     wasm_bytes: usize,
 }
 
-/// Builds and pre-initialises the guest unless the image at hand was made from the same inputs.
+/// Builds the guest unless the image at hand was made from the same inputs.
 pub fn make(force: bool) -> Result<(), String> {
     let root = workspace_root()?;
     let folder = root.join("crates/cell/image");
@@ -27,15 +27,14 @@ pub fn make(force: bool) -> Result<(), String> {
         println!("`{}` is up to date", image.display());
         return Ok(());
     }
-    let module = read(&guest::build(&root, &tools)?)?;
-    let wasm = snapshot::take(&module)?;
+    let wasm = read(&guest::build(&root, &tools)?)?;
     let made = Made { inputs_sha256: inputs, wasm_sha256: hex(&Sha256::digest(&wasm)), wasm_bytes: wasm.len() };
     std::fs::create_dir_all(&folder).map_err(|error| format!("cannot create `{}`: {error}", folder.display()))?;
     // The record goes last: an image without one is made again.
     replace(&image, &wasm)?;
     let json = serde_json::to_string_pretty(&made).map_err(|error| format!("cannot write the record: {error}"))?;
     replace(&record, format!("{json}\n").as_bytes())?;
-    println!("`{}`: {} bytes from {}, sha256 {}", image.display(), wasm.len(), module.len(), made.wasm_sha256);
+    println!("`{}`: {} bytes, sha256 {}", image.display(), wasm.len(), made.wasm_sha256);
     Ok(())
 }
 

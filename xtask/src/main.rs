@@ -2,15 +2,14 @@
 
 mod guest;
 mod image;
-mod snapshot;
 mod tools;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo run --release -p xtask -- image [--force]
 
-  image    builds the JavaScript guest for wasm32-unknown-unknown, initialises it, and writes
-           crates/cell/image/js.wasm; does nothing when its inputs have not changed
+  image    builds the JavaScript guest for wasm32-unknown-unknown and writes crates/cell/image/js.wasm;
+           does nothing when its inputs have not changed
   --force  builds it in any case";
 
 fn main() -> ExitCode {

@@ -53,15 +53,6 @@ pub enum EngineError {
     Clock(#[source] std::io::Error),
 }
 
-/// Whether the embedded machine code could be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loaded {
-    /// The machine code of the build was used.
-    Precompiled,
-    /// This processor lacks features of the one that built the program, so the image was compiled now (seconds).
-    CompiledNow,
-}
-
 /// The engine, the image and the clock. Cheap to clone; clones share the pool.
 #[derive(Clone)]
 pub struct Engine {
@@ -72,42 +63,49 @@ struct Inner {
     engine: wasmtime::Engine,
     image: InstancePre<CellState>,
     exports: Exports,
-    loaded: Loaded,
+    processor: &'static str,
     ticker: OnceLock<Ticker>,
 }
 
 impl Engine {
     /// Sets up the pool and loads the embedded image: 2 to 5 ms. Starts no thread, so that the process may still fork.
     pub fn new(options: EngineOptions) -> Result<Engine, EngineError> {
+        // SAFETY: the bytes come from this crate's build script.
+        unsafe { Engine::with_compiled(options, image::COMPILED) }
+    }
+
+    /// Loads another guest than the embedded one, from machine code for several kinds of processor, by name: the first
+    /// that this processor can run is taken.
+    ///
+    /// # Safety
+    ///
+    /// Every element of `compiled` must be what this version of the engine compiled, unchanged: it is machine code.
+    #[doc(hidden)]
+    pub unsafe fn with_compiled(
+        options: EngineOptions,
+        compiled: &[(&'static str, &'static [u8])],
+    ) -> Result<Engine, EngineError> {
         let engine = pooled(options)?;
-        // SAFETY: the bytes come from this crate's build script, which made them with the same version of the engine;
-        // the engine checks version, settings and processor features before it uses them.
-        match unsafe { Module::deserialize(&engine, image::COMPILED) } {
-            Ok(module) => Engine::with_module(engine, &module, Loaded::Precompiled),
-            Err(_) => {
-                let module = Module::new(&engine, image::WASM).map_err(|error| EngineError::Image(text(&error)))?;
-                Engine::with_module(engine, &module, Loaded::CompiledNow)
+        let mut refused = "there is no machine code for this kind of processor".to_string();
+        for (processor, code) in compiled {
+            // SAFETY: the caller's promise; the engine itself checks version, settings and processor features.
+            match unsafe { Module::deserialize(&engine, code) } {
+                Ok(module) => return Engine::with_module(engine, &module, processor),
+                Err(error) => refused = text(&error),
             }
         }
+        Err(EngineError::Image(refused))
     }
 
-    /// Compiles another guest than the embedded one: it must export `memory`, `lg_buffer`, `lg_start` and `lg_resume`
-    /// and import nothing.
-    pub fn with_image(options: EngineOptions, wasm: &[u8]) -> Result<Engine, EngineError> {
-        let engine = pooled(options)?;
-        let module = Module::new(&engine, wasm).map_err(|error| EngineError::Image(text(&error)))?;
-        Engine::with_module(engine, &module, Loaded::CompiledNow)
-    }
-
-    fn with_module(engine: wasmtime::Engine, module: &Module, loaded: Loaded) -> Result<Engine, EngineError> {
+    fn with_module(engine: wasmtime::Engine, module: &Module, processor: &'static str) -> Result<Engine, EngineError> {
         let exports = Exports::find(module).map_err(EngineError::Image)?;
         let image = Linker::new(&engine).instantiate_pre(module).map_err(|error| EngineError::Image(text(&error)))?;
-        Ok(Engine { inner: Arc::new(Inner { engine, image, exports, loaded, ticker: OnceLock::new() }) })
+        Ok(Engine { inner: Arc::new(Inner { engine, image, exports, processor, ticker: OnceLock::new() }) })
     }
 
-    /// Whether the embedded machine code could be used. [`Loaded::CompiledNow`] deserves a notice.
-    pub fn loaded(&self) -> Loaded {
-        self.inner.loaded
+    /// Which of the embedded machine codes is used, such as `v3` for x86-64-v3.
+    pub fn processor(&self) -> &'static str {
+        self.inner.processor
     }
 
     /// Starts the thread that interrupts guests, once. An [`crate::Executor`] does so when it is made; call it before

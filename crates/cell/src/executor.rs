@@ -64,7 +64,7 @@ pub enum ExecutorError {
 pub struct Executor {
     engine: Engine,
     cells: HashMap<u32, Instance>,
-    /// Finished and dead cells whose slots have not been given back yet, and the last turn of one of them.
+    /// Finished cells whose slots have not been given back yet; the last of them holds the last turn.
     finished: Vec<Instance>,
     /// An instance made ahead of its use.
     spare: Option<Instance>,
@@ -76,10 +76,7 @@ pub struct Executor {
 impl Executor {
     /// Makes one for the calling thread and starts the engine's clock.
     pub fn new(engine: &Engine) -> Result<Executor, ExecutorError> {
-        let found = stack_left();
-        if found < WASM_STACK_BYTES + HOST_STACK_BYTES {
-            return Err(ExecutorError::Stack { found });
-        }
+        stack_fits()?;
         engine.start_clock()?;
         Ok(Executor {
             engine: engine.clone(),
@@ -122,8 +119,8 @@ impl Executor {
         self.cells.remove(&cell).is_some()
     }
 
-    /// Gives back the slots of cells that have finished or ended: about 10 microseconds each. Done here rather than
-    /// in [`Executor::start`] and [`Executor::resume`], so that replies can be sent first; a full pool does it too.
+    /// Gives back the slots of cells that have finished: about 10 microseconds each. Not done when they finish, so that
+    /// their turn can be read and sent first; the next [`Executor::start`] without a spare does it too.
     pub fn sweep(&mut self) {
         self.finished.clear();
     }
@@ -154,13 +151,11 @@ impl Executor {
     fn fresh(&mut self, bounds: &Bounds) -> Result<Instance, EndReason> {
         let mut instance = match self.spare.take() {
             Some(spare) => spare,
-            None => match Instance::new(&self.engine, bounds) {
-                Err(EndReason::NoSlot) if !self.finished.is_empty() => {
-                    self.sweep();
-                    Instance::new(&self.engine, bounds)?
-                }
-                made => made?,
-            },
+            None => {
+                // The slot just used is the one whose memory is still in the processor's caches.
+                self.sweep();
+                Instance::new(&self.engine, bounds)?
+            }
         };
         instance.begin(bounds, self.on_long_turn.clone())?;
         Ok(instance)
@@ -205,6 +200,12 @@ fn status(turn: &[u8]) -> Result<Status, EndReason> {
         [0x83, 0x01 | 0x02, ..] => Ok(Status::Finished),
         _ => Err(EndReason::BadAbi),
     }
+}
+
+/// Whether this thread's stack has room for a guest.
+pub fn stack_fits() -> Result<(), ExecutorError> {
+    let found = stack_left();
+    if found < WASM_STACK_BYTES + HOST_STACK_BYTES { Err(ExecutorError::Stack { found }) } else { Ok(()) }
 }
 
 /// Bytes between here and the end of this thread's stack.

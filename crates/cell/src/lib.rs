@@ -5,17 +5,26 @@
 //! [`Bounds`]; it reads no turn beyond its first two bytes, opens no file and holds no secret.
 
 mod bounds;
+mod connection;
 mod cpu;
 mod engine;
 mod engine_config;
 mod executor;
 mod image;
+mod in_process;
 mod instance;
+mod link;
 pub mod protocol;
 mod ticker;
+mod worker;
+mod workers;
 
 pub use bounds::{Bounds, EndReason, JS_STACK_BYTES, Usage, WASM_PAGE_BYTES};
-pub use engine::{DEFAULT_SLOTS, Engine, EngineError, EngineOptions, Loaded, MAX_SLOTS};
+pub use connection::{Connection, ConnectionError, Events, Happened, MAX_QUEUED_BYTES, OrderError};
+pub use engine::{DEFAULT_SLOTS, Engine, EngineError, EngineOptions, MAX_SLOTS};
 pub use engine_config::WASM_STACK_BYTES;
 pub use executor::{Executor, ExecutorError, Status, THREAD_STACK_BYTES, Turned};
 pub use image::SHA256 as IMAGE_SHA256;
+pub use in_process::{InProcessError, InProcessWeaker};
+pub use worker::{Helpers, PREPARE_STACK_BYTES, Prepare, ServeError, ServeOptions, serve};
+pub use workers::{Worker, WorkerError, WorkerOptions, Workers, zygote_main};

@@ -20,7 +20,7 @@ pub const MAX_PAYLOAD_BYTES: usize = MAX_FRAME_BYTES - 64;
 const LENGTH_BYTES: usize = 4;
 const BOUNDS_BYTES: usize = 8 + 8 + 8 + 4 + 4;
 const USAGE_BYTES: usize = 8 + 8;
-const HELLO_BYTES: usize = 4 + 1 + 32;
+const HELLO_BYTES: usize = 4 + 32;
 
 const START: u8 = 1;
 const RESUME: u8 = 2;
@@ -80,8 +80,6 @@ pub enum Event<'a> {
     Hello {
         /// [`PROTOCOL_VERSION`] of the worker.
         version: u32,
-        /// Whether it could use the machine code of the build.
-        precompiled: bool,
         /// SHA-256 of its image.
         image: [u8; 32],
     },
@@ -203,13 +201,8 @@ impl<'a> Frame<'a> {
             PONG => self.empty(Event::Pong { id: self.number }),
             HELLO => {
                 let hello: &[u8; HELLO_BYTES] = self.payload.try_into().map_err(|_| malformed)?;
-                let [a, b, c, d, precompiled, image @ ..] = hello;
-                let precompiled = match precompiled {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(malformed),
-                };
-                Ok(Event::Hello { version: u32::from_le_bytes([*a, *b, *c, *d]), precompiled, image: *image })
+                let [a, b, c, d, image @ ..] = hello;
+                Ok(Event::Hello { version: u32::from_le_bytes([*a, *b, *c, *d]), image: *image })
             }
             kind => Err(FrameError::Kind(kind)),
         }
@@ -251,10 +244,9 @@ impl Event<'_> {
     /// Appends the frame to `out`; on an error `out` is unchanged.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), FrameError> {
         match *self {
-            Event::Hello { version, precompiled, image } => {
+            Event::Hello { version, image } => {
                 header(out, HELLO, 0, HELLO_BYTES, 0)?;
                 out.extend_from_slice(&version.to_le_bytes());
-                out.push(u8::from(precompiled));
                 out.extend_from_slice(&image);
             }
             Event::Turn { cell, usage, bytes } => {

@@ -50,9 +50,9 @@ proptest! {
     }
 
     #[test]
-    fn n03_events_are_read_as_written(cell: u32, usage in usage(), body: Vec<u8>, image: [u8; 32], precompiled: bool) {
+    fn n03_events_are_read_as_written(cell: u32, usage in usage(), body: Vec<u8>, image: [u8; 32]) {
         for event in [
-            Event::Hello { version: cell, precompiled, image },
+            Event::Hello { version: cell, image },
             Event::Turn { cell, usage, bytes: &body },
             Event::Ended { cell, reason: EndReason::Stack, usage },
             Event::Prepared { id: cell, bytes: &body },

@@ -1,9 +1,10 @@
 //! Runs the guest's initialisation once and keeps the memory it leaves behind as the new module.
 
+use crate::{Config, Engine};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use wasmtime::{Config, Engine, Instance, Linker, Module, Store, Val};
+use wasmtime::{Instance, Linker, Module, OptLevel, Store, Val, WasmResults};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 /// Called once at build time; what it leaves in memory is the image that every cell starts from.
@@ -33,7 +34,8 @@ impl Running {
     /// Instantiates with an empty linker: a guest that imports anything is refused here.
     fn start(wasm: &[u8]) -> Result<Running, String> {
         let mut config = Config::new();
-        config.max_wasm_stack(INIT_STACK_BYTES);
+        // It runs once: compiling fast matters more.
+        config.max_wasm_stack(INIT_STACK_BYTES).cranelift_opt_level(OptLevel::None);
         let engine = Engine::new(&config).map_err(|error| format!("cannot create the engine: {error:#}"))?;
         let module = Module::new(&engine, wasm).map_err(|error| format!("cannot compile the guest: {error:#}"))?;
         if let Some(import) = module.imports().next() {
@@ -55,18 +57,21 @@ impl Running {
         Ok(Running { store, instance })
     }
 
-    /// `_initialize` runs static constructors, where the linker made one.
+    /// `_initialize` runs static constructors, where the linker made one; `lg_init` says 0 when it failed.
     fn initialise(&mut self) -> Result<(), String> {
         if self.instance.get_func(&mut self.store, "_initialize").is_some() {
-            self.call("_initialize")?;
+            self.call::<()>("_initialize")?;
         }
-        self.call(INIT)
+        match self.call::<i32>(INIT)? {
+            0 => Err(format!("the guest's `{INIT}` failed")),
+            _ => Ok(()),
+        }
     }
 
-    fn call(&mut self, name: &str) -> Result<(), String> {
+    fn call<R: WasmResults>(&mut self, name: &str) -> Result<R, String> {
         let function = self
             .instance
-            .get_typed_func::<(), ()>(&mut self.store, name)
+            .get_typed_func::<(), R>(&mut self.store, name)
             .map_err(|error| format!("the guest's `{name}` cannot be called: {error:#}"))?;
         function.call(&mut self.store, ()).map_err(|error| format!("the guest's `{name}` failed: {error:#}"))
     }

@@ -1,0 +1,114 @@
+//! N-21: what a cell leaves in its slot is gone when the next one gets it. Compared byte by byte over the whole linear
+//! memory, for slots that were used, grown and filled, in this process and in one forked from it.
+
+mod common;
+
+use common::program::script_with;
+use common::{Outcome, on_big_stack, outcome, tiny_engine};
+use lockgate_cell::{Bounds, Engine, EngineOptions, Executor};
+
+const SLOTS: u32 = 4;
+
+fn bounds() -> Bounds {
+    Bounds { memory_bytes: 256 << 20, cpu_us: 10_000_000, ..Bounds::default() }
+}
+
+/// Fills every slot with what `leave` does, drops them all, starts `look` in every slot, and compares each memory with
+/// that of `look` in an engine whose slots were never used. Running is deterministic, so they must be the same.
+fn assert_nothing_is_left(unused: &Engine, used: &Engine, leave: &[u8], look: &[u8]) {
+    let mut executor = Executor::new(unused).expect("the thread fits");
+    assert_eq!(outcome(executor.start(0, &bounds(), look)).0, Outcome::Waiting);
+    let expected = executor.memory(0).expect("it waits").to_vec();
+    let mut executor = Executor::new(used).expect("the thread fits");
+    for round in 0..3 {
+        for cell in 0..SLOTS {
+            assert_eq!(outcome(executor.start(cell, &bounds(), leave)).0, Outcome::Waiting, "round {round}");
+            assert!(executor.memory(cell).expect("it waits") != expected, "the pattern was not written");
+        }
+        (0..SLOTS).for_each(|cell| assert!(executor.drop_cell(cell)));
+        for cell in 0..SLOTS {
+            assert_eq!(outcome(executor.start(cell, &bounds(), look)).0, Outcome::Waiting, "round {round}");
+            let memory = executor.memory(cell).expect("it waits");
+            assert_eq!(memory.len(), expected.len());
+            let differing = memory.iter().zip(&expected).position(|(found, expected)| found != expected);
+            assert_eq!(differing, None, "slot {cell}, round {round}");
+        }
+        (0..SLOTS).for_each(|cell| assert!(executor.drop_cell(cell)));
+    }
+}
+
+fn javascript() -> Engine {
+    Engine::new(EngineOptions { slots: SLOTS }).expect("the image is valid")
+}
+
+/// A program that leaves strings, arrays and bytes behind, about a megabyte a time, and then waits.
+fn leave(times: u32) -> Vec<u8> {
+    let source = format!(
+        "globalThis.kept = [];
+         for (let i = 0; i < {times}; i++) {{
+             kept.push(new Uint8Array(700 * 1024).fill(0xa5), 'secret'.repeat(20000) + i, Array(5000).fill(i));
+         }}
+         Object.prototype.leak = kept;
+         lockgate.clock.sleep(1)"
+    );
+    script_with(&source, &[(1, "clock", "clock")])
+}
+
+/// A program that waits at once.
+fn look() -> Vec<u8> {
+    script_with("lockgate.clock.sleep(1)", &[(1, "clock", "clock")])
+}
+
+#[test]
+fn n21_patterns_over_the_whole_memory_are_gone() {
+    on_big_stack(|| assert_nothing_is_left(&tiny_engine(SLOTS), &tiny_engine(SLOTS), b"p", b"w"));
+}
+
+#[test]
+fn n21_what_a_small_program_leaves_is_gone() {
+    on_big_stack(|| assert_nothing_is_left(&javascript(), &javascript(), &leave(0), &look()));
+}
+
+#[test]
+fn n21_what_a_grown_program_leaves_is_gone() {
+    for times in [1, 4, 60] {
+        on_big_stack(|| assert_nothing_is_left(&javascript(), &javascript(), &leave(times), &look()));
+    }
+}
+
+#[test]
+fn n21_what_an_exhausted_program_leaves_is_gone() {
+    on_big_stack(|| {
+        let (unused, used) = (javascript(), javascript());
+        let mut executor = Executor::new(&used).expect("the thread fits");
+        let full = script_with("const a = []; for (;;) a.push('secret' + a.length)", &[]);
+        for cell in 0..3 * SLOTS {
+            let small = Bounds { memory_bytes: 16 << 20, ..bounds() };
+            assert!(matches!(outcome(executor.start(cell, &small, &full)).0, Outcome::Ended(_)));
+        }
+        assert_nothing_is_left(&unused, &used, &leave(0), &look());
+    });
+}
+
+#[test]
+fn n21_a_forked_process_cleans_its_slots_too() {
+    on_big_stack(|| {
+        let (unused, used) = (javascript(), javascript());
+        used.warm_up().expect("there is a slot");
+        unused.warm_up().expect("there is a slot");
+        // SAFETY: the child runs only this thread's code and leaves by `_exit`. Other threads of the test program may
+        // hold locks of the allocator at the fork; glibc makes its own usable in the child.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0);
+        if child == 0 {
+            let clean = std::panic::catch_unwind(|| assert_nothing_is_left(&unused, &used, &leave(2), &look()));
+            // SAFETY: ends the child without running the parent's destructors.
+            unsafe { libc::_exit(if clean.is_ok() { 0 } else { 1 }) }
+        }
+        let mut status = 0;
+        // SAFETY: `child` is a child of this process and `status` a valid place.
+        let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!((waited, status), (child, 0), "the slots of the forked process are not clean");
+        assert_nothing_is_left(&unused, &used, &leave(1), &look());
+    });
+}
