@@ -308,7 +308,8 @@ impl Hop {
             .map_err(|_| unusable(&self.url))?;
         *request.headers_mut() = self.headers.clone();
         request.headers_mut().insert(HOST, host);
-        if !self.body.is_empty() {
+        // Some servers insist on a length where a body could be.
+        if !self.body.is_empty() || matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
         }
         Ok(request)

@@ -185,7 +185,7 @@ impl ToolServer {
             why = ending.reached() => why.detail().to_owned(),
             () = tokio::time::sleep(limits.start) => format!("it was not ready within {} ms", limits.start.as_millis()),
         };
-        let mut detail = failed;
+        let mut detail = result::for_operator(&failed);
         if let Some(process) = &process {
             detail = format!("{detail}\n{}", process.describe_end().await);
         }

@@ -37,6 +37,23 @@ async fn a01_request_arrives_as_it_was_authorized() {
 }
 
 #[tokio::test]
+async fn a01_messages_without_a_body_say_so() {
+    let server = Server::answering(|request| {
+        let status = if request.starts_with("PUT") { "204 No Content" } else { "200 OK\r\ncontent-length: 999999999" };
+        format!("HTTP/1.1 {status}\r\n\r\n")
+    })
+    .await;
+    let cell = HttpClient::new().for_cell();
+    for method in ["HEAD", "PUT"] {
+        let response =
+            cell.send(request(method, server.url("/"), &[], ""), &nowhere, &limits()).await.expect("answered");
+        assert!(response.body.is_none(), "{method}");
+    }
+    assert!(!server.request(0).contains("content-length"), "{}", server.request(0));
+    assert!(server.request(1).contains("\r\ncontent-length: 0\r\n"), "{}", server.request(1));
+}
+
+#[tokio::test]
 async fn n06_headers_that_frame_or_smuggle_are_refused() {
     let server = Server::answering(|_| ok("")).await;
     let cell = HttpClient::new().for_cell();

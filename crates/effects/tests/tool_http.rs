@@ -5,6 +5,7 @@ mod tool_support;
 use lockgate_authority::{CanonicalUrl, ReasonCode, Value};
 use lockgate_effects::http::Reach;
 use lockgate_effects::tool::{ToolLimits, ToolServerSpec, ToolTransport};
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -88,4 +89,101 @@ async fn a06_server_that_dies_during_a_call_over_http_is_unavailable_and_never_a
     assert_eq!(message, "the tool server `everything` cannot be reached");
     let later = server.call("echo", map(&[("message", Value::from("x"))]), PATIENCE).await;
     assert_eq!(refusal(later, ReasonCode::ToolUnavailable), message);
+}
+
+/// A server of our own for what the reference server does not do; `answer(id, response)` gives its answer to a call.
+struct Script {
+    child: Child,
+    url: String,
+}
+
+impl Script {
+    fn start(answer: &str) -> Script {
+        let source = format!(
+            r#"
+            const answer = {answer};
+            let calls = 0;
+            require("http").createServer((request, response) => {{
+              if (request.method !== "POST") {{ response.writeHead(405).end(); return; }}
+              if (request.url === "/elsewhere") calls++;
+              let body = "";
+              request.on("data", (data) => body += data).on("end", () => {{
+                const {{ id, method, params }} = JSON.parse(body);
+                const json = (status, message) => {{
+                  response.writeHead(status, {{ "content-type": "application/json" }});
+                  response.end(JSON.stringify({{ jsonrpc: "2.0", ...message }}));
+                }};
+                if (request.headers["x-key"] !== "k") response.writeHead(401).end();
+                else if (id === undefined) response.writeHead(202).end();
+                else if (method === "initialize") json(200, {{ id, result: {{ protocolVersion: params.protocolVersion, capabilities: {{ tools: {{}} }}, serverInfo: {{ name: "script", version: "0" }} }} }});
+                else if (method === "tools/list") json(200, {{ id, result: {{ tools: [{{ name: "t", inputSchema: {{ type: "object" }} }}] }} }});
+                else if (method === "tools/call") answer(id, response, json, calls);
+                else response.writeHead(400, {{ "content-type": "text/plain" }}).end("Bad Request");
+              }});
+            }}).listen(0, "127.0.0.1", function () {{ console.log(this.address().port); }});
+            "#
+        );
+        let mut child = Command::new(node())
+            .args(["-e", &source])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node runs");
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut port).expect("a port");
+        Script { child, url: format!("http://127.0.0.1:{}/mcp", port.trim()) }
+    }
+
+    fn spec(&self, key: &str) -> ToolServerSpec {
+        let url = CanonicalUrl::parse(&self.url).expect("a URL");
+        let headers = vec![("x-key".to_owned(), key.to_owned())];
+        ToolServerSpec {
+            name: "s".to_owned(),
+            transport: ToolTransport::Http { url, reach: Reach::PrivateToo, headers },
+        }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn n05_http_tool_server_cannot_send_too_much_or_lead_elsewhere() {
+    for answer in [
+        "(id, response, json) => json(200, { id, result: { content: [{ type: 'text', text: 'x'.repeat(100000) }] } })",
+        "(id, response) => { response.writeHead(200, { 'content-type': 'text/event-stream' }); response.end('data: ' + 'x'.repeat(100000)); }",
+        "(id, response) => { response.writeHead(200, { 'content-type': 'text/event-stream' }); response.end('data: x\\n'.repeat(10000)); }",
+        "(id, response) => response.writeHead(307, { location: '/elsewhere' }).end()",
+        "(id, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>')",
+        "(id, response) => response.writeHead(500).end()",
+        "(id, response) => response.destroy()",
+    ] {
+        let script = Script::start(answer);
+        let limits = ToolLimits { message_bytes: 50_000, ..ToolLimits::default() };
+        let server = servers().connect(script.spec("k"), limits).await.expect("it starts");
+        let message = refusal(server.call("t", Value::EMPTY_MAP, PATIENCE).await, ReasonCode::ToolUnavailable);
+        assert_eq!(message, "the tool server `s` cannot be reached", "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn n05_http_call_that_hangs_ends_at_its_time_limit() {
+    let script = Script::start("(id, response, json) => { json.held = response; }");
+    let server = connect(script.spec("k")).await;
+    refusal(server.call("t", Value::EMPTY_MAP, Duration::from_millis(200)).await, ReasonCode::TimedOut);
+}
+
+#[tokio::test]
+async fn a02_credentials_of_a_tool_server_are_sent_and_never_shown() {
+    let script =
+        Script::start("(id, response, json) => json(200, { id, result: { content: [{ type: 'text', text: 'in' }] } })");
+    let server = connect(script.spec("k")).await;
+    assert_eq!(server.call("t", Value::EMPTY_MAP, PATIENCE).await, Ok(Value::from("in")));
+    let error = servers().connect(script.spec("other-k3y"), ToolLimits::default()).await.expect_err("401");
+    assert!(error.detail.contains("401"), "{}", error.detail);
+    assert!(!format!("{error:?}").contains("k3y"), "{error:?}");
 }

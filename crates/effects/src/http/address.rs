@@ -34,20 +34,22 @@ pub(super) async fn resolve(
         drop(places);
         found
     });
-    let mut addresses = found.await.map_err(|_| unresolved(host))?.map_err(|_| unresolved(host))?;
-    for address in &addresses {
+    let found = found.await.map_err(|_| unresolved(host))?.map_err(|_| unresolved(host))?;
+    admit(host, &found, reach)
+}
+
+/// What may be tried of a name's addresses: all of them or, where a single one is out of reach, none. A name that
+/// mixes the two is either a mistake or an attack.
+fn admit(host: &Host, found: &[SocketAddr], reach: Reach) -> Result<Vec<SocketAddr>, EffectError> {
+    let mut admitted = Vec::new();
+    for address in found {
         check(address.ip(), reach)
             .map_err(|()| refused(format!("`{host}` resolves to an address that is not public")))?;
-    }
-    let mut seen = Vec::with_capacity(addresses.len());
-    addresses.retain(|address| {
-        !seen.contains(address) && {
-            seen.push(*address);
-            true
+        if admitted.len() < TRIED && !admitted.contains(address) {
+            admitted.push(*address);
         }
-    });
-    addresses.truncate(TRIED);
-    if addresses.is_empty() { Err(unresolved(host)) } else { Ok(addresses) }
+    }
+    if admitted.is_empty() { Err(unresolved(host)) } else { Ok(admitted) }
 }
 
 /// Whether an address may be connected to.
@@ -65,4 +67,39 @@ fn refused(message: String) -> EffectError {
 
 fn unresolved(host: &Host) -> EffectError {
     EffectError::new(ReasonCode::NameNotResolved, format!("`{host}` has no address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(addresses: &[&str], reach: Reach) -> Result<usize, ReasonCode> {
+        let host = Host::parse("name.example").expect("a name");
+        let found =
+            Vec::from_iter(addresses.iter().map(|address| format!("{address}:443").parse().expect("an address")));
+        admit(&host, &found, reach).map(|admitted| admitted.len()).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn n06_name_with_one_private_address_is_refused_whatever_else_it_has() {
+        for private in ["127.0.0.1", "10.1.2.3", "169.254.169.254", "[::1]", "[fd00::1]", "[::ffff:192.168.0.1]"] {
+            for addresses in [&["1.1.1.1", private][..], &[private, "1.1.1.1"], &["[2606:4700:4700::1111]", private]] {
+                assert_eq!(admitted(addresses, Reach::PublicOnly), Err(ReasonCode::PrivateAddress), "{addresses:?}");
+                assert_eq!(admitted(addresses, Reach::PrivateToo), Ok(2), "{addresses:?}");
+            }
+        }
+        // Also behind more public addresses than are ever tried.
+        let mut many = Vec::from_iter((1..=20).map(|last| format!("1.1.1.{last}")));
+        many.push("127.0.0.1".to_owned());
+        let many = Vec::from_iter(many.iter().map(String::as_str));
+        assert_eq!(admitted(&many, Reach::PublicOnly), Err(ReasonCode::PrivateAddress));
+    }
+
+    #[test]
+    fn n05_addresses_that_are_tried_are_bounded_and_distinct() {
+        assert_eq!(admitted(&["1.1.1.1", "1.0.0.1", "1.1.1.1"], Reach::PublicOnly), Ok(2));
+        let many = Vec::from_iter((1..=20).map(|last| format!("1.1.1.{last}")));
+        assert_eq!(admitted(&Vec::from_iter(many.iter().map(String::as_str)), Reach::PublicOnly), Ok(TRIED));
+        assert_eq!(admitted(&[], Reach::PrivateToo), Err(ReasonCode::NameNotResolved));
+    }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, crypto};
 
 /// Smallest read buffer that the HTTP parser accepts, in bytes.
 const MIN_BUFFER: usize = 8 << 10;
@@ -152,10 +152,15 @@ fn unreachable(url: &CanonicalUrl, error: &io::Error) -> EffectError {
 }
 
 fn untrusted(url: &CanonicalUrl, error: &io::Error) -> EffectError {
-    use tokio_rustls::rustls::Error;
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    let why = match inner {
-        Some(Error::InvalidCertificate(_)) => "its certificate is not valid for this host or not trusted",
+    use CertificateError::*;
+    let why = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(fault)) => match fault {
+            Expired | ExpiredContext { .. } => "its certificate has expired",
+            NotValidYet | NotValidYetContext { .. } => "its certificate is not valid yet",
+            NotValidForName | NotValidForNameContext { .. } => "its certificate is for another host",
+            UnknownIssuer => "no trusted authority signed its certificate",
+            _ => "its certificate is not acceptable",
+        },
         Some(_) => "it does not speak an acceptable TLS",
         None => "the connection broke during the TLS handshake",
     };

@@ -1,4 +1,5 @@
 use super::ending::Ending;
+use super::result::for_operator;
 use super::{DEFAULT_PATH, StartError};
 use crate::EffectError;
 use lockgate_authority::ReasonCode;
@@ -19,8 +20,8 @@ use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Bytes of standard error that are kept, the newest.
-const STDERR_KEPT: usize = 16 << 10;
+/// Bytes of standard error that are kept, the newest; as much as is shown of any text.
+const STDERR_KEPT: usize = 4 << 10;
 /// Stack of the thread that starts a child and waits for it.
 const STACK: usize = 256 << 10;
 /// After a process has exited, how long its last words may take to arrive through the pipe.
@@ -187,12 +188,10 @@ impl Process {
             State::Ended(status) => format!("it ended: {status}"),
         };
         let kept = Vec::from_iter(lock(&self.shared.stderr).iter().copied());
-        let stderr = String::from_utf8_lossy(&kept);
-        if !stderr.trim().is_empty() {
-            // Escape sequences are for the terminal of whoever wrote them.
-            let shown = stderr.trim().replace(|next: char| next.is_control() && next != '\n', "\u{fffd}");
+        let stderr = for_operator(&String::from_utf8_lossy(&kept));
+        if !stderr.is_empty() {
             text.push_str("\nits standard error ended with:\n");
-            text.push_str(&shown);
+            text.push_str(&stderr);
         }
         text
     }

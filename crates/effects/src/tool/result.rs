@@ -68,3 +68,8 @@ fn error_text(content: &[ContentBlock], tool: &str) -> String {
 pub(super) fn bounded(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_ERROR_TEXT)).unwrap_or(text)
 }
+
+/// Text of a server or the SDK for the operator's terminal: bounded, and without escape sequences.
+pub(super) fn for_operator(text: &str) -> String {
+    bounded(text.trim()).replace(|next: char| next.is_control() && next != '\n', "\u{fffd}")
+}

@@ -279,3 +279,31 @@ fn media_type(response: &HttpResponse) -> Option<String> {
 fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The largest event, however the text is cut into pieces.
+    fn largest(text: &str) -> usize {
+        let by_piece = |length: usize| {
+            let mut size = EventSize::default();
+            text.as_bytes().chunks(length).map(|piece| size.observe(piece)).max().unwrap_or(0)
+        };
+        let whole = by_piece(usize::MAX);
+        for length in 1..text.len() {
+            assert_eq!(by_piece(length), whole, "{text:?} in pieces of {length}");
+        }
+        whole
+    }
+
+    #[test]
+    fn n05_event_size_is_counted_from_empty_line_to_empty_line() {
+        assert_eq!(largest("data: a\n\n"), 9);
+        assert_eq!(largest("data: a\n\ndata: bc\n\ndata: d\n\n"), 10);
+        assert_eq!(largest("data: a\r\n\r\ndata: b\r\n\r\n"), 11, "the last line feed counts with the next event");
+        assert_eq!(largest("data: a\r\rdata: b\r\r"), 9);
+        assert_eq!(largest("data: a\ndata: b\ndata: c\n"), 24, "an event that does not end");
+        assert_eq!(largest(&"x".repeat(50)), 50, "a line that does not end");
+    }
+}
