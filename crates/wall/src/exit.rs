@@ -25,6 +25,19 @@ impl Exit {
         }
     }
 
+    /// Where to look further, if anywhere.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Exit::Signal(libc::SIGSYS) => {
+                Some("the kernel's log (`dmesg`, audit type 1326) names the system call by its number")
+            }
+            Exit::Signal(libc::SIGKILL) => {
+                Some("if the gate did not kill it, the kernel's log (`dmesg`) tells whether memory ran out")
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the system call filter ended it.
     pub fn is_seccomp(self) -> bool {
         self == Exit::Signal(libc::SIGSYS)

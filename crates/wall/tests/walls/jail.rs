@@ -161,6 +161,7 @@ fn w01_a_forbidden_system_call_is_reported_as_seccomp() -> Result<(), Failed> {
     let exit = session.ended().ok_or("it still lives")?;
     assert_eq!(exit, Exit::Signal(libc::SIGSYS));
     assert!(exit.is_seccomp());
+    assert!(exit.hint().is_some_and(|hint| hint.contains("audit type 1326")));
     assert_eq!(exit.to_string(), "killed by SIGSYS (a system call the filter forbids)");
     Ok(())
 }
