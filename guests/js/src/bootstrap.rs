@@ -3,11 +3,14 @@
 use std::ffi::CString;
 
 use crate::engine::{CStrBytes, Ctx, Goal, HIDDEN, Js, PLAIN, Value};
+use crate::grants::Ready;
 use crate::natives::TABLE;
 
 /// What it leaves behind for the native side.
 pub struct Hooks {
-    /// (handles) puts what they grant on the global object.
+    /// What is ready to be put on the global object.
+    pub ready: Ready,
+    /// (handle, kind, name, detail) makes what another handle grants.
     pub install: Value,
     /// (index of the entry, input) runs an ES module program; gives the promise of its result.
     pub run_module: Value,
@@ -44,6 +47,7 @@ pub fn run(ctx: Ctx) -> Js<Hooks> {
         ctx.eval(&source, &file, Goal::Script, 1)?.call1(&kit)?;
     }
     Ok(Hooks {
+        ready: Ready::of(&kit)?,
         install: kit.get_named("install")?,
         run_module: kit.get_named("runModule")?,
         run_common: kit.get_named("runCommon")?,

@@ -496,6 +496,26 @@ impl Value {
         if done < 0 { Err(Thrown) } else { Ok(()) }
     }
 
+    /// Defines the next element of an array.
+    pub fn push(&self, value: Value) -> Js<()> {
+        let mut length = 0;
+        // SAFETY: the out-pointer is valid for the call; the engine takes ownership of the value.
+        let done = unsafe {
+            if qjs::JS_GetLength(self.ctx.raw(), self.raw, &mut length) < 0 {
+                return Err(Thrown);
+            }
+            qjs::JS_DefinePropertyValueUint32(self.ctx.raw(), self.raw, length as u32, value.into_raw(), PLAIN)
+        };
+        if done < 0 { Err(Thrown) } else { Ok(()) }
+    }
+
+    /// It as a property key; a symbol is one as it is.
+    pub fn to_atom(&self) -> Js<Atom> {
+        // SAFETY: gives an owned atom, null after an exception.
+        let raw = unsafe { qjs::JS_ValueToAtom(self.ctx.raw(), self.raw) };
+        if raw == 0 { Err(Thrown) } else { Ok(Atom { raw, ctx: self.ctx }) }
+    }
+
     /// Defines an own property by name.
     pub fn define_named(&self, name: &str, value: Value, flags: i32) -> Js<()> {
         self.define(&self.ctx.atom(name)?, value, flags)

@@ -28,8 +28,12 @@ pub struct Guest {
     pub random: RefCell<Random>,
     /// Callbacks that run one by one, each when the job queue is empty.
     pub tasks: RefCell<VecDeque<Value>>,
-    /// The handle to which unhandled rejections are told.
+    /// The handle of the log.
     pub log: Cell<Option<u32>>,
+    /// The handle of the web.
+    pub http: Cell<Option<u32>>,
+    /// The handle of the clock.
+    pub clock: Cell<Option<u32>>,
     /// A buffer that requests are encoded in.
     pub scratch: RefCell<Vec<u8>>,
     rejections: RefCell<Vec<(Value, Value)>>,
@@ -59,11 +63,12 @@ impl Outbox {
         self.last_id
     }
 
-    /// Adds a request whose arguments are already encoded. Id 0 wants no answer.
-    pub fn push(&mut self, id: u32, handle: u32, op: &str, args: &[u8]) {
+    /// Adds a request whose arguments are already encoded; `op` is text. Id 0 wants no answer.
+    pub fn push(&mut self, id: u32, handle: u32, op: &[u8], args: &[u8]) {
+        let op = String::from_utf8_lossy(op);
         let mut encoder = minicbor::Encoder::new(&mut self.bytes);
         let written =
-            encoder.array(4).and_then(|e| e.u32(id)).and_then(|e| e.u32(handle)).and_then(|e| e.str(op)).map(|_| ());
+            encoder.array(4).and_then(|e| e.u32(id)).and_then(|e| e.u32(handle)).and_then(|e| e.str(&op)).map(|_| ());
         written.expect("writing to a vector does not fail");
         self.bytes.extend_from_slice(args);
         self.count += 1;
@@ -96,6 +101,8 @@ impl Guest {
             random: RefCell::default(),
             tasks: RefCell::default(),
             log: Cell::new(None),
+            http: Cell::new(None),
+            clock: Cell::new(None),
             scratch: RefCell::default(),
             rejections: RefCell::default(),
             hooks: OnceCell::new(),

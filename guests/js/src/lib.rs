@@ -9,6 +9,7 @@ pub mod clock;
 pub mod engine;
 mod exports;
 pub mod failure;
+mod grants;
 pub mod guest;
 mod modules;
 pub mod natives;

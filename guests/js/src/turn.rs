@@ -3,8 +3,9 @@
 use minicbor::decode::{Decoder, Error};
 
 use crate::clock;
-use crate::engine::{Ctx, Goal, Js, PLAIN, PromiseState, Thrown, Value};
+use crate::engine::{Ctx, Goal, Js, PromiseState, Thrown, Value};
 use crate::failure::Failure;
+use crate::grants::{self, Refused};
 use crate::guest::{Guest, MAX_STACK};
 use crate::natives::Random;
 use crate::program::Program;
@@ -42,14 +43,19 @@ fn begin(guest: &Guest, input: Vec<u8>) -> Result<(), Failure> {
     *guest.random.borrow_mut() = Random::new(head.seed);
     let parts = Program::decode(&mut message).map_err(|_| malformed())?;
     let argument = value::decode(ctx, &mut message).map_err(|Thrown| failure(guest))?;
-    let handles = decode_handles(guest, &mut message)?;
+    // A stack for what runs of the guest's own before the program's own limit is known.
+    ctx.limit_stack(MAX_STACK);
+    grants::install(guest, &mut message).map_err(|refused| match refused {
+        Refused::Malformed => malformed(),
+        Refused::Thrown => failure(guest),
+    })?;
     let stack_bytes = message.u32().map_err(|_| malformed())?;
     let program = parts.own(input).ok_or_else(malformed)?;
     if guest.program.set(program).is_err() {
         return Err(Failure::plain("HostError", "the program has started already"));
     }
     ctx.limit_stack((stack_bytes as usize).min(MAX_STACK));
-    let result = launch(guest, head.mode, handles, &argument).map_err(|Thrown| failure(guest))?;
+    let result = launch(guest, head.mode, &argument).map_err(|Thrown| failure(guest))?;
     let _ = guest.result.set(result);
     Ok(())
 }
@@ -70,51 +76,17 @@ impl Head {
     }
 }
 
-/// The handles as an array of objects for the guest's JavaScript; `None` without handles.
-fn decode_handles(guest: &Guest, input: &mut Decoder) -> Result<Option<Value>, Failure> {
-    let count = input.array().map_err(|_| malformed())?.ok_or_else(malformed)?;
-    let mut handles = Vec::new();
-    for _ in 0..count {
-        let mut head = || -> Result<(u32, &str, &str), Error> {
-            input.array()?;
-            Ok((input.u32()?, input.str()?, input.str()?))
-        };
-        let (handle, kind, name) = head().map_err(|_| malformed())?;
-        if kind == "log" {
-            guest.log.set(Some(handle));
-        }
-        let made = describe(guest.ctx, handle, kind, name, input);
-        handles.push(made.map_err(|Thrown| failure(guest))?);
-    }
-    if handles.is_empty() {
-        return Ok(None);
-    }
-    guest.ctx.array(handles).map(Some).map_err(|Thrown| failure(guest))
-}
-
-fn describe(ctx: Ctx, handle: u32, kind: &str, name: &str, input: &mut Decoder) -> Js<Value> {
-    let object = ctx.object()?;
-    object.define_named("handle", ctx.number(handle.into()), PLAIN)?;
-    object.define_named("kind", ctx.text(kind)?, PLAIN)?;
-    object.define_named("name", ctx.text(name)?, PLAIN)?;
-    object.define_named("detail", value::decode(ctx, input)?, PLAIN)?;
-    Ok(object)
-}
-
 /// Starts the program; gives its result or the promise of it.
-fn launch(guest: &Guest, mode: u8, handles: Option<Value>, argument: &Value) -> Js<Value> {
+fn launch(guest: &Guest, mode: u8, argument: &Value) -> Js<Value> {
     let ctx = guest.ctx;
-    if let Some(handles) = handles {
-        guest.hooks()?.install.call1(&handles)?;
-    }
     let program = guest.program.get().ok_or_else(|| ctx.plain_error("there is no program"))?;
-    let entry = ctx.number(program.entry as f64);
-    match mode {
-        0 => run_script(ctx, program),
-        1 => guest.hooks()?.run_module.call(&ctx.undefined(), &[entry, argument.clone()]),
-        2 => guest.hooks()?.run_common.call(&ctx.undefined(), &[entry, argument.clone()]),
-        _ => Err(ctx.plain_error("there is no such mode")),
-    }
+    let run = match mode {
+        0 => return run_script(ctx, program),
+        1 => &guest.hooks()?.run_module,
+        2 => &guest.hooks()?.run_common,
+        _ => return Err(ctx.plain_error("there is no such mode")),
+    };
+    run.call(&ctx.undefined(), &[ctx.number(program.entry as f64), argument.clone()])
 }
 
 fn run_script(ctx: Ctx, program: &Program) -> Js<Value> {
@@ -240,7 +212,7 @@ fn report_rejections(guest: &Guest, status: &Status) {
         let text = format!("unhandled rejection: {}", failure.line());
         let written = encoder.map(1).and_then(|e| e.str("text")).and_then(|e| e.str(&text)).map(|_| ());
         written.expect("writing to a vector does not fail");
-        guest.outbox.borrow_mut().push(0, log, "warn", &args);
+        guest.outbox.borrow_mut().push(0, log, b"warn", &args);
     }
 }
 

@@ -3,7 +3,7 @@
   'use strict';
   const { Map } = globalThis;
   const { string } = kit;
-  const { native, formatAll, inspect, push, join, repeat, mapGet, mapSet, mapDelete, keys, global, split } = kit;
+  const { native, formatAll, inspect, push, join, repeat, mapGet, mapSet, mapDelete, keys, grants, split } = kit;
   const width = (text) => text.length;
   const MAX_GROUPS = 32;
 
@@ -63,62 +63,60 @@
     return join(out, '\n');
   };
 
-  kit.installConsole = (handle) => {
-    let groups = 0;
-    const counts = new Map();
-    const starts = new Map();
-    const put = (op, text) => {
-      if (groups > 0) {
-        const indent = repeat('  ', groups);
-        text = indent + join(split(text, '\n'), '\n' + indent);
-      }
-      native.notify(handle, op, { text });
-    };
-    const label = (name) => (name === undefined ? 'default' : string(name));
-    const elapsed = (name) => {
-      const start = mapGet(starts, name);
-      return start === undefined ? undefined : name + ': ' + (native.now() - start) + 'ms';
-    };
-    const console = {
-      debug(...args) { put('debug', formatAll(args)); },
-      info(...args) { put('info', formatAll(args)); },
-      log(...args) { put('log', formatAll(args)); },
-      warn(...args) { put('warn', formatAll(args)); },
-      error(...args) { put('error', formatAll(args)); },
-      trace(...args) { put('error', 'Trace: ' + formatAll(args)); },
-      dir(value) { put('log', inspect(value)); },
-      dirxml(...args) { put('log', formatAll(args)); },
-      assert(condition, ...args) {
-        if (!condition) put('error', args.length ? 'Assertion failed: ' + formatAll(args) : 'Assertion failed');
-      },
-      table(data) {
-        const lines = tableOf(data);
-        put('log', lines ? drawn(lines) : formatAll([data]));
-      },
-      count(name) {
-        name = label(name);
-        const n = (mapGet(counts, name) ?? 0) + 1;
-        mapSet(counts, name, n);
-        put('log', name + ': ' + n);
-      },
-      countReset(name) { mapDelete(counts, label(name)); },
-      time(name) { mapSet(starts, label(name), native.now()); },
-      timeLog(name, ...args) {
-        const text = elapsed(label(name));
-        if (text) put('log', args.length ? text + ' ' + formatAll(args) : text);
-      },
-      timeEnd(name) {
-        const text = elapsed(label(name));
-        if (text) put('log', text);
-        mapDelete(starts, label(name));
-      },
-      group(...args) {
-        if (args.length) put('log', formatAll(args));
-        if (groups < MAX_GROUPS) groups++;
-      },
-      groupCollapsed(...args) { console.group(...args); },
-      groupEnd() { if (groups > 0) groups--; },
-    };
-    global('console', console);
+  let groups = 0;
+  const counts = new Map();
+  const starts = new Map();
+  const put = (op, text) => {
+    if (groups > 0) {
+      const indent = repeat('  ', groups);
+      text = indent + join(split(text, '\n'), '\n' + indent);
+    }
+    native.notify(op, { text });
   };
+  const label = (name) => (name === undefined ? 'default' : string(name));
+  const elapsed = (name) => {
+    const start = mapGet(starts, name);
+    return start === undefined ? undefined : name + ': ' + (native.now() - start) + 'ms';
+  };
+  const console = {
+    debug(...args) { put('debug', formatAll(args)); },
+    info(...args) { put('info', formatAll(args)); },
+    log(...args) { put('log', formatAll(args)); },
+    warn(...args) { put('warn', formatAll(args)); },
+    error(...args) { put('error', formatAll(args)); },
+    trace(...args) { put('error', 'Trace: ' + formatAll(args)); },
+    dir(value) { put('log', inspect(value)); },
+    dirxml(...args) { put('log', formatAll(args)); },
+    assert(condition, ...args) {
+      if (!condition) put('error', args.length ? 'Assertion failed: ' + formatAll(args) : 'Assertion failed');
+    },
+    table(data) {
+      const lines = tableOf(data);
+      put('log', lines ? drawn(lines) : formatAll([data]));
+    },
+    count(name) {
+      name = label(name);
+      const n = (mapGet(counts, name) ?? 0) + 1;
+      mapSet(counts, name, n);
+      put('log', name + ': ' + n);
+    },
+    countReset(name) { mapDelete(counts, label(name)); },
+    time(name) { mapSet(starts, label(name), native.now()); },
+    timeLog(name, ...args) {
+      const text = elapsed(label(name));
+      if (text) put('log', args.length ? text + ' ' + formatAll(args) : text);
+    },
+    timeEnd(name) {
+      const text = elapsed(label(name));
+      if (text) put('log', text);
+      mapDelete(starts, label(name));
+    },
+    group(...args) {
+      if (args.length) put('log', formatAll(args));
+      if (groups < MAX_GROUPS) groups++;
+    },
+    groupCollapsed(...args) { console.group(...args); },
+    groupEnd() { if (groups > 0) groups--; },
+  };
+  grants.console = console;
 })

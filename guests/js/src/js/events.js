@@ -175,15 +175,14 @@
       return false;
     }
   };
-  // Needs timers, hence the clock.
-  kit.installSignalTimeout = (later) => {
-    kit.hide(AbortSignal, 'timeout', (ms) => {
-      const signal = new AbortSignal(secret);
-      later(() => abort(signal, new DOMException('The operation was aborted due to timeout', 'TimeoutError')), ms);
-      return signal;
-    });
+  // `AbortSignal.timeout`, which needs timers, hence the clock.
+  kit.signalTimeout = (later) => function timeout(ms) {
+    const signal = new AbortSignal(secret);
+    later(() => abort(signal, new DOMException('The operation was aborted due to timeout', 'TimeoutError')), ms);
+    return signal;
   };
 
+  kit.AbortSignal = AbortSignal;
   const classes = { Event, CustomEvent, EventTarget, AbortController, AbortSignal };
   const names = kit.keys(classes);
   for (let i = 0; i < names.length; i++) {

@@ -172,84 +172,82 @@
   global('Request', Request);
   global('Response', Response);
 
-  kit.installFetch = (handle) => {
-    const cancel = (stream) => kit.then(native.request(handle, 'cancel', { stream }), () => {}, () => {});
+  const cancel = (stream) => kit.then(native.web('cancel', { stream }), () => {}, () => {});
 
-    // A response's body, asked for chunk by chunk; an abort ends it.
-    const bodyStream = (stream, signal) => {
-      let failed;
-      let fail;
-      const aborted = new Promise((_, reject) => { fail = reject; });
-      kit.then(aborted, undefined, () => {});
-      const unfollow = signal
-        ? followSignal(signal, (reason) => {
-          failed = { reason };
-          fail(reason);
-          cancel(stream);
-        })
-        : () => {};
-      const pull = async () => {
-        if (failed) throw failed.reason;
-        const chunk = await first(native.request(handle, 'body', { stream }), signal ? aborted : undefined);
-        if (chunk === null || chunk === undefined) {
-          unfollow();
-          return null;
-        }
-        return chunk;
-      };
-      return new ByteStream(pull, async () => {
-        unfollow();
+  // A response's body, asked for chunk by chunk; an abort ends it.
+  const bodyStream = (stream, signal) => {
+    let failed;
+    let fail;
+    const aborted = new Promise((_, reject) => { fail = reject; });
+    kit.then(aborted, undefined, () => {});
+    const unfollow = signal
+      ? followSignal(signal, (reason) => {
+        failed = { reason };
+        fail(reason);
         cancel(stream);
-      });
-    };
-
-    // The first of two promises to settle.
-    const first = (one, other) => {
-      if (other === undefined) return one;
-      return new Promise((resolve, reject) => {
-        kit.then(one, resolve, reject);
-        kit.then(other, resolve, reject);
-      });
-    };
-
-    const perform = async (request) => {
-      const { signal } = request;
-      if (signal && signal.aborted) throw signal.reason;
-      const body = request.body === null ? null : await request.bytes();
-      const headers = [];
-      const rows = listOf(request.headers.entries());
-      for (let i = 0; i < rows.length; i++) push(headers, [rows[i][0], rows[i][1]]);
-      const args = { method: request.method, url: request.url, headers, body };
-      if (request.redirect !== 'follow') args.redirect = request.redirect;
-
-      let done = false;
-      let stop;
-      const aborted = signal
-        ? new Promise((_, reject) => { stop = followSignal(signal, reject); })
-        : undefined;
-      const answer = native.request(handle, 'request', args);
-      // What arrives after an abort is not wanted any more.
-      kit.then(answer, (late) => { if (done && late.body !== null) cancel(late.body); }, () => {});
-      try {
-        const reply = await first(answer, aborted);
-        return responseOf(reply, request, signal);
-      } catch (error) {
-        done = true;
-        throw error;
-      } finally {
-        if (stop) stop();
+      })
+      : () => {};
+    const pull = async () => {
+      if (failed) throw failed.reason;
+      const chunk = await first(native.web('body', { stream }), signal ? aborted : undefined);
+      if (chunk === null || chunk === undefined) {
+        unfollow();
+        return null;
       }
+      return chunk;
     };
-
-    const responseOf = (reply, request, signal) => {
-      const headers = new Headers();
-      for (let i = 0; i < reply.headers.length; i++) headers.append(reply.headers[i][0], reply.headers[i][1]);
-      const streamed = reply.body === null || reply.body === undefined ? null : bodyStream(reply.body, signal);
-      const init = { status: reply.status, statusText: reply.status_text, headers };
-      const response = new Response(NO_BODY[reply.status] ? null : streamed, init);
-      return place(response, reply.url, reply.url !== request.url, 'basic');
-    };
-
-    global('fetch', async function fetch(input, init = {}) { return await perform(new Request(input, init)); });
+    return new ByteStream(pull, async () => {
+      unfollow();
+      cancel(stream);
+    });
   };
+
+  // The first of two promises to settle.
+  const first = (one, other) => {
+    if (other === undefined) return one;
+    return new Promise((resolve, reject) => {
+      kit.then(one, resolve, reject);
+      kit.then(other, resolve, reject);
+    });
+  };
+
+  const perform = async (request) => {
+    const { signal } = request;
+    if (signal && signal.aborted) throw signal.reason;
+    const body = request.body === null ? null : await request.bytes();
+    const headers = [];
+    const rows = listOf(request.headers.entries());
+    for (let i = 0; i < rows.length; i++) push(headers, [rows[i][0], rows[i][1]]);
+    const args = { method: request.method, url: request.url, headers, body };
+    if (request.redirect !== 'follow') args.redirect = request.redirect;
+
+    let done = false;
+    let stop;
+    const aborted = signal
+      ? new Promise((_, reject) => { stop = followSignal(signal, reject); })
+      : undefined;
+    const answer = native.web('request', args);
+    // What arrives after an abort is not wanted any more.
+    kit.then(answer, (late) => { if (done && late.body !== null) cancel(late.body); }, () => {});
+    try {
+      const reply = await first(answer, aborted);
+      return responseOf(reply, request, signal);
+    } catch (error) {
+      done = true;
+      throw error;
+    } finally {
+      if (stop) stop();
+    }
+  };
+
+  const responseOf = (reply, request, signal) => {
+    const headers = new Headers();
+    for (let i = 0; i < reply.headers.length; i++) headers.append(reply.headers[i][0], reply.headers[i][1]);
+    const streamed = reply.body === null || reply.body === undefined ? null : bodyStream(reply.body, signal);
+    const init = { status: reply.status, statusText: reply.status_text, headers };
+    const response = new Response(NO_BODY[reply.status] ? null : streamed, init);
+    return place(response, reply.url, reply.url !== request.url, 'basic');
+  };
+
+  kit.grants.fetch = async function fetch(input, init = {}) { return await perform(new Request(input, init)); };
 })

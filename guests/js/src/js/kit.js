@@ -10,15 +10,8 @@
   const getter = (proto, name) => uncurry(getOwnPropertyDescriptor(proto, name).get);
   const typedArray = getPrototypeOf(Uint8Array.prototype);
 
-  const own = (object, name, value) =>
-    defineProperty(object, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
-  const hide = (object, name, value) =>
-    defineProperty(object, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
-  const fixed = (object, name, value) =>
-    defineProperty(object, name, { __proto__: null, value, writable: false, enumerable: true, configurable: false });
-
-  // A list without a prototype's help: `push` writes own elements only.
-  const push = (list, item) => own(list, list.length, item);
+  // Own properties, whatever setters a prototype has: `own` is listed, `hide` is not. `push` makes an own element.
+  const { own, hide, push } = kit.native;
 
   // Changes to lists that ask no constructor for a new one, as `splice` and `slice` do.
   const removeAt = (list, at) => {
@@ -108,7 +101,7 @@
 
   Object.assign(kit, {
     apply, construct, ownKeys, getOwnPropertyDescriptor, defineProperty, getPrototypeOf, setPrototypeOf,
-    create, freeze, keys, uncurry, getter, own, hide, fixed, push, removeAt, insertAt, copyOf, isObject, isView, bytesOf, listOf, enumerable, tag,
+    create, freeze, keys, uncurry, getter, own, hide, push, removeAt, insertAt, copyOf, isObject, isView, bytesOf, listOf, enumerable, tag,
     typedName, bufferLength, LockgateError, DOMException,
     hasOwn: Object.hasOwn,
     string,
@@ -144,6 +137,8 @@
     setDelete: uncurry(Set.prototype.delete),
     setEach: uncurry(Set.prototype.forEach),
     global: (name, value) => hide(globalThis, name, value),
+    // What the native side puts on the global object where its grant is held.
+    grants: create(null),
     parse: JSON.parse,
     stringify: JSON.stringify,
   });

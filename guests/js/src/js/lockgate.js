@@ -3,19 +3,17 @@
   'use strict';
   const { Date, decodeURIComponent, TextDecoder } = globalThis;
   const { string } = kit;
-  const { native, own, fixed, freeze, push, create, startsWith, indexOf, substring, utf8Text, LockgateError } = kit;
+  const { native, push, create, startsWith, indexOf, substring, utf8Text, LockgateError } = kit;
   const { request } = native;
 
   const lockgate = create(null);
   kit.global('lockgate', lockgate);
-  const builtins = { __proto__: null };
+  kit.lockgate = lockgate;
 
-  const group = (name) => {
-    if (!kit.hasOwn(lockgate, name)) own(lockgate, name, create(null));
-    return lockgate[name];
-  };
+  // Objects without a prototype, so that a plain assignment makes an own property whatever its name is.
+  const group = (name) => lockgate[name] ??= create(null);
 
-  const directory = (handle) => freeze({
+  const directory = (handle) => ({
     __proto__: null,
     read: (path) => request(handle, 'read', { path }),
     readText: async (path) => utf8Text(await request(handle, 'read', { path })),
@@ -27,7 +25,7 @@
   });
   const payload = (data) => (kit.isObject(data) ? kit.bytesOf(data) ?? data : data);
 
-  const store = (handle) => freeze({
+  const store = (handle) => ({
     __proto__: null,
     get: (key) => request(handle, 'get', { key }),
     set: (key, value) => request(handle, 'set', { key, value }),
@@ -35,70 +33,60 @@
     list: (prefix = '') => request(handle, 'list', { prefix }),
   });
 
+  const tool = (handle, name) => (args = {}) => request(handle, name, args);
   const server = (handle, names) => {
     const tools = create(null);
-    for (let i = 0; i < names.length; i++) {
-      const name = names[i];
-      own(tools, name, (args = {}) => request(handle, name, args));
-    }
-    return freeze(tools);
+    for (let i = 0; i < names.length; i++) tools[names[i]] = tool(handle, names[i]);
+    return tools;
   };
 
-  const child = (handle, id) => freeze({
+  const child = (handle, id) => ({
     __proto__: null,
     result: () => request(handle, 'result', { child: id }),
     send: (message) => request(handle, 'send', { child: id, message }),
     receive: () => request(handle, 'receive', { child: id }),
     stop: () => request(handle, 'stop', { child: id }),
   });
+  const spawn = (handle) => async (source, options = {}) => {
+    const { name, input, grants, limits } = options;
+    const spawned = await request(handle, 'spawn', { source, name, input, grants, limits });
+    return child(handle, spawned.child);
+  };
 
-  const kinds = {
+  const parent = (handle) => ({
     __proto__: null,
-    fs: ({ handle, name }) => own(group('fs'), name, directory(handle)),
-    kv: ({ handle, name }) => own(group('kv'), name, store(handle)),
-    tool: ({ handle, name, detail }) => own(group('tools'), name, server(handle, detail)),
-    http: ({ handle }) => kit.installFetch(handle),
-    log: ({ handle }) => kit.installConsole(handle),
-    cell: ({ handle }) => own(lockgate, 'spawn', async (source, options = {}) => {
-      const { name, input, grants, limits } = options;
-      const spawned = await request(handle, 'spawn', { source, name, input, grants, limits });
-      return child(handle, spawned.child);
-    }),
-    parent: ({ handle }) => own(lockgate, 'parent', freeze({
-      __proto__: null,
-      send: (message) => request(handle, 'send', { message }),
-      receive: () => request(handle, 'receive', {}),
-    })),
-    clock: ({ handle }) => {
-      own(lockgate, 'clock', freeze({
-        __proto__: null,
-        now: () => request(handle, 'now', {}),
-        sleep: (ms) => request(handle, 'sleep', { ms }),
-      }));
-      kit.installTimers(handle);
-    },
-    random: ({ handle }) => own(lockgate, 'random', freeze({
-      __proto__: null,
-      bytes: (n) => request(handle, 'bytes', { n }),
-    })),
+    send: (message) => request(handle, 'send', { message }),
+    receive: () => request(handle, 'receive', {}),
+  });
+  const randomness = (handle) => ({ __proto__: null, bytes: (n) => request(handle, 'bytes', { n }) });
+
+  kit.grants.clock = {
+    __proto__: null,
+    now: () => native.clockNow({}),
+    sleep: (ms) => native.sleep({ ms }),
   };
 
-  kit.install = (handles) => {
-    for (let i = 0; i < handles.length; i++) {
-      const add = kinds[handles[i].kind];
-      if (add) add(handles[i]);
+  // Puts what one handle grants in its place. The log, HTTP and the clock are the native side's.
+  kit.install = (handle, kind, name, detail) => {
+    switch (kind) {
+      case 'fs': group('fs')[name] = directory(handle); break;
+      case 'kv': group('kv')[name] = store(handle); break;
+      case 'tool': group('tools')[name] = server(handle, detail); break;
+      case 'cell': lockgate.spawn = spawn(handle); break;
+      case 'parent': lockgate.parent = parent(handle); break;
+      case 'random': lockgate.random = randomness(handle); break;
+      default:
     }
-    if (lockgate.fs) {
-      builtins['lockgate:fs/promises'] = filesOf(lockgate.fs);
-      freeze(lockgate.fs);
-    }
-    if (lockgate.kv) freeze(lockgate.kv);
-    if (lockgate.tools) freeze(lockgate.tools);
-    freeze(lockgate);
   };
 
-  builtins['lockgate:lockgate'] = lockgate;
-  kit.builtin = (name) => builtins[name];
+  // One of each, so that the engine knows their shapes when a cell makes its own.
+  kit.shapes = [directory(0), store(0), server(0, ['tool']), parent(0), randomness(0), child(0, 0)];
+
+  let files;
+  kit.builtin = (name) => {
+    if (name === 'lockgate:lockgate') return lockgate;
+    return lockgate.fs ? files ??= filesOf(lockgate.fs) : undefined;
+  };
 
   // `fs/promises` over the granted directories: `/<name>/…` is a path in the directory of that name.
   const filesOf = (directories) => {
@@ -126,7 +114,7 @@
       isSymbolicLink: () => kind === 'symlink',
     });
 
-    return freeze({
+    return {
       __proto__: null,
       async readFile(path, options) {
         const { at, path: inner } = locate(path);
@@ -182,7 +170,7 @@
         const { at, path: inner } = locate(path);
         await at.remove(inner);
       },
-    });
+    };
   };
 
   // Removes all that is in a directory; nothing where the path is none.

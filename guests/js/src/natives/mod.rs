@@ -14,7 +14,10 @@ use crate::engine::{Args, Js, Native, Value};
 /// All of them. The index in this table is the engine's `magic`.
 pub static TABLE: &[Native] = &[
     native(c"request", 3, request::request),
-    native(c"notify", 3, request::notify),
+    native(c"web", 2, request::web),
+    native(c"sleep", 1, request::sleep),
+    native(c"clockNow", 1, request::clock_now),
+    native(c"notify", 2, request::notify),
     native(c"now", 0, request::now),
     native(c"origin", 0, request::origin),
     native(c"schedule", 1, request::schedule),
@@ -37,6 +40,9 @@ pub static TABLE: &[Native] = &[
     native(c"trimField", 1, text::trim_field),
     native(c"crlf", 1, text::crlf),
     native(c"quote", 1, text::quote),
+    native(c"own", 3, reflect::own),
+    native(c"hide", 3, reflect::hide),
+    native(c"push", 2, reflect::push),
     native(c"classOf", 1, reflect::class_of),
     native(c"then", 3, reflect::then),
     native(c"promiseState", 1, reflect::promise_state),

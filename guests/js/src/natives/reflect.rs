@@ -2,8 +2,27 @@
 
 use rquickjs::qjs;
 
-use crate::engine::{Args, HIDDEN, Js, PromiseState, Thrown, Value};
+use crate::engine::{Args, HIDDEN, Js, PLAIN, PromiseState, Thrown, Value};
 use crate::guest::Guest;
+
+/// (object, name, value) defines an own property as an assignment would, and gives the object.
+pub fn own(args: &Args) -> Js<Value> {
+    args.get(0).define(&args.get(1).to_atom()?, args.get(2), PLAIN)?;
+    Ok(args.get(0))
+}
+
+/// (object, name, value) defines an own property that is not listed, and gives the object.
+pub fn hide(args: &Args) -> Js<Value> {
+    args.get(0).define(&args.get(1).to_atom()?, args.get(2), HIDDEN)?;
+    Ok(args.get(0))
+}
+
+/// (array, value) defines the array's next element, and gives the array.
+pub fn push(args: &Args) -> Js<Value> {
+    let list = args.get(0);
+    list.push(args.get(1))?;
+    Ok(list)
+}
 
 /// The engine's class of an object as a name; `undefined` for a primitive.
 pub fn class_of(args: &Args) -> Js<Value> {

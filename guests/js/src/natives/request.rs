@@ -7,22 +7,39 @@ use crate::value;
 
 /// (handle, op, args) asks the host and gives the promise of its answer.
 pub fn request(args: &Args) -> Js<Value> {
-    match ask(args) {
-        Ok(promise) => Ok(promise),
-        // What cannot be sent rejects, as what the host refuses does.
-        Err(Thrown) => args.ctx.rejected(&args.ctx.take_exception()),
-    }
+    let handle = args.number(0);
+    let known = handle >= 0.0 && handle <= f64::from(u32::MAX);
+    promise_of(args.ctx, known.then_some(handle as u32), &args.get(1), &args.get(2))
 }
 
-/// (handle, op, args) tells the host something that has no answer.
+/// (op, args) asks the web.
+pub fn web(args: &Args) -> Js<Value> {
+    promise_of(args.ctx, Guest::of(args.ctx)?.http.get(), &args.get(0), &args.get(1))
+}
+
+/// (args) asks the clock to sleep.
+pub fn sleep(args: &Args) -> Js<Value> {
+    promise_of(args.ctx, Guest::of(args.ctx)?.clock.get(), &args.ctx.text("sleep")?, &args.get(0))
+}
+
+/// (args) asks the clock for the time.
+pub fn clock_now(args: &Args) -> Js<Value> {
+    promise_of(args.ctx, Guest::of(args.ctx)?.clock.get(), &args.ctx.text("now")?, &args.get(0))
+}
+
+/// (op, args) tells the log something that has no answer.
 pub fn notify(args: &Args) -> Js<Value> {
     let guest = Guest::of(args.ctx)?;
-    let handle = handle_of(args)?;
-    let op = args.text(1)?;
-    let mut encoded = Vec::new();
-    value::encode(&args.get(2), &mut encoded)?;
-    guest.outbox.borrow_mut().push(0, handle, &op, &encoded);
-    Ok(args.ctx.undefined())
+    let log = guest.log.get().ok_or_else(|| no_handle(args.ctx))?;
+    let op = args.text(0)?;
+    let mut encoded = guest.scratch.take();
+    encoded.clear();
+    let done = value::encode(&args.get(1), &mut encoded);
+    if done.is_ok() {
+        guest.outbox.borrow_mut().push(0, log, op.as_bytes(), &encoded);
+    }
+    guest.scratch.replace(encoded);
+    done.map(|()| args.ctx.undefined())
 }
 
 /// The host's time, in milliseconds.
@@ -41,19 +58,23 @@ pub fn schedule(args: &Args) -> Js<Value> {
     Ok(args.ctx.undefined())
 }
 
-fn ask(args: &Args) -> Js<Value> {
-    let guest = Guest::of(args.ctx)?;
-    let handle = handle_of(args)?;
+/// What cannot be sent rejects, as what the host refuses does.
+fn promise_of(ctx: Ctx, handle: Option<u32>, op: &Value, args: &Value) -> Js<Value> {
+    let sent = handle.ok_or_else(|| no_handle(ctx)).and_then(|handle| ask(ctx, handle, op, args));
+    sent.or_else(|Thrown| ctx.rejected(&ctx.take_exception()))
+}
+
+fn ask(ctx: Ctx, handle: u32, op: &Value, args: &Value) -> Js<Value> {
+    let guest = Guest::of(ctx)?;
     // Encoding may run user code, which may ask again: nothing is borrowed meanwhile.
     let mut encoded = guest.scratch.take();
     encoded.clear();
-    let done = encode_map(args, &mut encoded);
-    let sent = done.and_then(|()| {
-        let ends = args.ctx.deferred()?;
-        let id = args.get(1).with_text(|op| {
+    let sent = encode_map(args, &mut encoded).and_then(|()| {
+        let ends = ctx.deferred()?;
+        let id = op.with_text(|op| {
             let mut outbox = guest.outbox.borrow_mut();
             let id = outbox.next_id();
-            outbox.push(id, handle, &String::from_utf8_lossy(op), &encoded);
+            outbox.push(id, handle, op, &encoded);
             id
         })?;
         guest.pending.borrow_mut().insert(id, Ends { resolve: ends.resolve, reject: ends.reject });
@@ -63,15 +84,10 @@ fn ask(args: &Args) -> Js<Value> {
     sent
 }
 
-fn encode_map(args: &Args, encoded: &mut Vec<u8>) -> Js<()> {
-    value::encode(&args.get(2), encoded)?;
+fn encode_map(args: &Value, encoded: &mut Vec<u8>) -> Js<()> {
+    value::encode(args, encoded)?;
     let is_map = encoded.first().is_some_and(|first| first >> 5 == 5);
-    if is_map { Ok(()) } else { Err(args.ctx.type_error("the arguments of a request are one object")) }
-}
-
-fn handle_of(args: &Args) -> Js<u32> {
-    let handle = args.number(0);
-    if handle >= 0.0 && handle <= f64::from(u32::MAX) { Ok(handle as u32) } else { Err(no_handle(args.ctx)) }
+    if is_map { Ok(()) } else { Err(args.ctx().type_error("the arguments of a request are one object")) }
 }
 
 fn no_handle(ctx: Ctx) -> Thrown {

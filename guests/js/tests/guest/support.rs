@@ -179,6 +179,9 @@ pub const ESM: u8 = 1;
 pub const CJS: u8 = 2;
 pub const JSON: u8 = 3;
 
+/// Name, source, kind, and what its specifiers mean.
+pub type Module = (String, String, u8, Vec<(String, String)>);
+
 /// What a test starts a cell with.
 #[derive(Clone)]
 pub struct Start {
@@ -186,7 +189,7 @@ pub struct Start {
     pub now_ms: f64,
     pub seed: [u8; 32],
     pub entry: String,
-    pub modules: Vec<(String, String, u8, Vec<(String, String)>)>,
+    pub modules: Vec<Module>,
     pub input: Val,
     pub handles: Vec<(u32, String, String, Val)>,
     pub stack: u32,

@@ -1,0 +1,143 @@
+// What a program in a Lockgate JavaScript cell sees beside the language itself.
+//
+// What was not granted does not exist: a property or global named here under a grant is absent without it, not
+// present and failing. Every method that returns a promise is one crossing; a refused crossing rejects with a
+// `LockgateError` that carries the reason's code.
+
+/** A value that can cross the boundary of a cell. In an array `undefined` becomes null; in an object it is left out. */
+export type Value =
+  | null | boolean | number | string | Uint8Array | ArrayBuffer
+  | Value[] | { [key: string]: Value | undefined } | { toJSON(): Value };
+
+/** A crossing that was refused, or that failed outside. */
+export interface LockgateError extends Error {
+  readonly name: 'LockgateError';
+  /** The reason, from the documented list. */
+  readonly code: string;
+  /** What to do next, where there is something. */
+  readonly hint?: string;
+}
+
+/** A granted directory. Paths are relative to it and separated by `/`. */
+export interface Directory {
+  read(path: string): Promise<Uint8Array>;
+  /** The file as UTF-8 text; malformed bytes become U+FFFD. */
+  readText(path: string): Promise<string>;
+  write(path: string, data: string | ArrayBuffer | ArrayBufferView, options?: { append?: boolean }): Promise<null>;
+  /** Without a path: the directory itself. */
+  list(path?: string): Promise<Entry[]>;
+  stat(path: string): Promise<{ kind: Kind; size: number; modified_ms: number }>;
+  remove(path: string): Promise<null>;
+  mkdir(path: string): Promise<null>;
+}
+export type Kind = 'file' | 'directory' | 'symlink' | 'other';
+export interface Entry { name: string; kind: Kind; size: number }
+
+/** A granted key-value store. */
+export interface Store {
+  get(key: string): Promise<any>;
+  set(key: string, value: Value): Promise<null>;
+  /** Whether there was one. */
+  delete(key: string): Promise<boolean>;
+  list(prefix?: string): Promise<string[]>;
+}
+
+/** The granted tools of one server. A call takes one object of arguments. */
+export interface Tools { [tool: string]: (args?: { [name: string]: Value | undefined }) => Promise<any> }
+
+/** What a child cell may be given: never more than the parent holds. */
+export interface SpawnOptions {
+  name?: string;
+  /** What the child's exported function is called with. */
+  input?: Value;
+  grants?: { [key: string]: Value }[];
+  limits?: { [key: string]: Value };
+}
+
+export interface Child {
+  /** The child's result; rejects if it failed or a limit ended it. */
+  result(): Promise<any>;
+  send(message: Value): Promise<null>;
+  receive(): Promise<any>;
+  stop(): Promise<null>;
+}
+
+export interface Lockgate {
+  /** With a grant of a directory: one property for each. */
+  readonly fs?: { readonly [name: string]: Directory };
+  /** With a grant of a store: one property for each. */
+  readonly kv?: { readonly [name: string]: Store };
+  /** With a grant of tools: one property for each server. */
+  readonly tools?: { readonly [server: string]: Tools };
+  /** With the grant to spawn: starts a child cell. */
+  readonly spawn?: (source: string, options?: SpawnOptions) => Promise<Child>;
+  /** In a child cell whose parent allows messages. */
+  readonly parent?: { send(message: Value): Promise<null>; receive(): Promise<any> };
+  /** With the grant of the clock. `now` is a crossing, and so recorded; `Date.now()` is the time of the last one. */
+  readonly clock?: { now(): Promise<number>; sleep(ms: number): Promise<null> };
+  /** With the grant of randomness from outside. `crypto` and `Math.random` need no grant: they come from the seed. */
+  readonly random?: { bytes(n: number): Promise<Uint8Array> };
+}
+
+/** The module `lockgate` has the same as its default export, and each grant by name. */
+declare module 'lockgate' {
+  const lockgate: Lockgate;
+  export default lockgate;
+  export const fs: NonNullable<Lockgate['fs']>;
+  export const kv: NonNullable<Lockgate['kv']>;
+  export const tools: NonNullable<Lockgate['tools']>;
+  export const spawn: NonNullable<Lockgate['spawn']>;
+  export const parent: NonNullable<Lockgate['parent']>;
+  export const clock: NonNullable<Lockgate['clock']>;
+  export const random: NonNullable<Lockgate['random']>;
+}
+
+/**
+ * With a grant of a directory, also as `fs/promises`: Node's names over the granted directories. A path is
+ * `/<name of the directory>/…`. Without an encoding `readFile` gives a `Uint8Array`.
+ */
+declare module 'node:fs/promises' {
+  type Path = string | URL;
+  type Data = string | ArrayBuffer | ArrayBufferView;
+  export function readFile(path: Path): Promise<Uint8Array>;
+  export function readFile(path: Path, encoding: string | { encoding: string }): Promise<string>;
+  export function writeFile(path: Path, data: Data, options?: string | { flag?: 'w' | 'a' }): Promise<void>;
+  export function appendFile(path: Path, data: Data): Promise<void>;
+  export function readdir(path: Path): Promise<string[]>;
+  export function readdir(path: Path, options: { withFileTypes: true }): Promise<DirectoryEntry[]>;
+  export function stat(path: Path): Promise<Stats>;
+  export function access(path: Path): Promise<void>;
+  export function mkdir(path: Path, options?: { recursive?: boolean }): Promise<void>;
+  export function rm(path: Path, options?: { recursive?: boolean; force?: boolean }): Promise<void>;
+  export function unlink(path: Path): Promise<void>;
+  interface Is { isFile(): boolean; isDirectory(): boolean; isSymbolicLink(): boolean }
+  interface DirectoryEntry extends Is { name: string; parentPath: string }
+  interface Stats extends Is { size: number; mtimeMs: number; mtime: Date }
+}
+declare module 'fs/promises' { export * from 'node:fs/promises'; }
+
+declare global {
+  const lockgate: Lockgate;
+  const LockgateError: {
+    new (message: string, options?: { code?: string; hint?: string; cause?: unknown }): LockgateError;
+    readonly prototype: LockgateError;
+  };
+
+  // Always: URL, URLSearchParams, TextEncoder, TextDecoder (utf-8, utf-16le, utf-16be, windows-1252 by all its labels,
+  // `latin1` among them), structuredClone, atob, btoa, queueMicrotask, Event, CustomEvent, EventTarget,
+  // AbortController, AbortSignal (`abort`, `any`), DOMException, Blob, File, FormData, Headers, Request, Response,
+  // `performance` (`now`, `timeOrigin`), and `crypto` (`getRandomValues`, `randomUUID`, `subtle.digest` with SHA-1,
+  // SHA-256, SHA-384 and SHA-512).
+  //
+  // With the grant of the log: `console` (`debug`, `info`, `log`, `warn`, `error`, `trace`, `dir`, `assert`, `table`,
+  // `count`, `countReset`, `time`, `timeLog`, `timeEnd`, `group`, `groupCollapsed`, `groupEnd`).
+  //
+  // With the grant of the clock: setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate,
+  // and AbortSignal.timeout. A timer's id is a number.
+  //
+  // With a grant of HTTP: fetch. `response.body` can be iterated (`for await`), read by `getReader()` and cancelled; it
+  // is no general ReadableStream, which does not exist as a global.
+  //
+  // In a CommonJS module: require (`resolve`, `main`, `cache`), module, exports, __filename, __dirname. In an ES
+  // module: import.meta.url (`file:///<name of the module>`), import.meta.filename (that name), import.meta.main.
+}
