@@ -205,7 +205,7 @@ fn prepared() -> Tested {
 fn closed() -> Tested {
     let (worker, mut events) = worker()?;
     worker.connection().close();
-    while events.read(drop).is_ok() {}
+    while events.read(|_| ()).is_ok() {}
     is(worker.process().wait(Duration::from_secs(5)), Some(Exit::Code(0)))
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct InFlight {
     pub(crate) id: u32,
     pub(crate) grant: Grant,
     pub(crate) reservation: Reservation,
+    /// Whether it only waits for somebody, so that nothing is torn out when it is given up.
+    pub(crate) waits: bool,
     /// Bytes of the arguments, held by the gate meanwhile.
     pub(crate) sent: u64,
 }
@@ -190,6 +192,12 @@ impl CellBook {
         self.in_flight.len()
     }
 
+    /// Crossings in flight whose effect should be let finish when the program is done: all but those that only wait
+    /// for time to pass or for another cell.
+    pub fn effects_in_flight(&self) -> usize {
+        self.in_flight.values().filter(|crossing| !crossing.waits).count()
+    }
+
     /// Bytes of console output and result so far.
     pub fn output(&self) -> u64 {
         self.output
@@ -235,13 +243,13 @@ impl CellBook {
         self.buffered = self.buffered.saturating_sub(bytes);
     }
 
-    pub(crate) fn remember(&mut self, point: &str, op: &str, target: &Target) {
+    pub(crate) fn remember(&mut self, grant: &Grant, op: &str, target: &Target) {
         /// Enough for a manifest; a program that touches more has it cut here.
         const MOST: usize = 256;
         if !self.traced || self.used.len() == MOST {
             return;
         }
-        let used = UsedGrant { point: point.to_owned(), op: op.to_owned(), target: target.clone() };
+        let used = UsedGrant { point: grant.point().to_string(), op: op.to_owned(), target: target.clone() };
         if !self.used.contains(&used) {
             self.used.push(used);
         }

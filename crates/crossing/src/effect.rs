@@ -35,7 +35,8 @@ pub enum Target {
 }
 
 impl Target {
-    pub(crate) fn subject(&self) -> Subject<'_> {
+    /// The same, as a decision takes it.
+    pub fn subject(&self) -> Subject<'_> {
         match self {
             Target::None => Subject::None,
             Target::Path(path) => Subject::Path(path),

@@ -169,7 +169,7 @@ fn target(kind: PointKind, op: &str, args: &Value, book: &CellBook) -> Result<Ta
     match (kind, op) {
         (PointKind::Fs, _) => {
             let path = match (op, args.get("path")) {
-                ("list", None | Some(Value::Undefined)) => "",
+                ("list", None | Some(Value::Undefined)) => ".",
                 (_, path) => text(path, "path")?,
             };
             let path = CanonicalPath::parse(path).map_err(|error| {
@@ -318,9 +318,13 @@ impl Allowed {
                 return Err(failed);
             }
         };
-        book.remember(&held.shown, &held.op, &target);
+        book.remember(&grant, &held.op, &target);
         let intent = ticket.serial();
-        let in_flight = InFlight { id: held.id, grant: grant.clone(), reservation, sent };
+        let waits = matches!(
+            (held.kind, held.op.as_str()),
+            (PointKind::Clock, "sleep") | (PointKind::Cell, "result" | "receive") | (PointKind::Parent, "receive")
+        );
+        let in_flight = InFlight { id: held.id, grant: grant.clone(), reservation, waits, sent };
         book.in_flight.insert(intent, in_flight);
         let durable = changes_world(held.kind, &held.op);
         let ready = Ready {

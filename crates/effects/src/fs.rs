@@ -11,36 +11,44 @@ use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Largest number of names one `list` returns.
 pub const MAX_LIST: usize = 10_000;
 
+/// Largest file that appending makes, in bytes.
+pub const MAX_FILE: u64 = 1 << 30;
+
 /// A granted directory.
 #[derive(Debug)]
 pub struct Directory {
     root: OwnedFd,
-    max_bytes: u64,
 }
 
 impl Directory {
-    /// Opens `path`, which must be a directory. Files larger than `max_bytes` are neither read nor written.
-    pub fn open(path: &Path, max_bytes: u64) -> io::Result<Directory> {
+    /// Opens `path`, which must be a directory.
+    pub fn open(path: &Path) -> io::Result<Directory> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = fs::openat(fs::CWD, path, flags, Mode::empty())?;
-        Ok(Directory { root, max_bytes })
+        Ok(Directory { root })
     }
 
     /// Performs one operation. Blocks on the disk: call it where blocking is allowed.
     ///
+    /// Files larger than `max_bytes` are not read; an append does not make a file larger than [`MAX_FILE`].
     /// `read` gives bytes; `list` a list of `{name, kind, size}` sorted by name; `stat` `{kind, size, modified_ms}`;
     /// `write`, `remove` and `mkdir` give null. A write that replaces a file is atomic: it is there whole or not at all.
-    pub fn perform(&self, op: &str, path: &CanonicalPath, args: &Value) -> Result<Value, EffectError> {
-        let path = if path.as_str().is_empty() { "." } else { path.as_str() };
+    pub fn perform(
+        &self,
+        op: &str,
+        path: &CanonicalPath,
+        args: &Value,
+        max_bytes: u64,
+    ) -> Result<Value, EffectError> {
+        let path = path.as_str();
         match op {
-            "read" => self.read(path),
+            "read" => self.read(path, max_bytes),
             "write" => self.write(path, args),
             "list" => self.list(path),
             "stat" => self.stat(path),
@@ -64,18 +72,18 @@ impl Directory {
         Ok((self.open_below(&self.root, parent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, name))
     }
 
-    fn read(&self, path: &str) -> Result<Value, EffectError> {
+    fn read(&self, path: &str, max_bytes: u64) -> Result<Value, EffectError> {
         // Without `NONBLOCK`, opening a pipe would wait for its other end.
         let file = self.open_below(&self.root, path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
         let size = regular(&fs::fstat(&file).map_err(refused)?)?;
-        if size > self.max_bytes {
-            return Err(too_large(self.max_bytes));
+        if size > max_bytes {
+            return Err(too_large(max_bytes));
         }
         let mut bytes = Vec::with_capacity(size as usize);
         // The file may grow between the look and the read.
-        File::from(file).take(self.max_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > self.max_bytes {
-            return Err(too_large(self.max_bytes));
+        File::from(file).take(max_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > max_bytes {
+            return Err(too_large(max_bytes));
         }
         Ok(Value::Bytes(bytes))
     }
@@ -86,9 +94,6 @@ impl Directory {
             Some(Value::Text(text)) => text.as_bytes(),
             _ => return Err(EffectError::new(ReasonCode::Malformed, "`data` is neither text nor bytes")),
         };
-        if data.len() as u64 > self.max_bytes {
-            return Err(too_large(self.max_bytes));
-        }
         let append = match args.get("append") {
             None | Some(Value::Undefined | Value::Bool(false)) => false,
             Some(Value::Bool(true)) => true,
@@ -103,8 +108,8 @@ impl Directory {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK;
         let file = self.open_below(parent, name, flags, Mode::from_raw_mode(0o644))?;
         let size = regular(&fs::fstat(&file).map_err(refused)?)?;
-        if size + data.len() as u64 > self.max_bytes {
-            return Err(too_large(self.max_bytes));
+        if size + data.len() as u64 > MAX_FILE {
+            return Err(too_large(MAX_FILE));
         }
         let mut file = File::from(file);
         file.write_all(data).and_then(|()| file.sync_data()).map_err(failed)
@@ -239,9 +244,4 @@ fn refused(errno: Errno) -> EffectError {
         _ => (ReasonCode::EffectFailed, "the file system reported an error"),
     };
     EffectError::new(code, message)
-}
-
-/// Whether a path on the host names a directory that can be granted; used to give a clear error before a run.
-pub fn is_directory(path: &Path) -> bool {
-    !path.as_os_str().as_bytes().contains(&0) && path.is_dir()
 }

@@ -209,7 +209,9 @@ async fn m08_tool_server_dies_with_a_gate_that_is_killed() {
     const NAME: &str = "m08_tool_server_dies_with_a_gate_that_is_killed";
     // This test runs itself as the gate that is killed.
     if std::env::var_os("AS_THE_GATE").is_some() {
-        let server = connect(script("s", "onCall = (id) => say({ id, result: text(String(process.pid)) })")).await;
+        // It stays when its input closes.
+        let source = "setInterval(() => {}, 1000); onCall = (id) => say({ id, result: text(String(process.pid)) })";
+        let server = connect(script("s", source)).await;
         let pid = server.call("t", Value::EMPTY_MAP, PATIENCE).await.expect("a number");
         println!("pid={}.", pid.as_text().expect("text"));
         return std::future::pending().await;

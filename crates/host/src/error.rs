@@ -6,7 +6,7 @@ use std::io;
 
 /// Why a program could not be read or run, with the place in the user's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProgramError {
+pub struct RunError {
     /// The documented reason.
     pub code: ReasonCode,
     /// The error's class as the program sees it, such as `TypeError`; empty where no program was running.
@@ -25,10 +25,10 @@ pub struct ProgramError {
     pub stack: String,
 }
 
-impl ProgramError {
+impl RunError {
     /// An error without a place.
     pub fn new(code: ReasonCode, message: impl Into<String>) -> Self {
-        ProgramError {
+        RunError {
             code,
             name: String::new(),
             message: message.into(),
@@ -56,31 +56,52 @@ impl ProgramError {
         self
     }
 
+    /// Whether a limit ended the cell.
+    pub fn is_limit(&self) -> bool {
+        self.code.as_str().starts_with("limit_")
+    }
+
+    /// Whether the machine or a worker, not the program, is to blame.
+    pub fn is_machine(&self) -> bool {
+        matches!(
+            self.code,
+            ReasonCode::WorkerLost
+                | ReasonCode::WallUnavailable
+                | ReasonCode::JournalUnavailable
+                | ReasonCode::Internal
+        )
+    }
+
+    pub(crate) fn unrecorded(cause: &str) -> Self {
+        RunError::new(ReasonCode::JournalUnavailable, format!("the journal could not be written: {cause}"))
+            .hint("make room on the disk or choose another place with `--journal`, then run it again")
+    }
+
     pub(crate) fn missing(path: &str) -> Self {
-        ProgramError::new(ReasonCode::NotFound, format!("there is no program at `{path}`"))
+        RunError::new(ReasonCode::NotFound, format!("there is no program at `{path}`"))
             .hint("give the path of a .js or .ts file, or `-` to read the program from standard input")
     }
 
     pub(crate) fn unreadable(path: &str, error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::NotFound => ProgramError::missing(path),
-            _ => ProgramError::new(ReasonCode::Misconfigured, format!("cannot read the program `{path}`: {error}"))
+            io::ErrorKind::NotFound => RunError::missing(path),
+            _ => RunError::new(ReasonCode::Misconfigured, format!("cannot read the program `{path}`: {error}"))
                 .hint("give the path of a readable .js or .ts file"),
         }
     }
 
     pub(crate) fn too_large(path: &str, limit: u64) -> Self {
-        ProgramError::new(ReasonCode::TooLarge, format!("the program `{path}` is larger than {limit} bytes"))
+        RunError::new(ReasonCode::TooLarge, format!("the program `{path}` is larger than {limit} bytes"))
             .hint("pass data as input or through a granted directory, not as source")
     }
 
     pub(crate) fn not_text(path: &str) -> Self {
-        ProgramError::new(ReasonCode::Malformed, format!("the program `{path}` is not UTF-8 text"))
+        RunError::new(ReasonCode::Malformed, format!("the program `{path}` is not UTF-8 text"))
             .hint("save the file as UTF-8")
     }
 }
 
-impl fmt::Display for ProgramError {
+impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(file), Some(line), Some(column)) = (&self.file, self.line, self.column) {
             write!(f, "{file}:{line}:{column}: ")?;
@@ -92,4 +113,4 @@ impl fmt::Display for ProgramError {
     }
 }
 
-impl std::error::Error for ProgramError {}
+impl std::error::Error for RunError {}

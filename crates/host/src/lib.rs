@@ -1,1 +1,23 @@
 //! The gate: puts the parts together and performs the effects.
+//!
+//! A [`Gate`] holds the journal and the workers; a [`Session`] holds what an operator's manifest grants; its
+//! [`run`](Session::run) starts a program in a fresh cell and gives what it left behind.
+
+mod effects;
+mod entries;
+mod error;
+mod gate;
+mod live;
+mod program;
+mod session;
+mod spawn;
+mod trace;
+mod workers;
+
+pub use error::RunError;
+pub use gate::{Gate, GateOptions, OpenError, Walling};
+pub use live::Finished;
+pub use program::{MAX_SOURCE, Prepare, Prepared, Program};
+pub use session::{Closed, OnLog, Session};
+pub use trace::traced_manifest;
+pub use workers::prepare_hook;

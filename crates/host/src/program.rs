@@ -1,6 +1,6 @@
 //! A program and the modules it names, read from one directory and nowhere else.
 
-use crate::error::ProgramError;
+use crate::error::RunError;
 use lockgate_authority::{CanonicalPath, ReasonCode, Value};
 use lockgate_decode::{ModuleKind, ModuleSpec, ProgramMode};
 use lockgate_effects::fs::Directory;
@@ -33,7 +33,7 @@ pub struct Prepared {
 /// Turns source into JavaScript. Done inside a worker, since it parses hostile text.
 pub trait Prepare {
     /// Prepares the source of the module `name`, whose ending says what language it is.
-    fn prepare(&self, name: &str, source: &str) -> Result<Prepared, ProgramError>;
+    fn prepare(&self, name: &str, source: &str) -> Result<Prepared, RunError>;
 }
 
 /// A program ready to be started in a cell.
@@ -63,14 +63,14 @@ impl Program {
     }
 
     /// A program given as text: it has no directory, so it can import only what the guest provides.
-    pub fn from_source(name: &str, source: &str, prepare: &dyn Prepare) -> Result<Program, ProgramError> {
+    pub fn from_source(name: &str, source: &str, prepare: &dyn Prepare) -> Result<Program, RunError> {
         Loader { directory: None, prepare }.load(name, Some(source))
     }
 
     /// A program in a file, with the modules beside and below it.
-    pub fn from_file(path: &Path, prepare: &dyn Prepare) -> Result<Program, ProgramError> {
+    pub fn from_file(path: &Path, prepare: &dyn Prepare) -> Result<Program, RunError> {
         let shown = path.display().to_string();
-        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| ProgramError::missing(&shown))?;
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| RunError::missing(&shown))?;
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -78,10 +78,10 @@ impl Program {
         // The entry may be a link: the operator named it. What it imports may not.
         let source = std::fs::metadata(path)
             .and_then(|data| if data.len() > MAX_SOURCE { Ok(None) } else { std::fs::read(path).map(Some) })
-            .map_err(|error| ProgramError::unreadable(&shown, &error))?
-            .ok_or_else(|| ProgramError::too_large(&shown, MAX_SOURCE))?;
-        let source = String::from_utf8(source).map_err(|_| ProgramError::not_text(&shown))?;
-        let directory = Directory::open(parent, MAX_SOURCE).map_err(|error| ProgramError::unreadable(&shown, &error))?;
+            .map_err(|error| RunError::unreadable(&shown, &error))?
+            .ok_or_else(|| RunError::too_large(&shown, MAX_SOURCE))?;
+        let source = String::from_utf8(source).map_err(|_| RunError::not_text(&shown))?;
+        let directory = Directory::open(parent).map_err(|error| RunError::unreadable(&shown, &error))?;
         Loader { directory: Some(directory), prepare }.load(name, Some(&source))
     }
 }
@@ -96,7 +96,7 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn load(&self, entry: &str, source: Option<&str>) -> Result<Program, ProgramError> {
+    fn load(&self, entry: &str, source: Option<&str>) -> Result<Program, RunError> {
         let mut done: BTreeMap<String, ModuleSpec> = BTreeMap::new();
         let mut digests = Vec::new();
         let mut mode = ProgramMode::Module;
@@ -106,14 +106,14 @@ impl Loader<'_> {
                 continue;
             }
             if done.len() == MAX_MODULES {
-                return Err(ProgramError::new(
+                return Err(RunError::new(
                     ReasonCode::TooLarge,
                     format!("the program has more than {MAX_MODULES} modules"),
                 ));
             }
             let source = match source {
                 Some(source) => source,
-                None => self.read(&name)?.ok_or_else(|| ProgramError::missing(&name))?,
+                None => self.read(&name)?.ok_or_else(|| RunError::missing(&name))?,
             };
             let prepared = self.prepare.prepare(&name, &source)?;
             if name == entry {
@@ -144,16 +144,16 @@ impl Loader<'_> {
     }
 
     /// The module that `specifier` in `importer` means, and its source.
-    fn resolve(&self, importer: &str, specifier: &str) -> Result<(String, String), ProgramError> {
+    fn resolve(&self, importer: &str, specifier: &str) -> Result<(String, String), RunError> {
         if !(specifier.starts_with("./") || specifier.starts_with("../")) {
-            return Err(ProgramError::new(
+            return Err(RunError::new(
                 ReasonCode::NotFound,
                 format!("cannot find module `{specifier}`: only relative files and {} exist", BUILT_IN.join(", ")),
             )
             .hint("copy what the program needs beside it, or use what it was granted through `lockgate`"));
         }
         let joined = join(importer, specifier).ok_or_else(|| {
-            ProgramError::new(
+            RunError::new(
                 ReasonCode::PathNotGranted,
                 format!("`{specifier}` leads outside the program's directory"),
             )
@@ -168,20 +168,20 @@ impl Loader<'_> {
                 return Ok((candidate, source));
             }
         }
-        Err(ProgramError::new(ReasonCode::NotFound, format!("cannot find module `{specifier}`"))
+        Err(RunError::new(ReasonCode::NotFound, format!("cannot find module `{specifier}`"))
             .hint("the path is relative to the importing file"))
     }
 
-    fn read(&self, name: &str) -> Result<Option<String>, ProgramError> {
+    fn read(&self, name: &str) -> Result<Option<String>, RunError> {
         let Some(directory) = &self.directory else { return Ok(None) };
         let Ok(path) = CanonicalPath::parse(name) else { return Ok(None) };
-        match directory.perform("read", &path, &Value::Null) {
-            Ok(Value::Bytes(bytes)) => String::from_utf8(bytes).map(Some).map_err(|_| ProgramError::not_text(name)),
+        match directory.perform("read", &path, &Value::Null, MAX_SOURCE) {
+            Ok(Value::Bytes(bytes)) => String::from_utf8(bytes).map(Some).map_err(|_| RunError::not_text(name)),
             Ok(_) => Ok(None),
             Err(error) if matches!(error.code, ReasonCode::NotFound | ReasonCode::IsADirectory | ReasonCode::NotADirectory) => {
                 Ok(None)
             }
-            Err(error) => Err(ProgramError::new(error.code, format!("cannot read module `{name}`: {error}"))),
+            Err(error) => Err(RunError::new(error.code, format!("cannot read module `{name}`: {error}"))),
         }
     }
 }

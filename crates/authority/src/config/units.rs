@@ -76,6 +76,15 @@ impl Limit {
             Unit::Count => value.to_string(),
         }
     }
+
+    /// Reads a value of this limit as a manifest writes it; `None` for anything else.
+    pub fn parse(self, text: &str) -> Option<u64> {
+        match self.unit() {
+            Unit::Milliseconds => duration(text),
+            Unit::Bytes => size(text),
+            Unit::Count => number(text).filter(|_| !text.is_empty()),
+        }
+    }
 }
 
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {

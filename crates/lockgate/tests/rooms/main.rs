@@ -16,7 +16,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 
 use doors::Door;
 use look::Sighting;
-use plan::{ALLOWED, Allowed, EXTERNAL, HARMLESS, OUTSIDE, ROOMS};
+use plan::{ALLOWED, Allowed, EXTERNAL, External, HARMLESS, OUTSIDE, ROOMS};
 use source::Source;
 
 #[test]
@@ -45,12 +45,14 @@ fn dependencies_point_downward() {
 fn a01_each_dependency_is_where_its_power_belongs() {
     let ours = |name: &str| ROOMS.iter().any(|room| room.name == name);
     let edges: Vec<_> = edges().filter(|edge| !ours(&edge.to)).collect();
-    refuse(edges.iter().filter(|edge| !edge.is_allowed()).map(|Edge { from, to, features }| {
+    refuse(edges.iter().filter(|edge| !edge.is_allowed()).map(|Edge { from, to, features, .. }| {
         format!("`{from}` depends on `{to}` with {features:?}, which no row of `EXTERNAL` or `HARMLESS` allows")
     }));
-    let used = |name: &str| edges.iter().any(|edge| edge.to == name);
-    let listed = EXTERNAL.iter().map(|external| external.name).chain(HARMLESS.iter().copied());
-    refuse(listed.filter(|name| !used(name)).map(|name| format!("no room depends on `{name}` any more")));
+    let rooms = EXTERNAL.iter().flat_map(|row| row.rooms.iter().map(move |room| (row, *room)));
+    let idle = rooms.filter(|(row, room)| !edges.iter().any(|edge| edge.from == *room && row.covers(edge)));
+    refuse(idle.map(|(row, room)| format!("`{room}` no longer depends on `{}`", row.name)));
+    let unused = HARMLESS.iter().filter(|name| !edges.iter().any(|edge| edge.to == **name));
+    refuse(unused.map(|name| format!("no room depends on `{name}` any more")));
 }
 
 #[test]
@@ -237,16 +239,22 @@ struct Edge {
     to: String,
     /// The features asked for, `default` among them where it is not turned off.
     features: Vec<String>,
+    building: bool,
 }
 
 impl Edge {
     fn is_allowed(&self) -> bool {
-        let Edge { from, to, features } = self;
-        let external = EXTERNAL.iter().any(|row| {
-            let few = |most: &[&str]| features.iter().all(|feature| most.contains(&feature.as_str()));
-            row.name == to && row.rooms.contains(&from.as_str()) && row.features.is_none_or(few)
-        });
-        external || HARMLESS.contains(&to.as_str())
+        EXTERNAL.iter().any(|row| row.covers(self)) || HARMLESS.contains(&self.to.as_str())
+    }
+}
+
+impl External {
+    fn covers(&self, edge: &Edge) -> bool {
+        let few = |most: &[&str]| edge.features.iter().all(|feature| most.contains(&feature.as_str()));
+        self.name == edge.to
+            && self.building == edge.building
+            && self.rooms.contains(&edge.from.as_str())
+            && self.features.is_none_or(few)
     }
 }
 
@@ -274,7 +282,8 @@ fn edges() -> impl Iterator<Item = Edge> {
         shipped.map(move |needed| {
             let default = needed.uses_default_features.then(|| "default".to_owned());
             let features = needed.features.into_iter().chain(default).collect();
-            Edge { from: from.clone(), to: needed.name, features }
+            let building = needed.kind == DependencyKind::Build;
+            Edge { from: from.clone(), to: needed.name, features, building }
         })
     })
 }

@@ -60,10 +60,16 @@ pub struct External {
     pub rooms: &'static [&'static str],
     /// With these features at most and without its default ones; `None` where any are fine.
     pub features: Option<&'static [&'static str]>,
+    /// Whether for building them only.
+    pub building: bool,
 }
 
 const fn at(name: &'static str, rooms: &'static [&'static str]) -> External {
-    External { name, rooms, features: None }
+    External { name, rooms, features: None, building: false }
+}
+
+const fn to_build(name: &'static str, rooms: &'static [&'static str]) -> External {
+    External { name, rooms, features: None, building: true }
 }
 
 /// Crates that can do something to the world or for the world, each with the rooms that exist for it.
@@ -81,9 +87,17 @@ pub const EXTERNAL: &[External] = &[
     at("webpki-roots", &["lockgate-effects"]),
     // A database file: the journal, and the stores of `kv`.
     at("rusqlite", &["lockgate-journal", "lockgate-effects"]),
-    // Machine code made from WebAssembly.
-    at("wasmtime", &["lockgate-cell", "xtask"]),
-    at("wasmtime-wizer", &["xtask"]),
+    // The engine: what runs hostile code cannot make machine code, only the build can.
+    External {
+        name: "wasmtime",
+        rooms: &["lockgate-cell"],
+        features: Some(&["runtime", "std", "pooling-allocator"]),
+        building: false,
+    },
+    to_build("wasmtime", &["lockgate-cell"]),
+    to_build("wasmtime-wizer", &["lockgate-cell"]),
+    to_build("wat", &["lockgate-cell"]),
+    to_build("syn", &["lockgate-cell"]),
     // The kernel.
     at("landlock", &["lockgate-wall"]),
     at("libc", &["lockgate-cell", "lockgate-wall", "lockgate-effects"]),
@@ -96,7 +110,7 @@ pub const EXTERNAL: &[External] = &[
     at("clap", &["lockgate"]),
     at("clap_complete", &["lockgate"]),
     // Calendar arithmetic: the machine's clock and time zone only where they are shown to a person.
-    External { name: "jiff", rooms: &["lockgate-authority"], features: Some(&["alloc"]) },
+    External { name: "jiff", rooms: &["lockgate-authority"], features: Some(&["alloc"]), building: false },
     at("jiff", &["lockgate"]),
 ];
 
@@ -192,7 +206,7 @@ pub const ALLOWED: &[Allowed] = &[
     // cell: an engine, and one local socket between gate and worker.
     Allowed {
         room: "lockgate-cell",
-        places: &["build.rs"],
+        places: &["build/"],
         doors: &[Door::Files, Door::Environment, Door::Streams],
         why: "compiles the image when the crate is built",
     },

@@ -1,0 +1,118 @@
+//! Bodies of the entries that are about sessions and cells rather than crossings, as CBOR maps with text keys.
+
+use crate::error::RunError;
+use crate::live::Finished;
+use crate::program::Program;
+use lockgate_authority::{HeldGrants, Limit, Limits, Value};
+use lockgate_crossing::body::MAX_INLINE;
+use lockgate_decode::encode_value;
+use sha2::{Digest, Sha256};
+
+fn encoded(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Writing to a `Vec` cannot fail.
+    let _ = encode_value(value, &mut minicbor::Encoder::new(&mut out));
+    out
+}
+
+/// A value, or where it is too large for an entry its digest and size.
+pub(crate) fn inline(value: &Value) -> Value {
+    let bytes = encoded(value);
+    if bytes.len() <= MAX_INLINE {
+        return value.clone();
+    }
+    Value::map([
+        ("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())),
+        ("bytes", Value::Int(bytes.len() as i64)),
+    ])
+}
+
+/// `{version, agent, isolation, clock, random, manifest}` of a session.
+pub(crate) fn start(agent: &str, isolation: &str, clock: &str, random: &str, manifest: &str) -> Vec<u8> {
+    encoded(&Value::map([
+        ("lockgate", Value::text(env!("CARGO_PKG_VERSION"))),
+        ("agent", Value::text(agent)),
+        ("isolation", Value::text(isolation)),
+        ("clock", Value::text(clock)),
+        ("random", Value::text(random)),
+        ("manifest_sha256", Value::Bytes(Sha256::digest(manifest.as_bytes()).to_vec())),
+        ("manifest", inline(&Value::text(manifest))),
+    ]))
+}
+
+/// What one cell was started with.
+pub(crate) struct Spawned<'a> {
+    pub(crate) cell: u32,
+    pub(crate) parent: Option<u32>,
+    pub(crate) program: &'a Program,
+    pub(crate) seed: [u8; 32],
+    pub(crate) input: &'a Value,
+    pub(crate) limits: &'a Limits,
+    pub(crate) held: &'a HeldGrants,
+}
+
+/// `{cell, parent, entry, modules, seed, input, limits, grants}` of a cell.
+pub(crate) fn spawned(spawned: &Spawned<'_>) -> Vec<u8> {
+    let modules = spawned
+        .program
+        .digests
+        .iter()
+        .map(|(name, digest)| {
+            Value::map([("name", Value::text(name.as_str())), ("sha256", Value::Bytes(digest.to_vec()))])
+        })
+        .collect();
+    let limits = Limit::ALL
+        .iter()
+        .map(|limit| (limit.key(), Value::Int(i64::try_from(spawned.limits.get(*limit)).unwrap_or(i64::MAX))));
+    // Each grant as its chain of ids: a derived one names those that it came from. Bounded, as chains are.
+    const MOST_GRANTS: usize = 256;
+    let grants = spawned.held.all().iter().take(MOST_GRANTS).map(|grant| {
+        let chain = grant.chain().map(|id| Value::Int(i64::try_from(id.get()).unwrap_or(i64::MAX))).collect();
+        Value::map([("point", Value::text(grant.point().to_string())), ("chain", Value::List(chain))])
+    });
+    let body = Value::map([
+        ("cell", Value::Int(i64::from(spawned.cell))),
+        ("parent", spawned.parent.map_or(Value::Null, |parent| Value::Int(i64::from(parent)))),
+        ("entry", Value::text(spawned.program.entry.as_str())),
+        ("modules", inline(&Value::List(modules))),
+        ("seed", Value::Bytes(spawned.seed.to_vec())),
+        ("input", inline(spawned.input)),
+        ("limits", Value::map(limits)),
+        ("grants", inline(&Value::List(grants.collect()))),
+    ]);
+    encoded(&body)
+}
+
+/// `{limit, message}`: which limit ended a cell.
+pub(crate) fn limit(error: &RunError) -> Vec<u8> {
+    encoded(&Value::map([
+        ("limit", Value::text(error.code.as_str())),
+        ("message", Value::text(error.message.as_str())),
+    ]))
+}
+
+/// `{ended, …}`: how a cell ended and what it used.
+pub(crate) fn ended(finished: &Finished) -> Vec<u8> {
+    let mut entries = vec![
+        ("cpu_us", Value::Int(i64::try_from(finished.cpu_us).unwrap_or(i64::MAX))),
+        ("crossings", Value::Int(i64::try_from(finished.crossings).unwrap_or(i64::MAX))),
+        ("refusals", Value::Int(i64::try_from(finished.refusals).unwrap_or(i64::MAX))),
+    ];
+    match &finished.result {
+        Ok(value) => entries.push(("result", inline(value))),
+        Err(error) => {
+            entries.push(("code", Value::text(error.code.as_str())));
+            entries.push(("error", Value::text(clipped(&error.to_string()))));
+        }
+    }
+    encoded(&Value::map(entries))
+}
+
+/// `{cells}`: the end of a session.
+pub(crate) fn end(cells: u32) -> Vec<u8> {
+    encoded(&Value::map([("cells", Value::Int(i64::from(cells)))]))
+}
+
+fn clipped(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(4096)).unwrap_or_default()
+}

@@ -1,0 +1,360 @@
+//! The trusted process: journal, workers, and the cells that are alive.
+
+use crate::entries;
+use crate::error::RunError;
+use crate::live::Live;
+use crate::program::Prepare;
+use crate::session::{OnLog, Session, SessionInner};
+use crate::workers::{Event, Link, Links};
+use lockgate_authority::{Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
+use lockgate_crossing::{Recorder, SessionBook};
+use lockgate_effects::fs::Directory;
+use lockgate_effects::http::{HttpClient, Reach};
+use lockgate_effects::kv::KeyValueFile;
+use lockgate_effects::tool::{StartError, ToolLimits, ToolServer, ToolServerSpec, ToolServers, ToolTransport};
+use lockgate_effects::EffectError;
+use lockgate_journal::{Journal, Options, SessionId};
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Runtime;
+
+/// How often deadlines are looked at; a cell may live this much longer than its wall time.
+const DEADLINE_TICK: Duration = Duration::from_millis(10);
+
+/// Where cells run.
+#[derive(Clone, Debug)]
+pub enum Walling {
+    /// In jailed worker processes, forked from a zygote that `exe` becomes when it is started with `args`.
+    Workers {
+        /// A program whose `main` hands over to `lockgate_cell::worker::zygote_main` for these arguments.
+        exe: PathBuf,
+        /// Its arguments.
+        args: Vec<String>,
+    },
+    /// In this process: WebAssembly is the only wall. For measuring, and for embedding where processes cannot be had.
+    InProcessWeaker,
+}
+
+/// How a gate is opened.
+#[derive(Clone, Debug)]
+pub struct GateOptions {
+    /// The journal's file; made where there is none.
+    pub journal: PathBuf,
+    /// The file of the key-value stores; made at first use.
+    pub stores: PathBuf,
+    /// Where cells run.
+    pub walling: Walling,
+    /// The walls without which the gate does not start.
+    pub minimum: BTreeSet<Wall>,
+    /// How many workers, each with its own thread.
+    pub workers: usize,
+}
+
+/// Why a gate does not open, or a session does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] lockgate_journal::OpenError),
+    /// A wall is missing or the workers cannot be started.
+    #[error("{message}")]
+    Walls {
+        /// What is missing.
+        message: String,
+        /// The next step.
+        hint: String,
+    },
+    /// The operating system refused something.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// Its error.
+        source: std::io::Error,
+    },
+    /// What a manifest's section names cannot be opened.
+    #[error("`[{section}]`: {message}")]
+    Point {
+        /// The section.
+        section: String,
+        /// What is wrong.
+        message: String,
+        /// The next step.
+        hint: String,
+    },
+    /// The session's start could not be recorded.
+    #[error("the journal could not be written: {0}")]
+    Unrecorded(String),
+}
+
+impl OpenError {
+    /// The next step.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            OpenError::Journal(error) => Some(error.hint().to_owned()),
+            OpenError::Walls { hint, .. } | OpenError::Point { hint, .. } => Some(hint.clone()),
+            OpenError::Io { .. } => None,
+            OpenError::Unrecorded(_) => {
+                Some("make room on the disk or choose another place with `--journal`".to_owned())
+            }
+        }
+    }
+}
+
+/// The trusted process. Clones are the same gate; cells end when the last clone and session is dropped.
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) journal: Journal,
+    pub(crate) http: HttpClient,
+    stores_path: PathBuf,
+    stores: OnceLock<Result<KeyValueFile, EffectError>>,
+    runtime: Option<Runtime>,
+    links: OnceLock<Links>,
+    next_link: AtomicUsize,
+    cells: Mutex<HashMap<u32, Arc<Live>>>,
+    next_cell: AtomicU32,
+}
+
+impl Gate {
+    /// Opens the journal, raises the walls and starts the workers.
+    pub fn open(options: &GateOptions) -> Result<Gate, OpenError> {
+        let journal = Journal::open(&options.journal, &Options::new().create(true))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("lockgate-effects")
+            .enable_all()
+            .build()
+            .map_err(|source| OpenError::Io { doing: "starting the effects' threads".to_owned(), source })?;
+        let inner = Arc::new(Inner {
+            journal,
+            http: HttpClient::new(),
+            stores_path: options.stores.clone(),
+            stores: OnceLock::new(),
+            runtime: Some(runtime),
+            links: OnceLock::new(),
+            next_link: AtomicUsize::new(0),
+            cells: Mutex::new(HashMap::new()),
+            next_cell: AtomicU32::new(1),
+        });
+        let weak = Arc::downgrade(&inner);
+        let links = Links::start(options, Arc::new(move |event| dispatch(&weak, event)))?;
+        // Just made: nobody else has set it.
+        let _ = inner.links.set(links);
+        watch_deadlines(&inner);
+        Ok(Gate(inner))
+    }
+
+    /// Begins a session with what the manifest grants. Relative paths in it are below `base`.
+    pub fn session(&self, manifest: &Manifest, base: &Path, on_log: OnLog) -> Result<Session, OpenError> {
+        let gate = &self.0;
+        let agent = manifest.agent().unwrap_or("agent").to_owned();
+        let mut mint = Mint::new();
+        let principal = Principal::new(PrincipalKind::Agent, agent.as_str());
+        let held = manifest.hold(principal, &mut mint);
+        let mut directories = HashMap::new();
+        let mut tools = HashMap::new();
+        for grant in manifest.grants() {
+            let name = grant.point.name.to_string();
+            let failed = |message: String, hint: &str| OpenError::Point {
+                section: grant.point.to_string(),
+                message,
+                hint: hint.to_owned(),
+            };
+            match &grant.source {
+                Source::Directory(path) => {
+                    let directory = Directory::open(&base.join(path)).map_err(|error| {
+                        failed(
+                            format!("cannot open the directory `{path}`: {error}"),
+                            "make the directory, or correct `path`, which is relative to the manifest",
+                        )
+                    })?;
+                    directories.insert(name, Arc::new(directory));
+                }
+                Source::Command(_) | Source::Url(_) => {
+                    let server = self.connect(&name, &grant.source, base).map_err(|error| {
+                        let message = format!("{}{}", error.error.message, indented(&error.detail));
+                        failed(message, "run the command by hand to see what it says, or correct it")
+                    })?;
+                    check_tools(&server, grant).map_err(|(message, hint)| failed(message, &hint))?;
+                    tools.insert(name, Arc::new(server));
+                }
+                Source::Name => {}
+            }
+        }
+        let unrecorded = |error: String| OpenError::Unrecorded(error);
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|error| unrecorded(error.to_string()))?;
+        let body = entries::start(
+            &agent,
+            manifest.isolation().as_str(),
+            &format!("{:?}", manifest.clock()),
+            &format!("{:?}", manifest.random()),
+            &manifest.to_toml(),
+        );
+        let id = SessionId::from_bytes(id);
+        let key = gate.journal.begin(id, gate.now_us(), &body).map_err(|error| unrecorded(error.to_string()))?;
+        Ok(Session(Arc::new(SessionInner {
+            gate: Arc::clone(gate),
+            id,
+            book: Arc::new(SessionBook::new(key)),
+            agent,
+            held: Arc::new(held),
+            limits: *manifest.limits(),
+            mint: Mutex::new(mint),
+            clock: manifest.clock(),
+            random: manifest.random(),
+            directories,
+            tools,
+            on_log,
+            cells: AtomicU32::new(0),
+        })))
+    }
+
+    /// What prepares programs: a worker, since it parses hostile text.
+    pub fn prepare(&self) -> Result<Arc<impl Prepare + use<>>, RunError> {
+        self.0.pick_link()
+    }
+
+    /// Where everything is recorded.
+    pub fn journal(&self) -> &Path {
+        self.0.journal.path()
+    }
+
+    /// Which walls hold around the workers, in words; `None` in process.
+    pub fn walls(&self) -> Option<String> {
+        self.0.links().walls()
+    }
+
+    fn connect(&self, name: &str, source: &Source, base: &Path) -> Result<ToolServer, StartError> {
+        let transport = match source {
+            // The operator named it, wherever it is.
+            Source::Url(url) => ToolTransport::Http { url: url.clone(), reach: Reach::PrivateToo, headers: Vec::new() },
+            Source::Command(command) => ToolTransport::Stdio {
+                command: command.command.clone(),
+                env: command.env.clone(),
+                directory: base.join(command.directory.as_deref().unwrap_or(".")),
+            },
+            Source::Directory(_) | Source::Name => unreachable!("only tools are connected to"),
+        };
+        let spec = ToolServerSpec { name: name.to_owned(), transport };
+        let servers = ToolServers::new(self.0.http.clone());
+        self.0.runtime().block_on(servers.connect(spec, ToolLimits::default()))
+    }
+}
+
+/// What only the operator may see, below the message.
+fn indented(detail: &str) -> String {
+    detail.lines().map(|line| format!("\n    {line}")).collect()
+}
+
+/// Every tool that a manifest names must be there: a name with a slip in it would silently grant nothing.
+fn check_tools(server: &ToolServer, grant: &lockgate_authority::ManifestGrant) -> Result<(), (String, String)> {
+    let lockgate_authority::Names::Only(wanted) = &grant.ops else { return Ok(()) };
+    let known: Vec<&str> = server.tools().iter().map(|tool| tool.name.as_str()).collect();
+    match wanted.iter().find(|name| !known.contains(&&***name)) {
+        None => Ok(()),
+        Some(missing) => {
+            Err((format!("the server has no tool `{missing}`"), format!("it has: {}", known.join(", "))))
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn now_us(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+    }
+
+    pub(crate) fn recorder(&self) -> &dyn Recorder {
+        &self.journal
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("taken only when the gate is dropped")
+    }
+
+    fn links(&self) -> &Links {
+        self.links.get().expect("set before the gate is handed out")
+    }
+
+    pub(crate) fn stores(&self) -> Result<&KeyValueFile, EffectError> {
+        let open = || {
+            KeyValueFile::open(&self.stores_path)
+                .map_err(|_| EffectError::new(ReasonCode::EffectFailed, "the file of the stores cannot be opened"))
+        };
+        self.stores.get_or_init(open).as_ref().map_err(EffectError::clone)
+    }
+
+    pub(crate) fn next_cell(&self) -> u32 {
+        self.next_cell.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Workers take turns; one that is gone is passed over, and replaced where that can be done.
+    pub(crate) fn pick_link(&self) -> Result<Arc<Link>, RunError> {
+        self.links().pick(self.next_link.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn remember(&self, live: &Arc<Live>) {
+        self.lock_cells().insert(live.id, Arc::clone(live));
+    }
+
+    pub(crate) fn forget(&self, cell: u32) {
+        self.lock_cells().remove(&cell);
+    }
+
+    fn find(&self, cell: u32) -> Option<Arc<Live>> {
+        self.lock_cells().get(&cell).cloned()
+    }
+
+    fn lock_cells(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Arc<Live>>> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The last owner may be a thread of the runtime itself, which must not wait for itself.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Takes what a worker said to the cell it speaks of. A worker can only speak of cells that it was given.
+fn dispatch(gate: &Weak<Inner>, event: Event<'_>) {
+    let Some(gate) = gate.upgrade() else { return };
+    match event {
+        Event::Turn { link, cell, usage, bytes } => {
+            if let Some(live) = gate.find(cell).filter(|live| live.link.is(link)) {
+                live.on_turn(usage, bytes);
+            }
+        }
+        Event::Ended { link, cell, reason, usage } => {
+            if let Some(live) = gate.find(cell).filter(|live| live.link.is(link)) {
+                live.on_ended(reason, usage);
+            }
+        }
+    }
+}
+
+/// Ends cells whose wall time is over while they wait; one that computes is ended by its worker.
+fn watch_deadlines(gate: &Arc<Inner>) {
+    let weak = Arc::downgrade(gate);
+    gate.runtime().spawn(async move {
+        loop {
+            tokio::time::sleep(DEADLINE_TICK).await;
+            let Some(gate) = weak.upgrade() else { return };
+            let now = Instant::now();
+            let late: Vec<Arc<Live>> =
+                gate.lock_cells().values().filter(|live| live.deadline <= now).cloned().collect();
+            for live in late {
+                live.on_deadline();
+            }
+        }
+    });
+}
+

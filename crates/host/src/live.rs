@@ -1,0 +1,331 @@
+//! One living cell as the gate sees it: its turns, its crossings, its end.
+
+use crate::effects::CellEffects;
+use crate::error::RunError;
+use crate::gate::Inner;
+use crate::session::SessionInner;
+use crate::spawn::{Child, Mailbox};
+use crate::workers::Link;
+use lockgate_authority::{HeldGrants, Limits, ReasonCode, Value};
+use lockgate_cell::{EndReason, Usage};
+use lockgate_crossing::{CellBook, Outcome, Reply, Step, Stopped, UsedGrant, abandon, cross, settle};
+use lockgate_decode::{Answers, Budget, Failure, Turn, TurnStatus};
+use lockgate_effects::http::{BodyStream, CellHttp};
+use lockgate_journal::Kind;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
+
+/// What a finished cell leaves behind.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The program's result, or why there is none.
+    pub result: Result<Value, RunError>,
+    /// Processor time of the guest's code, in microseconds, as its worker measured it.
+    pub cpu_us: u64,
+    /// Linear memory at the last turn, in bytes.
+    pub memory_bytes: u64,
+    /// Time from start to end, in microseconds.
+    pub wall_us: u64,
+    /// Crossings, refused ones included.
+    pub crossings: u64,
+    /// Refused crossings.
+    pub refusals: u64,
+    /// Bytes of console output and result.
+    pub output_bytes: u64,
+    /// What was allowed and used, where the run was traced.
+    pub used: Vec<UsedGrant>,
+}
+
+/// Called once, when the cell has ended.
+pub(crate) type OnFinish = Box<dyn FnOnce(Arc<Finished>) + Send>;
+
+/// A living cell.
+pub(crate) struct Live {
+    /// The cell's number at its worker, unique in the gate.
+    pub(crate) id: u32,
+    pub(crate) gate: Arc<Inner>,
+    pub(crate) session: Arc<SessionInner>,
+    pub(crate) held: Arc<HeldGrants>,
+    pub(crate) limits: Limits,
+    pub(crate) link: Arc<Link>,
+    pub(crate) started: Instant,
+    pub(crate) deadline: Instant,
+    pub(crate) http: OnceLock<CellHttp>,
+    /// The channel to the parent; none in a cell that a session started.
+    pub(crate) parent: Option<ParentEnd>,
+    pub(crate) state: Mutex<State>,
+}
+
+/// A child's end of the channel to its parent.
+pub(crate) struct ParentEnd {
+    pub(crate) live: Weak<Live>,
+    pub(crate) mailbox: Arc<Mailbox>,
+}
+
+pub(crate) struct State {
+    pub(crate) book: CellBook,
+    pub(crate) streams: HashMap<u32, Arc<tokio::sync::Mutex<BodyStream>>>,
+    pub(crate) children: HashMap<u32, Child>,
+    pub(crate) next_number: u32,
+    pub(crate) usage: Usage,
+    /// Answers that wait for the cell to end its turn.
+    answers: Answers,
+    /// Whether the cell is in a turn, so that it cannot be answered now.
+    running: bool,
+    pub(crate) finish: Option<OnFinish>,
+    /// The result of a program that is done while effects of it go on.
+    pub(crate) draining: Option<Result<Value, RunError>>,
+}
+
+impl State {
+    pub(crate) fn new(book: CellBook, finish: OnFinish) -> State {
+        State {
+            book,
+            streams: HashMap::new(),
+            children: HashMap::new(),
+            next_number: 1,
+            usage: Usage::default(),
+            answers: Answers::new(),
+            running: true,
+            finish: Some(finish),
+            draining: None,
+        }
+    }
+
+    /// A cell-local number for a stream or child.
+    pub(crate) fn number(&mut self) -> u32 {
+        let number = self.next_number;
+        self.next_number += 1;
+        number
+    }
+
+    fn ended(&self) -> bool {
+        self.finish.is_none()
+    }
+}
+
+/// Budget of a program's result.
+const RESULT: Budget = Budget { bytes: 16 << 20, nodes: 1_000_000, depth: 64, text: 16 << 20 };
+
+impl Live {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock is held is a defect; the cell's state is dropped with it, others are not touched.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The HTTP connections of this cell, made at first use.
+    pub(crate) fn http(&self) -> &CellHttp {
+        self.http.get_or_init(|| self.gate.http.for_cell())
+    }
+
+    /// Reads a turn and walks each of its requests along the path.
+    pub(crate) fn on_turn(self: &Arc<Self>, usage: Usage, bytes: &[u8]) {
+        let mut state = self.lock();
+        if state.ended() || state.draining.is_some() {
+            return;
+        }
+        state.usage = usage;
+        let now = self.gate.now_us();
+        let turn = match Turn::read(bytes, &RESULT) {
+            Ok(turn) => turn,
+            Err(refused) => return self.finish(state, Err(broken(refused.code, &refused.to_string())), true),
+        };
+        let effects = CellEffects(self);
+        state.running = false;
+        for request in turn.requests {
+            let step = match request {
+                Ok(request) => cross(&mut state.book, request, now, self.gate.recorder(), &effects),
+                Err(refused) => return self.finish(state, Err(broken(refused.code, &refused.to_string())), true),
+            };
+            match step {
+                Step::Answered(reply) => answer(&mut state.answers, &reply),
+                Step::Later => {}
+                Step::Ended(stopped) => return self.stop(state, stopped),
+            }
+        }
+        match turn.status {
+            TurnStatus::Waiting => self.resume(&mut state),
+            TurnStatus::Done(value) => match state.book.spend_output(value.weight()) {
+                Ok(()) => self.finish_or_drain(state, Ok(value)),
+                Err(stopped) => self.stop(state, stopped),
+            },
+            TurnStatus::Failed(failure) => self.finish_or_drain(state, Err(failed(failure))),
+        }
+    }
+
+    /// The worker says that the cell is dead.
+    pub(crate) fn on_ended(self: &Arc<Self>, reason: EndReason, usage: Usage) {
+        let mut state = self.lock();
+        if state.ended() {
+            return;
+        }
+        state.usage = usage;
+        let error = ended(reason, &self.limits);
+        self.finish(state, Err(error), false);
+    }
+
+    /// Settles an effect that went on elsewhere.
+    pub(crate) fn settle(self: &Arc<Self>, outcome: Outcome) {
+        let mut state = self.lock();
+        if state.ended() {
+            return;
+        }
+        let Some(reply) = settle(&mut state.book, outcome, self.gate.now_us(), self.gate.recorder()) else { return };
+        if state.draining.is_some() {
+            if state.book.effects_in_flight() == 0
+                && let Some(result) = state.draining.take()
+            {
+                self.finish(state, result, false);
+            }
+            return;
+        }
+        answer(&mut state.answers, &reply);
+        self.resume(&mut state);
+    }
+
+    /// Ends the cell from outside: a deadline, a parent that stopped it or ended itself.
+    pub(crate) fn end(self: &Arc<Self>, error: RunError) {
+        let state = self.lock();
+        if !state.ended() {
+            self.finish(state, Err(error), true);
+        }
+    }
+
+    /// Hands over the answers that there are, unless the cell is in a turn: then they wait for its end.
+    fn resume(&self, state: &mut State) {
+        if !state.running && !state.answers.is_empty() {
+            state.running = true;
+            let bytes = state.answers.take(self.session.clock_ms(self.gate.now_us()));
+            self.link.resume(self.id, &bytes);
+        }
+    }
+
+    /// Its wall time is over.
+    pub(crate) fn on_deadline(self: &Arc<Self>) {
+        self.end(ended(EndReason::Wall, &self.limits));
+    }
+
+    fn stop(self: &Arc<Self>, state: MutexGuard<'_, State>, stopped: Stopped) {
+        self.finish(state, Err(limit(stopped.code, stopped.message)), true);
+    }
+
+    /// A program that is done may have effects on their way: they are not torn out, the result waits for them.
+    fn finish_or_drain(self: &Arc<Self>, mut state: MutexGuard<'_, State>, result: Result<Value, RunError>) {
+        if state.book.effects_in_flight() == 0 {
+            self.finish(state, result, false);
+        } else {
+            state.draining = Some(result);
+        }
+    }
+
+    /// The one end of a cell: closes its crossings, ends its children, records, tells who waits.
+    fn finish(self: &Arc<Self>, mut state: MutexGuard<'_, State>, result: Result<Value, RunError>, drop_it: bool) {
+        let Some(tell) = state.finish.take() else { return };
+        if drop_it {
+            self.link.drop_cell(self.id);
+        }
+        self.gate.forget(self.id);
+        let now = self.gate.now_us();
+        let recorder = self.gate.recorder();
+        let mut result = result;
+        let mut recorded = abandon(&mut state.book, now, recorder);
+        if let Err(error) = &result
+            && error.is_limit()
+        {
+            let body = crate::entries::limit(error);
+            let key = state.book.session().key();
+            recorded = recorded.and_then(|()| recorder.append(key, Kind::Limit, state.book.number(), now, &body).map(drop));
+        }
+        let finished = self.gather(&mut state, &result);
+        let body = crate::entries::ended(&finished);
+        let key = state.book.session().key();
+        recorded = recorded.and_then(|()| recorder.append(key, Kind::Note, state.book.number(), now, &body).map(drop));
+        if let (Err(failed), Ok(_)) = (recorded, &result) {
+            result = Err(RunError::unrecorded(&failed.to_string()));
+        }
+        let children: Vec<Child> = state.children.drain().map(|(_, child)| child).collect();
+        state.streams.clear();
+        drop(state);
+        for child in children {
+            child.live.end(RunError::new(ReasonCode::CellEnded, "the parent cell has ended"));
+        }
+        if let Some(parent) = &self.parent {
+            parent.mailbox.close();
+        }
+        tell(Arc::new(Finished { result, ..finished }));
+    }
+
+    fn gather(&self, state: &mut State, result: &Result<Value, RunError>) -> Finished {
+        Finished {
+            result: result.clone(),
+            cpu_us: state.usage.cpu_us,
+            memory_bytes: state.usage.memory_bytes,
+            wall_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            crossings: state.book.crossings(),
+            refusals: state.book.refusals(),
+            output_bytes: state.book.output(),
+            used: state.book.used().to_vec(),
+        }
+    }
+}
+
+fn answer(answers: &mut Answers, reply: &Reply) {
+    if reply.id == 0 {
+        return;
+    }
+    match &reply.result {
+        Ok(value) => answers.value(reply.id, value),
+        Err(failed) => answers.refusal(reply.id, failed.code.as_str(), &failed.message, failed.hint.as_deref()),
+    }
+}
+
+fn broken(code: ReasonCode, found: &str) -> RunError {
+    let message = match code {
+        ReasonCode::TooLarge | ReasonCode::TooDeep => format!("the program's result cannot cross: {found}"),
+        _ => format!("the cell broke the contract with its gate: {found}"),
+    };
+    RunError::new(code, message)
+}
+
+fn failed(failure: Failure) -> RunError {
+    let code = if failure.name == "DeadlockError" { ReasonCode::Deadlock } else { ReasonCode::ProgramFailed };
+    RunError {
+        code,
+        name: failure.name,
+        message: failure.message,
+        hint: None,
+        file: failure.file,
+        line: failure.line,
+        column: failure.column,
+        stack: failure.stack,
+    }
+}
+
+fn limit(code: ReasonCode, message: String) -> RunError {
+    RunError::new(code, message).hint("raise the limit in the manifest's `[limits]`, or let the program do less")
+}
+
+fn ended(reason: EndReason, limits: &Limits) -> RunError {
+    match reason {
+        EndReason::Cpu => limit(
+            ReasonCode::LimitCpu,
+            format!("the program used more than {} ms of processor time", limits.cpu_ms),
+        ),
+        EndReason::Wall => {
+            limit(ReasonCode::LimitWall, format!("the program ran for longer than {} ms", limits.wall_ms))
+        }
+        EndReason::Memory => limit(
+            ReasonCode::LimitMemory,
+            format!("the program needed more than {} bytes of memory", limits.memory_bytes),
+        ),
+        EndReason::Stack => limit(ReasonCode::LimitStack, "the program recursed too deeply".to_owned()),
+        EndReason::Table => limit(ReasonCode::LimitTable, "the program needed more table elements".to_owned()),
+        EndReason::Output => limit(ReasonCode::LimitOutput, "the program handed over too much at once".to_owned()),
+        EndReason::Trap | EndReason::BadAbi => RunError::new(ReasonCode::ProgramFailed, reason.to_string()),
+        EndReason::NoSlot | EndReason::Taken => RunError::new(ReasonCode::WorkerLost, reason.to_string())
+            .hint("fewer cells at a time, or more workers"),
+        EndReason::WorkerLost => RunError::new(ReasonCode::WorkerLost, reason.to_string())
+            .hint("run it again; `lockgate doctor` tells whether the walls hold"),
+    }
+}

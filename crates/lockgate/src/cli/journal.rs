@@ -1,0 +1,357 @@
+//! `lockgate journal`.
+
+use super::Done;
+use super::output::{CYAN, DIM, GREEN, RED, Trouble, YELLOW, paint, print_json, terminal};
+use super::setup;
+use clap::Subcommand;
+use lockgate_authority::ReasonCode;
+use lockgate_journal::{
+    Entry, ExportError, Head, Kind, OpenError, Query, Reader, Report, SessionId, StorageError, body_to_json, export,
+    verify_export, verify_with,
+};
+use serde_json::{Value as Json, json};
+use std::fs::File;
+use std::io::{BufReader, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Flags of `journal`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The journal's file
+    #[arg(long, value_name = "FILE", global = true)]
+    journal: Option<PathBuf>,
+    /// Print JSON: one object, or one a line for entries
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the sessions
+    Sessions,
+    /// Show the entries of a session: the last one, unless one is named
+    Show {
+        /// The session's id, or the beginning of it
+        session: Option<String>,
+        /// Every session
+        #[arg(long, conflicts_with = "session")]
+        all: bool,
+    },
+    /// Follow what is being recorded
+    Tail {
+        /// How many entries to show first
+        #[arg(long, short = 'n', default_value_t = 10)]
+        lines: u64,
+        /// Stop once there is nothing new for this many milliseconds
+        #[arg(long, value_name = "MS")]
+        idle: Option<u64>,
+    },
+    /// Recompute every hash and check the order, without any key
+    Verify {
+        /// A head that was noted earlier, `session:serial:hash`: finds even a journal that was rewritten
+        #[arg(long, value_name = "HEAD")]
+        expect: Vec<String>,
+        /// Verify an export instead of the journal
+        #[arg(long, value_name = "FILE")]
+        export: Option<PathBuf>,
+    },
+    /// Write entries as JSON Lines that can be verified alone
+    Export {
+        /// The session's id, or the beginning of it; all of them, unless one is named
+        session: Option<String>,
+        /// Where to; standard output unless given
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+impl Arguments {
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+}
+
+pub(crate) fn journal(arguments: Arguments) -> Done {
+    let path = setup::journal_path(arguments.journal.as_deref())?;
+    let json = arguments.json;
+    match arguments.command {
+        Command::Sessions => sessions(&path, json),
+        Command::Show { session, all } => show(&path, session.as_deref(), all, json),
+        Command::Tail { lines, idle } => tail(&path, lines, idle, json),
+        Command::Verify { expect, export } => verify(&path, &expect, export, json),
+        Command::Export { session, output } => write_export(&path, session.as_deref(), output, json),
+    }
+}
+
+impl From<StorageError> for Trouble {
+    fn from(error: StorageError) -> Trouble {
+        Trouble {
+            status: 2,
+            code: ReasonCode::JournalUnavailable.as_str().to_owned(),
+            hint: Some(error.hint().to_owned()),
+            ..Trouble::usage(error.to_string())
+        }
+    }
+}
+
+impl From<OpenError> for Trouble {
+    fn from(error: OpenError) -> Trouble {
+        Trouble {
+            code: ReasonCode::JournalUnavailable.as_str().to_owned(),
+            hint: Some(error.hint().to_owned()),
+            ..Trouble::usage(error.to_string())
+        }
+    }
+}
+
+impl From<ExportError> for Trouble {
+    fn from(error: ExportError) -> Trouble {
+        match error {
+            ExportError::Open(error) => error.into(),
+            ExportError::Storage(error) => error.into(),
+            ExportError::Write(error) => Trouble::usage(format!("the export cannot be written: {error}"))
+                .hint("make room, or choose another place with `--output`"),
+        }
+    }
+}
+
+fn sessions(path: &PathBuf, json: bool) -> Done {
+    let sessions = Reader::open(path)?.sessions()?;
+    if !json && sessions.is_empty() {
+        println!("no sessions yet");
+    }
+    for session in sessions {
+        if json {
+            print_json(&json!({
+                "session": session.head.session.to_string(),
+                "entries": session.entries,
+                "first_time_us": session.first_time,
+                "last_time_us": session.last_time,
+                "ended": session.ended,
+                "head": session.head.to_string(),
+            }));
+        } else {
+            let state = if session.ended { "" } else { "  open or interrupted" };
+            println!("{}  {}  {:>6} entries{state}", session.head.session, clock(session.first_time), session.entries);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one session whose id begins so.
+fn find(reader: &Reader, beginning: &str) -> Result<SessionId, Trouble> {
+    let known: Vec<SessionId> = reader.sessions()?.iter().map(|session| session.head.session).collect();
+    let mut matching = known.iter().filter(|id| id.to_string().starts_with(&beginning.to_lowercase()));
+    match (matching.next(), matching.next()) {
+        (Some(id), None) => Ok(*id),
+        (Some(_), Some(_)) => Err(Trouble::usage(format!("more than one session begins with `{beginning}`"))
+            .hint("give more of the id")),
+        (None, _) => Err(Trouble::usage(format!("no session begins with `{beginning}`"))
+            .hint("`lockgate journal sessions` lists them")),
+    }
+}
+
+fn show(path: &PathBuf, session: Option<&str>, all: bool, json: bool) -> Done {
+    let reader = Reader::open(path)?;
+    let query = match session {
+        Some(beginning) => Query::session(find(&reader, beginning)?),
+        None if all => Query::all(),
+        None => match reader.sessions()?.last() {
+            Some(last) => Query::session(last.head.session),
+            None => {
+                if !json {
+                    println!("no sessions yet");
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
+        },
+    };
+    for entry in reader.entries(query) {
+        print_entry(&entry?, json)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tail(path: &PathBuf, lines: u64, idle: Option<u64>, json: bool) -> Done {
+    let reader = Reader::open(path)?;
+    let last = reader.last_row()?;
+    let mut entries = reader.entries(Query::after_row(last.saturating_sub(lines)));
+    loop {
+        while let Some(entry) = entries.next() {
+            print_entry(&entry?, json)?;
+        }
+        let more = entries.wait(Duration::from_millis(idle.unwrap_or(60_000)))?;
+        if !more && idle.is_some() {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+/// Prints an entry; a reader that has gone away (`| head`) ends the command quietly.
+fn print_entry(entry: &Entry, json: bool) -> Result<(), Trouble> {
+    let body: Json = serde_json::from_str(&body_to_json(&entry.body)).unwrap_or(Json::Null);
+    let line = if json {
+        json!({
+            "row": entry.row,
+            "session": entry.session.to_string(),
+            "serial": entry.serial,
+            "time_us": entry.time,
+            "kind": entry.kind.to_string(),
+            "cell": entry.cell,
+            "hash": entry.hash.to_string(),
+            "body": body,
+        })
+        .to_string()
+    } else {
+        let kind = format!("{:<8}", entry.kind.to_string());
+        let colour = match entry.kind {
+            Kind::Refusal | Kind::Limit => YELLOW,
+            Kind::Intent => CYAN,
+            _ => DIM,
+        };
+        format!(
+            "{:>5}  {}  cell {:<3} {}  {}",
+            entry.serial,
+            &clock(entry.time)[11..],
+            entry.cell,
+            paint(&kind, colour),
+            terminal(&told(entry.kind, &body))
+        )
+    };
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Trouble::usage(format!("cannot write: {error}"))),
+    }
+}
+
+/// One line of words for an entry's body.
+fn told(kind: Kind, body: &Json) -> String {
+    let text = |key: &str| body.get(key).and_then(Json::as_str).unwrap_or("-").to_owned();
+    let short = |value: Option<&Json>| -> String {
+        const MOST: usize = 160;
+        let text = value.map(Json::to_string).unwrap_or_default();
+        let cut = text.floor_char_boundary(MOST);
+        if cut < text.len() { format!("{}…", &text[..cut]) } else { text }
+    };
+    match kind {
+        Kind::Intent => format!("{} {} {}", text("point"), text("op"), short(body.get("args"))),
+        Kind::Outcome if body.get("code").is_some() => {
+            format!("of {}: {} ({})", short(body.get("of")), text("message"), text("code"))
+        }
+        Kind::Outcome => format!("of {}: {}", short(body.get("of")), short(body.get("ok"))),
+        Kind::Refusal => {
+            format!("{} {}: {} ({}) {}", text("point"), text("op"), text("message"), text("code"), short(body.get("args")))
+        }
+        Kind::Limit => format!("{}: {}", text("limit"), text("message")),
+        Kind::Spawn => {
+            let parent = body.get("parent").and_then(Json::as_u64).map(|parent| format!(", child of {parent}"));
+            format!("{}{} input {}", text("entry"), parent.unwrap_or_default(), short(body.get("input")))
+        }
+        Kind::Start => format!("agent {}, isolation {}", text("agent"), text("isolation")),
+        _ => short(Some(body)),
+    }
+}
+
+/// Microseconds since 1970 as `2026-01-31 12:00:00.000000` in UTC.
+fn clock(time_us: u64) -> String {
+    let time = i64::try_from(time_us).ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+    match time {
+        Some(time) => format!("{time:.6}").replace('T', " ").trim_end_matches('Z').to_owned(),
+        None => format!("{time_us:>26}"),
+    }
+}
+
+fn verify(path: &PathBuf, expect: &[String], export: Option<PathBuf>, json: bool) -> Done {
+    let heads = expect
+        .iter()
+        .map(|head| {
+            head.parse::<Head>().map_err(|error| {
+                Trouble::usage(format!("`{head}` is not a head: {error}"))
+                    .hint("give `session:serial:hash` as `lockgate run` printed it")
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let (report, shown) = match export {
+        Some(file) => {
+            let shown = file.display().to_string();
+            let opened = File::open(&file)
+                .map_err(|error| Trouble::usage(format!("cannot read the export `{shown}`: {error}")))?;
+            let report = verify_export(BufReader::new(opened), &heads)
+                .map_err(|error| Trouble::usage(format!("cannot read the export `{shown}`: {error}")))?;
+            (report, shown)
+        }
+        None => {
+            let progress = !json && std::io::stderr().is_terminal();
+            let report = verify_with(path, &heads, |entries| {
+                if progress {
+                    eprint!("\r{entries} entries");
+                }
+            })?;
+            if progress {
+                eprint!("\r");
+            }
+            (report, path.display().to_string())
+        }
+    };
+    tell_report(&report, &shown, json);
+    Ok(ExitCode::from(u8::from(!report.is_clean())))
+}
+
+fn tell_report(report: &Report, shown: &str, json: bool) {
+    if json {
+        let findings: Vec<Json> = report
+            .findings
+            .iter()
+            .map(|finding| {
+                json!({
+                    "session": finding.session.map(|id| id.to_string()),
+                    "serial": finding.serial,
+                    "row": finding.row,
+                    "problem": finding.problem.to_string(),
+                })
+            })
+            .collect();
+        print_json(&json!({
+            "ok": report.is_clean(),
+            "journal": shown,
+            "entries": report.entries,
+            "sessions": report.sessions,
+            "open": report.open.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "findings": findings,
+        }));
+        return;
+    }
+    for finding in &report.findings {
+        println!("{} {finding}", paint("wrong:", RED));
+    }
+    let open = match report.open.len() {
+        0 => String::new(),
+        count => format!(", {count} of them open or interrupted"),
+    };
+    let verdict = if report.is_clean() { paint("verified", GREEN) } else { paint("NOT as recorded", RED) };
+    println!("{verdict}: {} entries in {} sessions{open} ({shown})", report.entries, report.sessions);
+    if report.is_clean() {
+        println!("{}", paint("a head noted at the end of a run and given with `--expect` also rules out a rewritten journal", DIM));
+    }
+}
+
+fn write_export(path: &PathBuf, session: Option<&str>, output: Option<PathBuf>, json: bool) -> Done {
+    let only = session.map(|beginning| find(&Reader::open(path)?, beginning)).transpose()?;
+    let report = match &output {
+        Some(file) => {
+            let created = File::create(file)
+                .map_err(|error| Trouble::usage(format!("cannot write `{}`: {error}", file.display())))?;
+            export(path, only, std::io::BufWriter::new(created))?
+        }
+        None => export(path, only, std::io::BufWriter::new(std::io::stdout().lock()))?,
+    };
+    if output.is_some() {
+        tell_report(&report, &path.display().to_string(), json);
+    }
+    Ok(ExitCode::from(u8::from(!report.is_clean())))
+}

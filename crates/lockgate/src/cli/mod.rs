@@ -1,0 +1,85 @@
+//! The command line: one file for each command.
+
+mod doctor;
+mod eval;
+mod explain;
+mod journal;
+mod output;
+mod run;
+mod setup;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use output::Trouble;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What the gate starts its zygote with; not a command for people.
+pub(crate) const ZYGOTE: &str = "__zygote";
+/// What `doctor` starts its prober with.
+pub(crate) const PROBE: &str = "__probe";
+
+/// Run untrusted code in WebAssembly cells. Every interaction with the world is a recorded crossing.
+#[derive(Parser)]
+#[command(name = "lockgate", version, about, long_about = None, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a JavaScript or TypeScript program with what a manifest grants it
+    Run(run::Arguments),
+    /// Evaluate a classic script and print its completion value
+    Eval(eval::Arguments),
+    /// Try to cross every wall of this machine and say what held
+    Doctor(doctor::Arguments),
+    /// Show, follow, verify and export what was recorded
+    Journal(journal::Arguments),
+    /// Say whether a manifest allows an action, by which grant, and what would allow it
+    Explain(explain::Arguments),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Reads the arguments and runs the command.
+///
+/// Exit status: 0 done, 1 the program failed, 2 usage or configuration, 3 a limit ended it, 4 a wall or worker failed.
+pub(crate) fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // The zygote and the prober are this program too; they must come before anything that starts a thread.
+    match arguments.get(1).and_then(|first| first.to_str()) {
+        Some(ZYGOTE) => return lockgate_cell::zygote_main(arguments.into_iter().skip(2), Box::new(lockgate_host::prepare_hook)),
+        Some(PROBE) => return doctor::probe_main(),
+        _ => {}
+    }
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Asking for help is no mistake.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let (json, done) = match arguments.command {
+        Command::Run(arguments) => (arguments.common.json, run::run(arguments)),
+        Command::Eval(arguments) => (arguments.common.json, eval::eval(arguments)),
+        Command::Doctor(arguments) => (arguments.json, doctor::doctor(&arguments)),
+        Command::Journal(arguments) => (arguments.json(), journal::journal(arguments)),
+        Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "lockgate", &mut std::io::stdout());
+            (false, Ok(ExitCode::SUCCESS))
+        }
+    };
+    match done {
+        Ok(code) => code,
+        Err(trouble) => trouble.print(json),
+    }
+}
+
+type Done = Result<ExitCode, Trouble>;

@@ -1,0 +1,189 @@
+//! How results, errors and text of guests reach a person or a program.
+
+use lockgate_authority::{ManifestErrors, ReasonCode, Value};
+use lockgate_host::{OpenError, RunError};
+use serde_json::{Map, Value as Json, json};
+use std::process::ExitCode;
+
+/// An error on its way out: what `--json` holds and what a person reads.
+pub(crate) struct Trouble {
+    pub(crate) status: u8,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    /// Further fields of the JSON error, such as `file`, `line` and `column`.
+    pub(crate) fields: Map<String, Json>,
+    /// Lines below the message for a person.
+    pub(crate) details: Vec<String>,
+}
+
+impl Trouble {
+    pub(crate) fn usage(message: impl Into<String>) -> Trouble {
+        Trouble {
+            status: 2,
+            code: ReasonCode::Misconfigured.as_str().to_owned(),
+            message: message.into(),
+            hint: None,
+            fields: Map::new(),
+            details: Vec::new(),
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Trouble {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prints it, as one JSON object on standard output or as text on standard error.
+    pub(crate) fn print(self, json: bool) -> ExitCode {
+        if json {
+            print_json(&json!({"ok": false, "error": self.to_json()}));
+        } else {
+            eprintln!("{} {}", paint("error:", RED), terminal(&self.message));
+            for line in &self.details {
+                eprintln!("  {}", terminal(line));
+            }
+            if let Some(hint) = &self.hint {
+                eprintln!("{} {}", paint("hint:", CYAN), terminal(hint));
+            }
+        }
+        ExitCode::from(self.status)
+    }
+
+    pub(crate) fn to_json(&self) -> Json {
+        let mut error = Map::new();
+        error.insert("code".to_owned(), json!(self.code));
+        error.insert("message".to_owned(), json!(self.message));
+        error.insert("hint".to_owned(), json!(self.hint));
+        error.extend(self.fields.clone());
+        Json::Object(error)
+    }
+}
+
+impl From<&RunError> for Trouble {
+    fn from(error: &RunError) -> Trouble {
+        let status = match () {
+            () if error.is_limit() => 3,
+            () if error.is_machine() => 4,
+            () if error.code == ReasonCode::Misconfigured => 2,
+            () => 1,
+        };
+        let mut fields = Map::new();
+        if !error.name.is_empty() {
+            fields.insert("name".to_owned(), json!(error.name));
+        }
+        if let Some(file) = &error.file {
+            fields.insert("file".to_owned(), json!(file));
+            fields.insert("line".to_owned(), json!(error.line));
+            fields.insert("column".to_owned(), json!(error.column));
+        }
+        let details: Vec<String> = error.stack.lines().map(|line| line.trim().to_owned()).collect();
+        if !error.stack.is_empty() {
+            fields.insert("stack".to_owned(), json!(error.stack));
+        }
+        // The place is its own field in JSON; a person reads it in front of the message.
+        let message = if error.name.is_empty() { error.message.clone() } else { format!("{}: {}", error.name, error.message) };
+        Trouble { status, code: error.code.as_str().to_owned(), message, hint: error.hint.clone(), fields, details }
+    }
+}
+
+impl From<RunError> for Trouble {
+    fn from(error: RunError) -> Trouble {
+        Trouble::from(&error)
+    }
+}
+
+impl From<OpenError> for Trouble {
+    fn from(error: OpenError) -> Trouble {
+        let (status, code) = match &error {
+            OpenError::Walls { .. } => (4, ReasonCode::WallUnavailable),
+            OpenError::Unrecorded(_) => (4, ReasonCode::JournalUnavailable),
+            OpenError::Journal(_) | OpenError::Point { .. } | OpenError::Io { .. } => (2, ReasonCode::Misconfigured),
+        };
+        let hint = error.hint();
+        Trouble { status, code: code.as_str().to_owned(), hint, ..Trouble::usage(error.to_string()) }
+    }
+}
+
+impl From<ManifestErrors> for Trouble {
+    fn from(errors: ManifestErrors) -> Trouble {
+        let problems: Vec<Json> = errors
+            .problems
+            .iter()
+            .map(|problem| {
+                json!({
+                    "key": problem.key,
+                    "line": problem.place.as_ref().map(|place| place.line),
+                    "column": problem.place.as_ref().map(|place| place.column),
+                    "message": problem.message,
+                    "hint": problem.hint,
+                })
+            })
+            .collect();
+        let mut fields = Map::new();
+        fields.insert("file".to_owned(), json!(errors.file));
+        if let Some(place) = errors.problems.first().and_then(|problem| problem.place.as_ref()) {
+            fields.insert("line".to_owned(), json!(place.line));
+            fields.insert("column".to_owned(), json!(place.column));
+        }
+        fields.insert("problems".to_owned(), Json::Array(problems));
+        let count = errors.problems.len();
+        let message = match count {
+            1 => errors.to_string(),
+            _ => format!("the manifest has {count} problems"),
+        };
+        let details = if count == 1 {
+            Vec::new()
+        } else {
+            errors.with_hints().lines().map(str::to_owned).collect()
+        };
+        let hint = if count == 1 { errors.problems.first().and_then(|problem| problem.hint.clone()) } else { None };
+        Trouble { fields, details, hint, ..Trouble::usage(message) }
+    }
+}
+
+/// One object on one line.
+pub(crate) fn print_json(value: &Json) {
+    println!("{value}");
+}
+
+/// A result as JSON: bytes as `{"$bytes": base64}`, what JSON lacks as null.
+pub(crate) fn to_json(value: &Value) -> Json {
+    value.to_display_json()
+}
+
+/// A result for a person: text as it is, the rest as indented JSON, nothing for `undefined`.
+pub(crate) fn print_result(value: &Value) {
+    match value {
+        Value::Undefined => {}
+        Value::Text(text) => println!("{}", terminal(text)),
+        value => match serde_json::to_string_pretty(&to_json(value)) {
+            Ok(text) => println!("{}", terminal(&text)),
+            Err(_) => println!("(a result that cannot be shown)"),
+        },
+    }
+}
+
+pub(crate) const RED: &str = "31";
+pub(crate) const GREEN: &str = "32";
+pub(crate) const YELLOW: &str = "33";
+pub(crate) const CYAN: &str = "36";
+pub(crate) const DIM: &str = "2";
+
+/// Coloured where standard error is a terminal that wants it.
+pub(crate) fn paint(text: &str, colour: &str) -> String {
+    use std::io::IsTerminal;
+    let wanted = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    if wanted { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// Text of a guest may hold sequences that command a terminal: control characters are shown, not sent.
+pub(crate) fn terminal(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| {
+            let harmless = matches!(character, '\n' | '\t') || !character.is_control();
+            let bidi = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if harmless && !bidi { vec![character] } else { character.escape_unicode().collect() }
+        })
+        .collect()
+}

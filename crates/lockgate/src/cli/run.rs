@@ -1,0 +1,181 @@
+//! `lockgate run`.
+
+use super::Done;
+use super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, paint, print_json, print_result, terminal, to_json};
+use super::setup::{self, Common};
+use lockgate_authority::{Manifest, Value};
+use lockgate_host::{Closed, Finished, Gate, Program, RunError, Session};
+use lockgate_journal::{Kind, Query, Reader, body_to_json};
+use serde_json::{Value as Json, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Flags of `run`.
+#[derive(clap::Args)]
+#[command(after_help = Manifest::ALLOW_HELP)]
+pub(crate) struct Arguments {
+    /// A .js, .mjs, .cjs, .ts, .mts or .cts file, or `-` for standard input
+    program: PathBuf,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Done {
+    let common = arguments.common;
+    let from_stdin = arguments.program.as_os_str() == "-";
+    execute(&common, |gate| {
+        let prepare = gate.prepare()?;
+        if from_stdin {
+            let source = setup::standard_input()?;
+            Ok(Program::from_source("stdin.ts", &source, &*prepare)?)
+        } else {
+            Ok(Program::from_file(&arguments.program, &*prepare)?)
+        }
+    })
+}
+
+/// Opens a gate, runs one program in a session of its own and tells how it went.
+pub(crate) fn execute(common: &Common, load: impl FnOnce(&Gate) -> Result<Program, Trouble>) -> Done {
+    let (manifest, base) = setup::manifest(common)?;
+    let input = setup::input(common.input.as_deref())?;
+    let gate = setup::gate(common, &manifest)?;
+    let program = load(&gate)?;
+    let session = gate.session(&manifest, &base, setup::on_log(common.quiet))?;
+    let finished = run_in(&session, &program, &input, common.trace);
+    let closed = session.close();
+    report(common, &manifest, &gate, &finished, closed)
+}
+
+fn run_in(session: &Session, program: &Program, input: &Value, trace: bool) -> std::sync::Arc<Finished> {
+    session.run(program, input, trace)
+}
+
+fn report(
+    common: &Common,
+    manifest: &Manifest,
+    gate: &Gate,
+    finished: &Finished,
+    closed: Result<Closed, RunError>,
+) -> Done {
+    let refused = closed.as_ref().map(|closed| refusals(gate, closed)).unwrap_or_default();
+    let trace = common.trace.then(|| lockgate_host::traced_manifest(manifest, finished));
+    if common.json {
+        print_json(&as_json(gate, finished, &closed, &refused, trace.as_deref()));
+    } else {
+        if let Ok(value) = &finished.result {
+            print_result(value);
+        }
+        if let Some(trace) = &trace {
+            eprintln!("{}\n{}", paint("# what the run really used, as a manifest", DIM), terminal(trace));
+        }
+        if !common.quiet {
+            summary(gate, finished, &closed, &refused);
+        }
+    }
+    let trouble = match (&finished.result, &closed) {
+        (Err(error), _) => Some(Trouble::from(error)),
+        (Ok(_), Err(error)) => Some(Trouble::from(error)),
+        (Ok(_), Ok(_)) => None,
+    };
+    match trouble {
+        None => Ok(ExitCode::SUCCESS),
+        Some(trouble) if common.json => Ok(ExitCode::from(trouble.status)),
+        Some(trouble) => Err(with_place(trouble, finished)),
+    }
+}
+
+/// Puts the place in front of the message, as compilers do.
+fn with_place(mut trouble: Trouble, finished: &Finished) -> Trouble {
+    if let Err(RunError { file: Some(file), line: Some(line), column: Some(column), .. }) = &finished.result {
+        trouble.message = format!("{file}:{line}:{column}: {}", trouble.message);
+    }
+    trouble
+}
+
+fn as_json(
+    gate: &Gate,
+    finished: &Finished,
+    closed: &Result<Closed, RunError>,
+    refused: &[Json],
+    trace: Option<&str>,
+) -> Json {
+    let mut object = match (&finished.result, closed) {
+        (Ok(value), Ok(_)) => json!({"ok": true, "value": to_json(value)}),
+        (Err(error), _) | (Ok(_), Err(error)) => json!({"ok": false, "error": Trouble::from(error).to_json()}),
+    };
+    if let Some(object) = object.as_object_mut() {
+        object.insert("journal".to_owned(), json!(gate.journal().display().to_string()));
+        if let Ok(closed) = closed {
+            object.insert("session".to_owned(), json!(closed.id.to_string()));
+            object.insert("head".to_owned(), json!(closed.head));
+        }
+        object.insert("refused".to_owned(), Json::Array(refused.to_vec()));
+        object.insert(
+            "usage".to_owned(),
+            json!({
+                "cpu_us": finished.cpu_us,
+                "wall_us": finished.wall_us,
+                "memory_bytes": finished.memory_bytes,
+                "crossings": finished.crossings,
+                "refusals": finished.refusals,
+                "output_bytes": finished.output_bytes,
+            }),
+        );
+        if let Some(trace) = trace {
+            object.insert("manifest".to_owned(), json!(trace));
+        }
+    }
+    object
+}
+
+/// The refused crossings of a session, read back from its journal, the first ones of many.
+fn refusals(gate: &Gate, closed: &Closed) -> Vec<Json> {
+    const MOST: usize = 20;
+    let Ok(reader) = Reader::open(gate.journal()) else { return Vec::new() };
+    let entries = reader.entries(Query::session(closed.id));
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.kind == Kind::Refusal)
+        .take(MOST)
+        .map(|entry| body_to_json(&entry.body))
+        .collect()
+}
+
+fn summary(gate: &Gate, finished: &Finished, closed: &Result<Closed, RunError>, refused: &[Json]) {
+    for refusal in refused {
+        let part = |key: &str| refusal.get(key).and_then(Json::as_str).unwrap_or("?").to_owned();
+        let about = refusal
+            .pointer("/args/url")
+            .or_else(|| refusal.pointer("/args/path"))
+            .or_else(|| refusal.pointer("/args/key"))
+            .and_then(Json::as_str)
+            .map(|about| format!(" {about}"))
+            .unwrap_or_default();
+        eprintln!(
+            "{}   {} {}{}: {} ({})",
+            paint("refused", YELLOW),
+            terminal(&part("point")),
+            terminal(&part("op")),
+            terminal(&about),
+            terminal(&part("message")),
+            part("code"),
+        );
+    }
+    let allowed = finished.crossings - finished.refusals;
+    eprintln!(
+        "{} {allowed} allowed, {} refused, {} of processor time, {} in all",
+        paint("crossings", GREEN),
+        finished.refusals,
+        milliseconds(finished.cpu_us),
+        milliseconds(finished.wall_us),
+    );
+    if let Ok(closed) = closed {
+        eprintln!("{}   {}", paint("session", CYAN), closed.id);
+        eprintln!("{}   {}", paint("journal", CYAN), gate.journal().display());
+        eprintln!("{}      {}", paint("head", CYAN), closed.head);
+    }
+}
+
+fn milliseconds(us: u64) -> String {
+    format!("{}.{} ms", us / 1000, us % 1000 / 100)
+}
