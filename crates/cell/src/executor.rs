@@ -5,6 +5,7 @@ use crate::cpu::Meter;
 use crate::engine::{Engine, EngineError};
 use crate::engine_config::WASM_STACK_BYTES;
 use crate::instance::{Entry, Instance, OnLongTurn, TurnAt};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map;
 use std::marker::PhantomData;
@@ -202,10 +203,23 @@ fn status(turn: &[u8]) -> Result<Status, EndReason> {
     }
 }
 
+thread_local! {
+    /// Set once this thread's stack was found large enough. A fork keeps it: the C library asks the file system how large
+    /// the first thread's stack is, which a jailed worker no longer can.
+    static STACK_FITS: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Whether this thread's stack has room for a guest.
 pub fn stack_fits() -> Result<(), ExecutorError> {
+    if STACK_FITS.get() {
+        return Ok(());
+    }
     let found = stack_left();
-    if found < WASM_STACK_BYTES + HOST_STACK_BYTES { Err(ExecutorError::Stack { found }) } else { Ok(()) }
+    if found < WASM_STACK_BYTES + HOST_STACK_BYTES {
+        return Err(ExecutorError::Stack { found });
+    }
+    STACK_FITS.set(true);
+    Ok(())
 }
 
 /// Bytes between here and the end of this thread's stack.

@@ -60,11 +60,17 @@ impl Helpers {
         engine.start_clock()?;
         let preparer = Arc::new(Preparer::default());
         let seen = preparer.clone();
+        let (tell, ready) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new()
             .name("lockgate-prepare".to_string())
             .stack_size(PREPARE_STACK_BYTES)
-            .spawn(move || seen.run(prepare))
+            .spawn(move || {
+                drop(tell.send(()));
+                seen.run(prepare);
+            })
             .map_err(EngineError::Clock)?;
+        // A thread asks the kernel for things when it starts, which the last wall forbids: it must have them by then.
+        ready.recv().map_err(|_| EngineError::Clock(io::Error::other("the preparing thread ended at once")))?;
         Ok(Helpers { preparer })
     }
 }

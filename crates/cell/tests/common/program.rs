@@ -7,7 +7,7 @@ use minicbor::{Decoder, Encoder};
 
 /// Encodes a start for a classic script: its value is that of its last expression, awaited.
 pub fn script(source: &str) -> Vec<u8> {
-    encode(0, "main.js", source, 0, &[])
+    encode(0, "main.js", source, 2, &[])
 }
 
 /// Encodes a start for an ES module: its value is that of its default export, awaited.
@@ -17,7 +17,7 @@ pub fn module(source: &str) -> Vec<u8> {
 
 /// A script with the handles `(number, kind, name)`.
 pub fn script_with(source: &str, handles: &[(u32, &str, &str)]) -> Vec<u8> {
-    encode(0, "main.js", source, 0, handles)
+    encode(0, "main.js", source, 2, handles)
 }
 
 fn encode(mode: u8, name: &str, source: &str, kind: u8, handles: &[(u32, &str, &str)]) -> Vec<u8> {
