@@ -65,7 +65,7 @@ impl Helpers {
             .name("lockgate-prepare".to_string())
             .stack_size(PREPARE_STACK_BYTES)
             .spawn(move || {
-                drop(tell.send(()));
+                let _ = tell.send(());
                 seen.run(prepare);
             })
             .map_err(EngineError::Clock)?;

@@ -230,6 +230,11 @@ impl Gate {
         self.0.links().walls()
     }
 
+    /// Process ids of the workers; empty in process.
+    pub fn worker_pids(&self) -> Vec<u32> {
+        self.0.links().pids()
+    }
+
     fn connect(&self, name: &str, source: &Source, base: &Path) -> Result<ToolServer, StartError> {
         let transport = match source {
             // The operator named it, wherever it is.

@@ -147,7 +147,8 @@ impl SessionInner {
             limits: &spec.limits,
             held: &spec.held,
         });
-        lockgate_crossing::Recorder::append(&gate.journal, self.book.key(), Kind::Spawn, number, now, &spawned)
+        // Waited for with the session's end, or with the first effect that changes the world.
+        let _ = lockgate_crossing::Recorder::append(&gate.journal, self.book.key(), Kind::Spawn, number, now, &spawned)
             .map_err(|error| RunError::unrecorded(&error.to_string()))?;
         let handles = self.handle_specs(&book);
         let start = encode_start(&StartSpec {

@@ -1,6 +1,6 @@
 //! `lockgate doctor`.
 
-use super::output::{CYAN, DIM, GREEN, RED, Trouble, YELLOW, paint, print_json};
+use super::output::{CYAN, GREEN, RED, Trouble, YELLOW, paint, print_json};
 use super::{Done, PROBE, ZYGOTE};
 use lockgate_authority::{Manifest, ReasonCode, Value};
 use lockgate_host::{Gate, GateOptions, Program, Walling};

@@ -178,8 +178,8 @@ fn show(path: &PathBuf, session: Option<&str>, all: bool, json: bool) -> Done {
 
 fn tail(path: &PathBuf, lines: u64, idle: Option<u64>, json: bool) -> Done {
     let reader = Reader::open(path)?;
-    let last = reader.last_row()?;
-    let mut entries = reader.entries(Query::after_row(last.saturating_sub(lines)));
+    let recorded: u64 = reader.sessions()?.iter().map(|session| session.entries).sum();
+    let mut entries = reader.entries(Query::after_row(recorded.saturating_sub(lines)));
     loop {
         while let Some(entry) = entries.next() {
             print_entry(&entry?, json)?;

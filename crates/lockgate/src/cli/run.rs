@@ -3,8 +3,8 @@
 use super::Done;
 use super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, paint, print_json, print_result, terminal, to_json};
 use super::setup::{self, Common};
-use lockgate_authority::{Manifest, Value};
-use lockgate_host::{Closed, Finished, Gate, Program, RunError, Session};
+use lockgate_authority::Manifest;
+use lockgate_host::{Closed, Finished, Gate, Program, RunError};
 use lockgate_journal::{Kind, Query, Reader, body_to_json};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -41,13 +41,9 @@ pub(crate) fn execute(common: &Common, load: impl FnOnce(&Gate) -> Result<Progra
     let gate = setup::gate(common, &manifest)?;
     let program = load(&gate)?;
     let session = gate.session(&manifest, &base, setup::on_log(common.quiet))?;
-    let finished = run_in(&session, &program, &input, common.trace);
+    let finished = session.run(&program, &input, common.trace);
     let closed = session.close();
     report(common, &manifest, &gate, &finished, closed)
-}
-
-fn run_in(session: &Session, program: &Program, input: &Value, trace: bool) -> std::sync::Arc<Finished> {
-    session.run(program, input, trace)
 }
 
 fn report(
@@ -137,7 +133,7 @@ fn refusals(gate: &Gate, closed: &Closed) -> Vec<Json> {
         .filter_map(Result::ok)
         .filter(|entry| entry.kind == Kind::Refusal)
         .take(MOST)
-        .map(|entry| body_to_json(&entry.body))
+        .map(|entry| serde_json::from_str(&body_to_json(&entry.body)).unwrap_or(Json::Null))
         .collect()
 }
 
