@@ -48,9 +48,9 @@ pub enum EngineError {
     /// The module is not a guest; the text is for the operator.
     #[error("the image cannot be used: {0}")]
     Image(String),
-    /// The thread that interrupts guests cannot be started.
-    #[error("the engine's clock cannot be started: {0}")]
-    Clock(#[source] std::io::Error),
+    /// A thread that cells need cannot be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 /// The engine, the image and the clock. Cheap to clone; clones share the pool.
@@ -123,7 +123,7 @@ impl Engine {
         if let Some(ticker) = self.inner.ticker.get() {
             return Ok(ticker);
         }
-        let ticker = Ticker::start(self.inner.engine.clone()).map_err(EngineError::Clock)?;
+        let ticker = Ticker::start(self.inner.engine.clone()).map_err(EngineError::Thread)?;
         Ok(self.inner.ticker.get_or_init(|| ticker))
     }
 

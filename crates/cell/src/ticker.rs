@@ -1,7 +1,7 @@
 //! The clock that interrupts guests: one thread per engine, asleep while nothing runs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
@@ -36,14 +36,18 @@ impl Drop for Running<'_> {
 }
 
 impl Ticker {
-    /// Starts the thread. Threads do not survive `fork`: a forked process starts its own.
+    /// Starts the thread and returns once it runs. Threads do not survive `fork`: a forked process starts its own.
     pub fn start(engine: wasmtime::Engine) -> std::io::Result<Ticker> {
         let shared = Arc::new(Shared::default());
-        let seen = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("lockgate-ticker".to_string())
-            .stack_size(64 << 10)
-            .spawn(move || tick(&engine, &seen))?;
+        let (seen, running) = (shared.clone(), Arc::new(Barrier::new(2)));
+        let arrived = running.clone();
+        let thread =
+            std::thread::Builder::new().name("lockgate-ticker".to_string()).stack_size(64 << 10).spawn(move || {
+                arrived.wait();
+                tick(&engine, &seen);
+            })?;
+        // Starting takes system calls that a jailed worker may not make once its last wall is up.
+        running.wait();
         Ok(Ticker { shared, sleeper: thread.thread().clone(), thread: Some(thread) })
     }
 

@@ -55,7 +55,7 @@ pub struct Helpers {
 }
 
 impl Helpers {
-    /// Starts the engine's clock and the thread that runs `prepare`.
+    /// Starts the engine's clock and the thread that runs `prepare`, and returns once both run.
     pub fn start(engine: &Engine, prepare: Prepare) -> Result<Helpers, EngineError> {
         engine.start_clock()?;
         let preparer = Arc::new(Preparer::default());
@@ -68,9 +68,9 @@ impl Helpers {
                 let _ = tell.send(());
                 seen.run(prepare);
             })
-            .map_err(EngineError::Clock)?;
+            .map_err(EngineError::Thread)?;
         // A thread asks the kernel for things when it starts, which the last wall forbids: it must have them by then.
-        ready.recv().map_err(|_| EngineError::Clock(io::Error::other("the preparing thread ended at once")))?;
+        ready.recv().map_err(|_| EngineError::Thread(io::Error::other("the preparing thread ended at once")))?;
         Ok(Helpers { preparer })
     }
 }

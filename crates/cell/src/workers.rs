@@ -72,9 +72,11 @@ pub fn zygote_main(args: impl IntoIterator<Item = OsString>, prepare: Prepare) -
             let prepare = prepare.take().ok_or("the threads are started twice")?;
             Helpers::start(engine, prepare).map_err(|error| error.to_string())
         },
-        |engine, helpers, socket, _| match serve(&engine, helpers, socket, options.serve) {
-            Ok(()) => 0,
-            Err(_) => FAILED,
+        |engine, helpers, socket, _| {
+            let served = serve(&engine, helpers, socket, options.serve);
+            // The process ends next; giving the engine back would close descriptors, which the filter forbids.
+            std::mem::forget(engine);
+            if served.is_ok() { 0 } else { FAILED }
         },
     )
 }

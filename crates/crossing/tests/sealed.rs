@@ -17,7 +17,8 @@ pub fn needs_default<T: Default>() {}
 /// What the types are for. It compiles; so what is refused below is refused for its own sake.
 const LAWFUL: &str = "
 pub fn perform(mut ready: Ready, book: &mut CellBook, recorder: &dyn Recorder) -> Option<Reply> {
-    let _ = (ready.cell(), ready.kind(), ready.name(), ready.grant(), ready.target(), ready.take_args());
+    let _ = (ready.cell(), ready.kind(), ready.name(), ready.grant(), ready.target());
+    let _ = ready.take_args();
     settle(book, ready.outcome(any()).opening(1), 0, recorder)
 }
 pub fn wait(pending: Pending, recorder: &dyn Recorder, effects: &'static (dyn Effects + Sync)) {
