@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         return zygote_main(args, Box::new(|_, _, _| {}));
     }
     let wanted: Vec<String> = args.filter_map(|arg| arg.into_string().ok()).collect();
-    let sections: [(&str, fn() -> String); 7] = [
+    let sections: [Section; 7] = [
         ("engine", engine_start),
         ("in_process", in_process),
         ("parts", parts),
@@ -38,6 +38,9 @@ fn main() -> ExitCode {
     println!("{{\n{}\n}}", done.join(",\n"));
     ExitCode::SUCCESS
 }
+
+/// A name and what measures it.
+type Section = (&'static str, fn() -> String);
 
 /// Median, 99th percentile and minimum in microseconds.
 fn summary(mut nanos: Vec<u64>) -> String {
