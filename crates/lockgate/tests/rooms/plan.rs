@@ -207,8 +207,8 @@ pub const ALLOWED: &[Allowed] = &[
     Allowed {
         room: "lockgate-cell",
         places: &["build/"],
-        doors: &[Door::Files, Door::Environment, Door::Streams],
-        why: "compiles the image when the crate is built",
+        doors: &[Door::Files, Door::Environment, Door::Threads, Door::Streams, Door::Unsafe],
+        why: "compiles the image, for several kinds of processor at once, when the crate is built",
     },
     Allowed {
         room: "lockgate-cell",
@@ -292,9 +292,9 @@ pub const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         room: "lockgate-host",
-        places: &["src/gate.rs"],
+        places: &["src/gate.rs", "src/workers.rs"],
         doors: &[Door::Threads],
-        why: "the runtime that performs effects",
+        why: "the runtime that performs effects; a thread that listens to each worker",
     },
     Allowed {
         room: "lockgate-host",
@@ -311,8 +311,9 @@ pub const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         room: "lockgate",
-        places: &["src/cli/journal.rs"],
+        places: &["src/cli/doctor.rs", "src/cli/journal.rs"],
         doors: &[Door::Processes],
-        why: "ends when who reads its output has gone",
+        why: "names its scratch directory by the process's number; ends when who reads its output has gone",
     },
+    Allowed { room: "lockgate", places: &["src/cli/explain.rs"], doors: &[Door::Clock], why: "decides as of now" },
 ];
