@@ -434,7 +434,8 @@ fn refuse(
 ) -> Step {
     book.refusals += 1;
     let mut scratch = std::mem::take(&mut book.scratch);
-    body::refusal(&mut scratch, shown, request.op, &denial, request.args);
+    let about = about(request.args);
+    body::refusal(&mut scratch, shown, request.op, &denial, about.as_deref(), request.args);
     let appended = recorder.append(book.session.key(), Kind::Refusal, book.number, now_us, &scratch);
     book.scratch = scratch;
     let failed = match appended {
@@ -442,6 +443,12 @@ fn refuse(
         Err(failed) => unrecorded(&failed),
     };
     Step::Answered(Reply { id: request.id, result: Err(failed) })
+}
+
+/// What a request was about, for the record of its refusal, even where its arguments are too large to be kept.
+fn about(args: &[u8]) -> Option<String> {
+    let args = decode_value(args, &Budget::ARGUMENT).ok()?;
+    ["url", "path", "key"].iter().find_map(|name| args.get(name)?.as_text().map(str::to_owned))
 }
 
 /// Closes every crossing of a cell that has ended: each intent gets an outcome that says so.

@@ -66,18 +66,29 @@ pub mod body {
         raw(out, "args", args, MAX_INLINE);
     }
 
-    /// `{point, op, code, message, args}`: what was refused, and why.
-    pub fn refusal(out: &mut Vec<u8>, point: Option<&str>, op: &str, denial: &Denial, args: &[u8]) {
+    /// `{point, op, code, message, about, args}`: what was refused, and why.
+    pub fn refusal(
+        out: &mut Vec<u8>,
+        point: Option<&str>,
+        op: &str,
+        denial: &Denial,
+        about: Option<&str>,
+        args: &[u8],
+    ) {
         out.clear();
         let _ = (|| -> Fine {
             let mut e = Encoder::new(&mut *out);
-            e.map(5)?.str("point")?;
+            e.map(6)?.str("point")?;
             match point {
                 Some(point) => e.str(point)?,
                 None => e.null()?,
             };
             e.str("op")?.str(clipped(op))?;
-            e.str("code")?.str(denial.code.as_str())?.str("message")?.str(clipped(&denial.message))?;
+            e.str("code")?.str(denial.code.as_str())?.str("message")?.str(clipped(&denial.message))?.str("about")?;
+            match about {
+                Some(about) => e.str(clipped(about))?,
+                None => e.null()?,
+            };
             Ok(())
         })();
         raw(out, "args", args, MAX_REFUSED);

@@ -140,13 +140,7 @@ fn refusals(gate: &Gate, closed: &Closed) -> Vec<Json> {
 fn summary(gate: &Gate, finished: &Finished, closed: &Result<Closed, RunError>, refused: &[Json]) {
     for refusal in refused {
         let part = |key: &str| refusal.get(key).and_then(Json::as_str).unwrap_or("?").to_owned();
-        let about = refusal
-            .pointer("/args/url")
-            .or_else(|| refusal.pointer("/args/path"))
-            .or_else(|| refusal.pointer("/args/key"))
-            .and_then(Json::as_str)
-            .map(|about| format!(" {about}"))
-            .unwrap_or_default();
+        let about = refusal.get("about").and_then(Json::as_str).map(|about| format!(" {about}")).unwrap_or_default();
         eprintln!(
             "{}   {} {}{}: {} ({})",
             paint("refused", YELLOW),
