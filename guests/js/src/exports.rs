@@ -161,3 +161,46 @@ fn skip_value(text: &str) -> Option<&str> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use minicbor::{Decoder, Encoder};
+    use proptest::prelude::*;
+
+    use super::named;
+    use crate::program::Program;
+
+    fn names_of(source: &str) -> Vec<String> {
+        let mut table = Vec::new();
+        let mut encoder = Encoder::new(&mut table);
+        encoder.str("m.js").unwrap().array(1).unwrap().array(4).unwrap().str("m.js").unwrap().str(source).unwrap();
+        encoder.u8(2).unwrap().array(0).unwrap();
+        let program = Program::decode(&mut Decoder::new(&table)).unwrap().own(table).unwrap();
+        named(&program, program.module(program.entry).unwrap())
+    }
+
+    #[test]
+    fn n20_names_are_found_and_look_alikes_are_not() {
+        assert_eq!(
+            names_of("exports.a = 1; exports . b=2; exports.c == 3; exports.d; myexports.e = 1"),
+            ["a", "b", "e"]
+        );
+        assert_eq!(
+            names_of("module.exports = { a, 'b': 1, d() {}, \"c\": f(1, [2]), ...rest, e }"),
+            ["a", "b", "d", "c"]
+        );
+        assert_eq!(names_of("module.exports = { a, 'not-a-name': 3, b }"), ["a"]);
+        assert_eq!(names_of("exports = { a: 1 }; exports.default = 1; exports.__esModule = true"), [""; 0]);
+        assert_eq!(
+            names_of("Object.defineProperty(module.exports, 'x', {}); Object.defineProperty(exports, \"y\", {})"),
+            ["x", "y"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn n20_any_text_is_read_to_its_end(source in "(exports|module\\.exports|[.={}(),'\"`:é ]|defineProperty\\(|__exportStar\\(|require|//|/\\*|[a-z]|\n){0,60}") {
+            let _ = names_of(&source);
+        }
+    }
+}

@@ -63,15 +63,21 @@ impl Outbox {
         self.last_id
     }
 
-    /// Adds a request whose arguments are already encoded; `op` is text. Id 0 wants no answer.
-    pub fn push(&mut self, id: u32, handle: u32, op: &[u8], args: &[u8]) {
+    /// Adds a request whose arguments are already encoded; `op` is text. Id 0 wants no answer. `false`: the turn is
+    /// full, and nothing is added.
+    #[must_use]
+    pub fn push(&mut self, id: u32, handle: u32, op: &[u8], args: &[u8]) -> bool {
+        let room = op.len() * 3 + args.len() + HEAD_BYTES;
+        if self.bytes.len() + room > MAX_TURN_BYTES || self.bytes.try_reserve(room).is_err() {
+            return false;
+        }
         let op = String::from_utf8_lossy(op);
         let mut encoder = minicbor::Encoder::new(&mut self.bytes);
-        let written =
-            encoder.array(4).and_then(|e| e.u32(id)).and_then(|e| e.u32(handle)).and_then(|e| e.str(&op)).map(|_| ());
-        written.expect("writing to a vector does not fail");
+        let written = encoder.array(4).and_then(|e| e.u32(id)).and_then(|e| e.u32(handle)).and_then(|e| e.str(&op));
+        written.map(|_| ()).expect("writing to a vector does not fail");
         self.bytes.extend_from_slice(args);
         self.count += 1;
+        true
     }
 
     /// Moves all requests to the end of a turn, as one array.
@@ -167,6 +173,11 @@ impl Guest {
         Ok(())
     }
 }
+
+/// Most bytes that the requests of one turn may take, console output included.
+const MAX_TURN_BYTES: usize = 24 << 20;
+/// Most bytes that a request takes beside its operation and arguments.
+const HEAD_BYTES: usize = 20;
 
 /// Most stack that JavaScript may use, in bytes: half of what the linker gives.
 pub const MAX_STACK: usize = 512 << 10;

@@ -84,7 +84,8 @@ impl Encoder<'_> {
     fn by_to_json(&mut self, value: &Value, depth: u32) -> Js<()> {
         let convert = self.converter(value)?;
         if !convert.is_function() {
-            return Err(self.refuse("an object of this class"));
+            let is_plain = class_name(value).is_ok_and(|name| name == "Object");
+            return if is_plain { self.map(value, depth) } else { Err(self.refuse("an object of this class")) };
         }
         let plain = convert.call(value, &[])?;
         self.element(&plain, depth + 1)
@@ -264,6 +265,21 @@ fn shape_of(value: &Value) -> Shape {
 
 /// The engine's class of plain objects and of instances of classes without one of the language's own.
 pub const CLASS_OBJECT: u32 = 1;
+
+/// The engine's name for an object's class; a module's namespace is an "Object" too.
+fn class_name(value: &Value) -> Js<String> {
+    let ctx = value.ctx();
+    // SAFETY: reads the class of a live value; the atom comes owned, null for what has no class.
+    unsafe {
+        match qjs::JS_GetClassName(ctx.runtime(), qjs::JS_GetClassID(value.raw())) {
+            0 => Ok(String::new()),
+            raw => {
+                let atom = Atom::from_raw(ctx, raw);
+                ctx.own(qjs::JS_AtomToString(ctx.raw(), atom.raw()))?.to_text()
+            }
+        }
+    }
+}
 
 fn proxied(value: &Value) -> Shape {
     let mut target = value.clone();

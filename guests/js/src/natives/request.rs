@@ -34,10 +34,10 @@ pub fn notify(args: &Args) -> Js<Value> {
     let op = args.text(0)?;
     let mut encoded = guest.scratch.take();
     encoded.clear();
-    let done = value::encode(&args.get(1), &mut encoded);
-    if done.is_ok() {
-        guest.outbox.borrow_mut().push(0, log, op.as_bytes(), &encoded);
-    }
+    let done = value::encode(&args.get(1), &mut encoded).and_then(|()| {
+        let sent = guest.outbox.borrow_mut().push(0, log, op.as_bytes(), &encoded);
+        if sent { Ok(()) } else { Err(full(args.ctx)) }
+    });
     guest.scratch.replace(encoded);
     done.map(|()| args.ctx.undefined())
 }
@@ -74,9 +74,9 @@ fn ask(ctx: Ctx, handle: u32, op: &Value, args: &Value) -> Js<Value> {
         let id = op.with_text(|op| {
             let mut outbox = guest.outbox.borrow_mut();
             let id = outbox.next_id();
-            outbox.push(id, handle, op, &encoded);
-            id
+            outbox.push(id, handle, op, &encoded).then_some(id)
         })?;
+        let id = id.ok_or_else(|| full(ctx))?;
         guest.pending.borrow_mut().insert(id, Ends { resolve: ends.resolve, reject: ends.reject });
         Ok(ends.promise)
     });
@@ -88,6 +88,10 @@ fn encode_map(args: &Value, encoded: &mut Vec<u8>) -> Js<()> {
     value::encode(args, encoded)?;
     let is_map = encoded.first().is_some_and(|first| first >> 5 == 5);
     if is_map { Ok(()) } else { Err(args.ctx().type_error("the arguments of a request are one object")) }
+}
+
+fn full(ctx: Ctx) -> Thrown {
+    ctx.range_error("the requests of one turn are larger than 24 MiB")
 }
 
 fn no_handle(ctx: Ctx) -> Thrown {

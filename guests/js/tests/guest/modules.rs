@@ -204,3 +204,13 @@ fn n20_the_built_in_modules() {
             .grant("fs", "data", json!(null));
     assert_eq!(run(start), json!([true, "function"]));
 }
+
+#[test]
+fn n20_an_entry_of_another_kind_runs_too() {
+    let mut start = Start::new(1, "module.exports = (x) => x + 1").input(json!(1));
+    start.modules[0].2 = CJS;
+    assert_eq!(run(start), json!(2));
+    let mut start = Start::new(2, "export default 3");
+    start.modules[0].2 = ESM;
+    assert_eq!(run(start), json!({"default": 3}));
+}

@@ -1,5 +1,6 @@
 //! Values across the boundary.
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use crate::support::*;
@@ -106,6 +107,50 @@ fn n05_a_value_has_a_largest_size() {
             "{source}"
         );
     }
+}
+
+#[test]
+fn n05_the_requests_of_a_turn_have_a_largest_size() {
+    let source = "const text = 'x'.repeat(1 << 20); let n = 0; try { for (;;) { console.log(text); n++ } } catch (e) { [n, e.message] }";
+    let turn = Cell::new().start(&Start::new(0, source).grant("log", "log", json!(null)));
+    assert_eq!(turn.done(), json!([23, "the requests of one turn are larger than 24 MiB"]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn n03_any_value_comes_back_as_it_went(value in any_value()) {
+        // A guest is of its thread; each case gets its own.
+        let sent = value.clone();
+        let back = std::thread::spawn(move || {
+            let mut start = Start::new(1, "export default (x) => x");
+            start.input = sent;
+            Cell::new().start(&start).done()
+        });
+        prop_assert_eq!(back.join().unwrap(), value.json());
+    }
+}
+
+/// Values as a host sends them. Keys of maps are distinct and no array indices, whose order JavaScript would change.
+fn any_value() -> impl Strategy<Value = Val> {
+    let leaf = prop_oneof![
+        Just(Val::Json(json!(null))),
+        any::<bool>().prop_map(|b| Val::Json(json!(b))),
+        (-(1i64 << 53) + 1..1 << 53).prop_map(|n| Val::Json(json!(n))),
+        any::<f64>()
+            .prop_filter("not a whole number", |n| n.is_finite() && n.fract() != 0.0)
+            .prop_map(|n| Val::Json(json!(n))),
+        ".{0,40}".prop_map(|s| Val::Json(json!(s))),
+        proptest::collection::vec(any::<u8>(), 0..40).prop_map(Val::Bytes),
+    ];
+    leaf.prop_recursive(6, 128, 8, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..8).prop_map(Val::Array),
+            proptest::collection::btree_map("[a-z_]{0,3}[^0-9]{1,6}", inner, 0..8)
+                .prop_map(|map| Val::Map(map.into_iter().collect())),
+        ]
+    })
 }
 
 #[test]
