@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         return zygote_main(args, Box::new(|_, _, _| {}));
     }
     let wanted: Vec<String> = args.filter_map(|arg| arg.into_string().ok()).collect();
-    let sections: [Section; 7] = [
+    let sections: [Section; 9] = [
         ("engine", engine_start),
         ("in_process", in_process),
         ("parts", parts),
@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         ("jailed", jailed),
         ("memory", memory),
         ("overshoot", overshoot),
+        ("compute", compute),
+        ("many", many),
     ];
     let done: Vec<String> = sections
         .iter()
@@ -270,5 +272,60 @@ fn overshoot() -> String {
             measure("const b = new Uint8Array(40 << 20); for (;;) b.fill(1)"),
             measure("/(a+)+$/.test('a'.repeat(64) + 'b')")
         )
+    })
+}
+
+/// Milliseconds that programs take, the best of several runs.
+fn compute() -> String {
+    let programs = [
+        ("fib_25", "function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2) } fib(25)"),
+        (
+            "sort_100k",
+            "const a = []; let x = 1; for (let i = 0; i < 1e5; i++) a.push(x = x * 16807 % 2147483647); a.sort((p, q) => p - q)[0]",
+        ),
+        ("strings", "let s = ''; for (let i = 0; i < 3e5; i++) s += i; s.length"),
+        (
+            "json_1mb",
+            "const o = []; for (let i = 0; i < 12000; i++) o.push({ id: i, name: 'name ' + i, tags: ['a', 'b'], on: true }); JSON.stringify(JSON.parse(JSON.stringify(o))).length",
+        ),
+        (
+            "regexp",
+            "const s = 'the quick brown fox 42 jumps over 7 dogs '.repeat(3000); let n = 0; for (const m of s.matchAll(/(\\w+) (\\d+)/g)) n += +m[2]; n",
+        ),
+    ];
+    on_big_stack(|| {
+        let engine = new_engine(10);
+        let mut executor = Executor::new(&engine).expect("the thread fits");
+        let bounds = Bounds { cpu_us: 60_000_000, wall_us: 60_000_000, memory_bytes: 512 << 20, ..Bounds::default() };
+        let mut measure = |source: &str| -> f64 {
+            let start = script(source);
+            let best = timed(9, || {
+                evaluate(&mut executor, &bounds, &start);
+                executor.sweep();
+            });
+            best.into_iter().min().expect("there were runs") as f64 / 1e6
+        };
+        let parts: Vec<String> =
+            programs.iter().map(|(name, source)| format!("\"{name}_ms\": {:.1}", measure(source))).collect();
+        format!("{{\"processor\": \"{}\", {}}}", engine.processor(), parts.join(", "))
+    })
+}
+
+/// As many waiting cells as there may be in one process.
+fn many() -> String {
+    on_big_stack(|| {
+        let slots = lockgate_cell::MAX_SLOTS;
+        let engine = new_engine(slots);
+        let mut executor = Executor::new(&engine).expect("the thread fits");
+        let start = script_with("lockgate.clock.sleep(1000)", &[(1, "clock", "clock")]);
+        let before = rollup();
+        let mut cells = 0;
+        while cells < slots && matches!(executor.start(cells, &Bounds::default(), &start), Turned::Turn { .. }) {
+            cells += 1;
+        }
+        let after = rollup();
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("`/proc` is mounted").lines().count();
+        let each = (after[0] - before[0]) / f64::from(cells);
+        format!("{{\"slots\": {slots}, \"cells\": {cells}, \"mappings\": {maps}, \"private_kib_each\": {each:.0}}}")
     })
 }

@@ -51,6 +51,10 @@ pub enum EngineError {
     /// A thread that cells need cannot be started.
     #[error("a thread cannot be started: {0}")]
     Thread(#[source] std::io::Error),
+    /// The engine's clock was started in another process, before the fork that made this one: no limit of time would
+    /// hold here.
+    #[error("the engine's clock runs in the process this one was forked from")]
+    Forked,
 }
 
 /// The engine, the image and the clock. Cheap to clone; clones share the pool.
@@ -111,7 +115,14 @@ impl Engine {
     /// Starts the thread that interrupts guests, once. An [`crate::Executor`] does so when it is made; call it before
     /// the process gives up starting threads, and not before a fork.
     pub fn start_clock(&self) -> Result<(), EngineError> {
-        self.clock().map(|_| ())
+        let ticker = match self.inner.ticker.get() {
+            Some(ticker) => ticker,
+            None => {
+                let ticker = Ticker::start(self.inner.engine.clone()).map_err(EngineError::Thread)?;
+                self.inner.ticker.get_or_init(|| ticker)
+            }
+        };
+        if ticker.is_here() { Ok(()) } else { Err(EngineError::Forked) }
     }
 
     /// Makes and drops one cell, so that whatever is set up on first use is set up in the process that calls this.
@@ -119,12 +130,9 @@ impl Engine {
         crate::instance::Instance::new(self, &Bounds::default()).map(drop)
     }
 
-    pub(crate) fn clock(&self) -> Result<&Ticker, EngineError> {
-        if let Some(ticker) = self.inner.ticker.get() {
-            return Ok(ticker);
-        }
-        let ticker = Ticker::start(self.inner.engine.clone()).map_err(EngineError::Thread)?;
-        Ok(self.inner.ticker.get_or_init(|| ticker))
+    /// The clock, once [`Engine::start_clock`] has started it.
+    pub(crate) fn clock(&self) -> Option<&Ticker> {
+        self.inner.ticker.get()
     }
 
     pub(crate) fn raw(&self) -> &wasmtime::Engine {

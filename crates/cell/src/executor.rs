@@ -165,7 +165,7 @@ impl Executor {
     fn turn(&mut self, cell: u32, mut instance: Instance, entry: Entry, input: &[u8]) -> Turned<'_> {
         let span = self.meter.begin();
         let turned = {
-            let _running = self.engine.clock().ok().map(|clock| clock.enter());
+            let _running = self.engine.clock().expect("`new` started it").enter();
             instance.turn(entry, input, span)
         };
         match turned.and_then(|at| Ok((at, status(instance.bytes(at))?))) {

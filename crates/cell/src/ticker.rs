@@ -16,6 +16,8 @@ pub struct Ticker {
     shared: Arc<Shared>,
     sleeper: Thread,
     thread: Option<JoinHandle<()>>,
+    /// The process that has the thread.
+    process: u32,
 }
 
 #[derive(Default)]
@@ -48,7 +50,13 @@ impl Ticker {
             })?;
         // Starting takes system calls that a jailed worker may not make once its last wall is up.
         running.wait();
-        Ok(Ticker { shared, sleeper: thread.thread().clone(), thread: Some(thread) })
+        let (sleeper, process) = (thread.thread().clone(), std::process::id());
+        Ok(Ticker { shared, sleeper, thread: Some(thread), process })
+    }
+
+    /// Whether the thread is one of this process: a fork has the value but not the thread, and nothing would tick.
+    pub fn is_here(&self) -> bool {
+        self.process == std::process::id()
     }
 
     /// Says that a guest begins to run; ticks come until the value is dropped.
@@ -63,6 +71,9 @@ impl Ticker {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
+        if !self.is_here() {
+            return;
+        }
         self.shared.stop.store(true, SeqCst);
         self.sleeper.unpark();
         if let Some(thread) = self.thread.take() {

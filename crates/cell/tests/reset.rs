@@ -5,7 +5,7 @@ mod common;
 
 use common::program::script_with;
 use common::{Outcome, on_big_stack, outcome, tiny_engine};
-use lockgate_cell::{Bounds, Engine, EngineOptions, Executor};
+use lockgate_cell::{Bounds, Engine, EngineError, EngineOptions, Executor, ExecutorError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const SLOTS: u32 = 4;
@@ -92,24 +92,44 @@ fn n21_what_an_exhausted_program_leaves_is_gone() {
 }
 
 #[test]
+fn n05_a_process_forked_after_the_clock_started_runs_no_cell() {
+    on_big_stack(|| {
+        let engine = javascript();
+        drop(Executor::new(&engine).expect("the thread fits"));
+        let refused = in_fork(|| matches!(Executor::new(&engine), Err(ExecutorError::Engine(EngineError::Forked))));
+        assert!(refused, "nothing would have ended an infinite loop");
+    });
+}
+
+#[test]
 fn n21_a_forked_process_cleans_its_slots_too() {
     on_big_stack(|| {
         let (unused, used) = (javascript(), javascript());
         used.warm_up().expect("there is a slot");
         unused.warm_up().expect("there is a slot");
-        // SAFETY: the child runs only this thread's code and leaves by `_exit`. Other threads of the test program may
-        // hold locks of the allocator at the fork; glibc makes its own usable in the child.
-        let child = unsafe { libc::fork() };
-        assert!(child >= 0);
-        if child == 0 {
-            let clean = catch_unwind(AssertUnwindSafe(|| assert_nothing_is_left(&unused, &used, &leave(2), &look())));
-            // SAFETY: ends the child without running the parent's destructors.
-            unsafe { libc::_exit(if clean.is_ok() { 0 } else { 1 }) }
-        }
-        let mut status = 0;
-        // SAFETY: `child` is a child of this process and `status` a valid place.
-        let waited = unsafe { libc::waitpid(child, &mut status, 0) };
-        assert_eq!((waited, status), (child, 0), "the slots of the forked process are not clean");
+        let clean = in_fork(|| {
+            let check = AssertUnwindSafe(|| assert_nothing_is_left(&unused, &used, &leave(2), &look()));
+            catch_unwind(check).is_ok()
+        });
+        assert!(clean, "the slots of the forked process are not clean");
         assert_nothing_is_left(&unused, &used, &leave(1), &look());
     });
+}
+
+/// Forks; what `body` says in the child, said in the parent.
+fn in_fork(body: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child runs only this thread's code and leaves by `_exit`. Other threads of the test program may hold
+    // locks of the allocator at the fork; glibc makes its own usable in the child.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        let code = i32::from(!body());
+        // SAFETY: ends the child without running the parent's destructors.
+        unsafe { libc::_exit(code) }
+    }
+    let mut status = 0;
+    // SAFETY: `child` is a child of this process and `status` a valid place.
+    let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(waited, child);
+    status == 0
 }

@@ -52,7 +52,7 @@ impl Bench {
         let mut manifest = Manifest::parse("isolation = \"trusted\"\nagent = \"bench\"\n", "bench").expect("it is correct");
         // With the clock, random bytes and the console, which every cell has, 64 grants.
         for index in 0..61 {
-            manifest.allow(&format!("kv:store{index}")).expect("it is correct");
+            manifest.allow(&format!("http:host{index}.example.com:GET")).expect("it is correct");
         }
         let mut limits = PartialLimits::default();
         limits.set(lockgate_authority::Limit::Cpu, 60_000);

@@ -27,14 +27,22 @@ pub(crate) fn inline(value: &Value) -> Value {
     ])
 }
 
-/// `{version, agent, isolation, clock, random, manifest}` of a session.
-pub(crate) fn start(agent: &str, isolation: &str, clock: &str, random: &str, manifest: &str) -> Vec<u8> {
+/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session.
+pub(crate) fn start(
+    agent: &str,
+    isolation: &str,
+    clock: &str,
+    random: &str,
+    set: &Limits,
+    manifest: &str,
+) -> Vec<u8> {
     encoded(&Value::map([
         ("lockgate", Value::text(env!("CARGO_PKG_VERSION"))),
         ("agent", Value::text(agent)),
         ("isolation", Value::text(isolation)),
         ("clock", Value::text(clock)),
         ("random", Value::text(random)),
+        ("limits", limits(set)),
         ("manifest_sha256", Value::Bytes(Sha256::digest(manifest.as_bytes()).to_vec())),
         ("manifest", inline(&Value::text(manifest))),
     ]))
@@ -51,7 +59,7 @@ pub(crate) struct Spawned<'a> {
     pub(crate) held: &'a HeldGrants,
 }
 
-/// `{cell, parent, entry, modules, seed, input, limits, grants}` of a cell.
+/// `{cell, parent, entry, modules, seed, input}` of a cell, and of a child also `{limits, grants}`.
 pub(crate) fn spawned(spawned: &Spawned<'_>) -> Vec<u8> {
     let modules = spawned
         .program
@@ -61,26 +69,36 @@ pub(crate) fn spawned(spawned: &Spawned<'_>) -> Vec<u8> {
             Value::map([("name", Value::text(name.as_str())), ("sha256", Value::Bytes(digest.to_vec()))])
         })
         .collect();
-    let limits = Limit::ALL
-        .iter()
-        .map(|limit| (limit.key(), Value::Int(i64::try_from(spawned.limits.get(*limit)).unwrap_or(i64::MAX))));
-    // Each grant as its chain of ids: a derived one names those that it came from. Bounded, as chains are.
-    const MOST_GRANTS: usize = 256;
-    let grants = spawned.held.all().iter().take(MOST_GRANTS).map(|grant| {
-        let chain = grant.chain().map(|id| Value::Int(i64::try_from(id.get()).unwrap_or(i64::MAX))).collect();
-        Value::map([("point", Value::text(grant.point().to_string())), ("chain", Value::List(chain))])
-    });
-    let body = Value::map([
+    let mut body = vec![
         ("cell", Value::Int(i64::from(spawned.cell))),
         ("parent", spawned.parent.map_or(Value::Null, |parent| Value::Int(i64::from(parent)))),
         ("entry", Value::text(spawned.program.entry.as_str())),
         ("modules", inline(&Value::List(modules))),
         ("seed", Value::Bytes(spawned.seed.to_vec())),
         ("input", inline(spawned.input)),
-        ("limits", Value::map(limits)),
-        ("grants", inline(&Value::List(grants.collect()))),
-    ]);
-    encoded(&body)
+    ];
+    // A session's own cells have what its start says; a child has less, and its entry says what.
+    if spawned.parent.is_some() {
+        body.push(("limits", limits(spawned.limits)));
+        body.push(("grants", inline(&grants(spawned.held))));
+    }
+    encoded(&Value::map(body))
+}
+
+fn limits(limits: &Limits) -> Value {
+    let value = |limit: Limit| Value::Int(i64::try_from(limits.get(limit)).unwrap_or(i64::MAX));
+    Value::map(Limit::ALL.iter().map(|limit| (limit.key(), value(*limit))))
+}
+
+/// Each grant as its chain of ids: a derived one names those that it came from.
+fn grants(held: &HeldGrants) -> Value {
+    /// Most grants that an entry lists.
+    const MOST: usize = 256;
+    let grant = |grant: &lockgate_authority::Grant| {
+        let chain = grant.chain().map(|id| Value::Int(i64::try_from(id.get()).unwrap_or(i64::MAX))).collect();
+        Value::map([("point", Value::text(grant.point().to_string())), ("chain", Value::List(chain))])
+    };
+    Value::List(held.all().iter().take(MOST).map(grant).collect())
 }
 
 /// `{limit, message}`: which limit ended a cell.

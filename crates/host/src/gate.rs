@@ -194,6 +194,7 @@ impl Gate {
             manifest.isolation().as_str(),
             &format!("{:?}", manifest.clock()),
             &format!("{:?}", manifest.random()),
+            manifest.limits(),
             &manifest.to_toml(),
         );
         let id = SessionId::from_bytes(id);

@@ -72,6 +72,7 @@ pub(crate) fn unsupported(offset: u32, message: &str, hint: &'static str) -> Ref
 
 /// Text that does not parse, in the parser's words made ours.
 pub(crate) fn syntax(offset: u32, message: &str, hint: Option<Cow<'static, str>>) -> Refused {
+    let hint = hint.map(|hint| in_our_form(&hint).into());
     Refused { code: ErrorCode::Syntax, offset, message: in_our_form(message), hint }
 }
 

@@ -3,7 +3,7 @@
 use super::Done;
 use super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, paint, print_json, print_result, terminal, to_json};
 use super::setup::{self, Common};
-use lockgate_authority::Manifest;
+use lockgate_authority::{Manifest, Value};
 use lockgate_host::{Closed, Finished, Gate, Program, RunError};
 use lockgate_journal::{Kind, Query, Reader, body_to_json};
 use serde_json::{Value as Json, json};
@@ -68,16 +68,18 @@ fn report(
             summary(gate, finished, &closed, &refused);
         }
     }
-    let trouble = match (&finished.result, &closed) {
-        (Err(error), _) => Some(Trouble::from(error)),
-        (Ok(_), Err(error)) => Some(Trouble::from(error)),
-        (Ok(_), Ok(_)) => None,
-    };
+    let trouble = outcome(finished, &closed).err().map(Trouble::from);
     match trouble {
         None => Ok(ExitCode::SUCCESS),
         Some(trouble) if common.json => Ok(ExitCode::from(trouble.status)),
         Some(trouble) => Err(with_place(trouble, finished)),
     }
+}
+
+/// How the run ended. A journal that could not be written comes first: whatever the program met was its doing.
+fn outcome<'a>(finished: &'a Finished, closed: &'a Result<Closed, RunError>) -> Result<&'a Value, &'a RunError> {
+    closed.as_ref()?;
+    finished.result.as_ref()
 }
 
 /// Puts the place in front of the message, as compilers do.
@@ -95,9 +97,9 @@ fn as_json(
     refused: &[Json],
     trace: Option<&str>,
 ) -> Json {
-    let mut object = match (&finished.result, closed) {
-        (Ok(value), Ok(_)) => json!({"ok": true, "value": to_json(value)}),
-        (Err(error), _) | (Ok(_), Err(error)) => json!({"ok": false, "error": Trouble::from(error).to_json()}),
+    let mut object = match outcome(finished, closed) {
+        Ok(value) => json!({"ok": true, "value": to_json(value)}),
+        Err(error) => json!({"ok": false, "error": Trouble::from(error).to_json()}),
     };
     if let Some(object) = object.as_object_mut() {
         object.insert("journal".to_owned(), json!(gate.journal().display().to_string()));

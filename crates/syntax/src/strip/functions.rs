@@ -43,7 +43,10 @@ impl<'a> Stripper<'a, '_> {
                 this.canvas.blank(result.span.start, end);
                 if has_line_terminator(this.text(close, end)) {
                     this.canvas.mark(close, b' ');
-                    this.canvas.mark(end - 1, b')');
+                    let last_line =
+                        this.text(close, end).rsplit(['\n', '\r', '\u{2028}', '\u{2029}']).next().unwrap_or("");
+                    let from_end = last_line.bytes().rev().position(|byte| byte.is_ascii()).unwrap_or(0);
+                    this.canvas.mark(end - 1 - from_end as u32, b')');
                 }
             }
             if let Some(expression) = it.body.as_expression() {

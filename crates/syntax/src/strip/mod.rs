@@ -14,7 +14,7 @@ use oxc_parser::{Parser, ParserReturn};
 use oxc_span::SourceType;
 
 use crate::ImportKind;
-use crate::error::{Refused, syntax};
+use crate::error::{ErrorCode, Refused, syntax};
 use crate::kind::{Kind, Language};
 use visit::Stripper;
 
@@ -54,7 +54,7 @@ fn strip_as(source: &str, typescript: bool, wanted: Option<Kind>) -> Result<Stri
         _ => Goal::Module,
     };
     strip_toward(source, typescript, goal, wanted).or_else(|as_module| {
-        if wanted.is_some() {
+        if wanted.is_some() || as_module.code != ErrorCode::Syntax {
             return Err(as_module);
         }
         strip_toward(source, typescript, Goal::CommonJs, Some(Kind::CommonJs)).map_err(|as_common_js| {

@@ -40,7 +40,7 @@ pub(super) struct Signs {
     pub(super) esm: bool,
     /// The first `import` or `export` that remains.
     pub(super) module_statement: Option<u32>,
-    /// `module.exports`, `exports`, `require(…)`, `export =` or `import x = require(…)`.
+    /// `module.exports`, `exports`, `require(…)`, `export =`, `import x = require(…)`, or `with`.
     pub(super) common_js: bool,
     /// The first `export =` or `import x = require(…)`, which an ES module cannot have.
     pub(super) common_js_statement: Option<u32>,
@@ -82,6 +82,11 @@ impl<'a, 's> Stripper<'a, 's> {
                 offset,
                 "`import` and `export` in a CommonJS file",
                 "name the file `.ts` or `.mts`, or write `import x = require(\"…\")` and `export =`",
+            ),
+            (Kind::Script, Some(offset), _) => self.refuse(
+                offset,
+                "`import` and `export` in a classic script",
+                "run it as a program, or write `await import(\"…\")` in an async function",
             ),
             (Kind::Esm, _, Some(offset)) => self.refuse(
                 offset,
@@ -215,6 +220,11 @@ impl<'a> Visit<'a> for Stripper<'a, '_> {
 
     fn visit_statement(&mut self, it: &Statement<'a>) {
         self.strip_statement(it);
+    }
+
+    fn visit_with_statement(&mut self, it: &WithStatement<'a>) {
+        self.signs.common_js = true;
+        walk::walk_with_statement(self, it);
     }
 
     fn visit_variable_declaration(&mut self, it: &VariableDeclaration<'a>) {
