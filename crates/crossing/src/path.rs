@@ -113,9 +113,11 @@ pub struct Held {
 
 /// Finds the handle. Reads nothing of the arguments.
 fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
-    let handle: &Handle = usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index)).ok_or_else(
-        || Refused { shown: None, denial: Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle") },
-    )?;
+    let handle: &Handle =
+        usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index)).ok_or_else(|| Refused {
+            shown: None,
+            denial: Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle"),
+        })?;
     let refused = |code, message| Refused { shown: Some(handle.shown.clone()), denial: Denial::new(code, message) };
     if book.in_flight.len() as u64 >= book.limits.in_flight && request.id != 0 {
         return Err(refused(
@@ -212,7 +214,12 @@ fn text<'v>(value: Option<&'v Value>, name: &str) -> Result<&'v str, Denial> {
         .ok_or_else(|| Denial::new(ReasonCode::Malformed, format!("`{name}` is missing or not a text")))
 }
 
-fn continued(value: Option<&Value>, book: &CellBook, code: ReasonCode, message: &'static str) -> Result<Target, Denial> {
+fn continued(
+    value: Option<&Value>,
+    book: &CellBook,
+    code: ReasonCode,
+    message: &'static str,
+) -> Result<Target, Denial> {
     value
         .and_then(Value::as_u64)
         .and_then(|number| u32::try_from(number).ok())

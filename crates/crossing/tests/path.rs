@@ -1,8 +1,11 @@
 //! The path under a simulator: random requests, a journal that fails at a moment the seed chooses, and a naive auditor.
 
-use lockgate_authority::{HeldGrants, Limit, Manifest, Mint, PartialLimits, PointKind, Principal, PrincipalKind, ReasonCode, Value};
+use lockgate_authority::{
+    HeldGrants, Limit, Manifest, Mint, PartialLimits, PointKind, Principal, PrincipalKind, ReasonCode, Value,
+};
 use lockgate_crossing::{
-    Acted, CellBook, Effects, Failed, Outcome, Pending, Ready, RecordFailed, Recorder, SessionBook, Step, abandon, cross, settle,
+    Acted, CellBook, Effects, Failed, Outcome, Pending, Ready, RecordFailed, Recorder, SessionBook, Step, abandon,
+    cross, settle,
 };
 use lockgate_decode::{RawRequest, encode_value};
 use lockgate_journal::{Entry, Journal, Kind, Options, Query, Reader, SessionId, SessionKey, Ticket, body_to_json};
@@ -30,7 +33,14 @@ struct Faulty {
 }
 
 impl Recorder for Faulty {
-    fn append(&self, session: SessionKey, kind: Kind, cell: u32, time: u64, body: &[u8]) -> Result<Ticket, RecordFailed> {
+    fn append(
+        &self,
+        session: SessionKey,
+        kind: Kind,
+        cell: u32,
+        time: u64,
+        body: &[u8],
+    ) -> Result<Ticket, RecordFailed> {
         let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         left.map_err(|_| RecordFailed("the disk is full".to_owned()))?;
         Recorder::append(&self.journal, session, kind, cell, time, body)

@@ -82,7 +82,8 @@ impl Reader<'_, '_> {
             return Err(Refused::new(ReasonCode::TooDeep, "containers nested deeper than allowed"));
         }
         let length = length.ok_or_else(|| Refused::malformed("an indefinite length"))?;
-        let length = usize::try_from(length).map_err(|_| Refused::new(ReasonCode::TooLarge, "a length out of range"))?;
+        let length =
+            usize::try_from(length).map_err(|_| Refused::new(ReasonCode::TooLarge, "a length out of range"))?;
         let left = self.decoder.input().len().saturating_sub(self.decoder.position());
         if length.saturating_mul(per) > left {
             return Err(Refused::malformed("a container cut short"));

@@ -39,13 +39,7 @@ impl Directory {
     /// Files larger than `max_bytes` are not read; an append does not make a file larger than [`MAX_FILE`].
     /// `read` gives bytes; `list` a list of `{name, kind, size}` sorted by name; `stat` `{kind, size, modified_ms}`;
     /// `write`, `remove` and `mkdir` give null. A write that replaces a file is atomic: it is there whole or not at all.
-    pub fn perform(
-        &self,
-        op: &str,
-        path: &CanonicalPath,
-        args: &Value,
-        max_bytes: u64,
-    ) -> Result<Value, EffectError> {
+    pub fn perform(&self, op: &str, path: &CanonicalPath, args: &Value, max_bytes: u64) -> Result<Value, EffectError> {
         let path = path.as_str();
         match op {
             "read" => self.read(path, max_bytes),
@@ -100,7 +94,11 @@ impl Directory {
             Some(_) => return Err(EffectError::new(ReasonCode::Malformed, "`append` is not a boolean")),
         };
         let (parent, name) = self.parent(path)?;
-        if append { self.append(&parent, name, data)? } else { self.replace(&parent, name, data)? }
+        if append {
+            self.append(&parent, name, data)?
+        } else {
+            self.replace(&parent, name, data)?
+        }
         Ok(Value::Null)
     }
 

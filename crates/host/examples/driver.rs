@@ -49,7 +49,8 @@ struct Bench {
 
 impl Bench {
     fn open(jailed: bool, workers: usize, directory: &Path) -> Bench {
-        let mut manifest = Manifest::parse("isolation = \"trusted\"\nagent = \"bench\"\n", "bench").expect("it is correct");
+        let mut manifest =
+            Manifest::parse("isolation = \"trusted\"\nagent = \"bench\"\n", "bench").expect("it is correct");
         // With the clock, random bytes and the console, which every cell has, 64 grants.
         for index in 0..61 {
             manifest.allow(&format!("http:host{index}.example.com:GET")).expect("it is correct");
@@ -59,11 +60,8 @@ impl Bench {
         limits.set(lockgate_authority::Limit::Wall, 120_000);
         manifest.set_limits(&limits).expect("within what `trusted` allows");
         let exe = std::env::current_exe().expect("this program has a file");
-        let walling = if jailed {
-            Walling::Workers { exe, args: vec![ZYGOTE.to_owned()] }
-        } else {
-            Walling::InProcessWeaker
-        };
+        let walling =
+            if jailed { Walling::Workers { exe, args: vec![ZYGOTE.to_owned()] } } else { Walling::InProcessWeaker };
         let minimum = if jailed { Manifest::default().walls().clone() } else { Default::default() };
         let options = GateOptions {
             journal: directory.join(format!("journal-{workers}.sqlite")),
@@ -175,7 +173,8 @@ impl Bench {
             pids => pids,
         };
         let before = rollup(&pids);
-        let program = Program::script("idle.js", "lockgate.clock.now().then(() => new Promise(done => setTimeout(done, 60000)))");
+        let program =
+            Program::script("idle.js", "lockgate.clock.now().then(() => new Promise(done => setTimeout(done, 60000)))");
         for _ in 0..count {
             self.session.submit(&program, &Value::Undefined, false, |_| {}).expect("a cell starts");
         }
@@ -191,7 +190,9 @@ impl Bench {
 
 /// A script that makes `count` crossings, one after the other.
 fn calls(count: u32) -> String {
-    format!("(async () => {{ let n = 0; for (let i = 0; i < {count}; i++) {{ await lockgate.clock.now(); n++; }} return n; }})()")
+    format!(
+        "(async () => {{ let n = 0; for (let i = 0; i < {count}; i++) {{ await lockgate.clock.now(); n++; }} return n; }})()"
+    )
 }
 
 fn check(finished: &Finished, expected: i64) {

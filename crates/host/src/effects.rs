@@ -170,7 +170,8 @@ async fn request(live: &Arc<Live>, mut ready: Ready) -> Outcome {
         Ok(request) => request,
         Err(failed) => return ready.outcome(Err(failed)),
     };
-    let mut limits = HttpLimits { body_bytes: ready.grant().response_bytes().unwrap_or(u64::MAX), ..HttpLimits::default() };
+    let mut limits =
+        HttpLimits { body_bytes: ready.grant().response_bytes().unwrap_or(u64::MAX), ..HttpLimits::default() };
     limits.body_bytes = limits.body_bytes.min(HttpLimits::default().body_bytes);
     if let Some(ms) = ready.grant().timeout_ms() {
         limits.total = Duration::from_millis(ms);

@@ -21,21 +21,11 @@ pub(crate) fn inline(value: &Value) -> Value {
     if bytes.len() <= MAX_INLINE {
         return value.clone();
     }
-    Value::map([
-        ("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())),
-        ("bytes", Value::Int(bytes.len() as i64)),
-    ])
+    Value::map([("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())), ("bytes", Value::Int(bytes.len() as i64))])
 }
 
 /// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session.
-pub(crate) fn start(
-    agent: &str,
-    isolation: &str,
-    clock: &str,
-    random: &str,
-    set: &Limits,
-    manifest: &str,
-) -> Vec<u8> {
+pub(crate) fn start(agent: &str, isolation: &str, clock: &str, random: &str, set: &Limits, manifest: &str) -> Vec<u8> {
     encoded(&Value::map([
         ("lockgate", Value::text(env!("CARGO_PKG_VERSION"))),
         ("agent", Value::text(agent)),

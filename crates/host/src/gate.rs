@@ -8,11 +8,11 @@ use crate::session::{OnLog, Session, SessionInner};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
 use lockgate_crossing::{Recorder, SessionBook};
+use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
 use lockgate_effects::http::{HttpClient, Reach};
 use lockgate_effects::kv::KeyValueFile;
 use lockgate_effects::tool::{StartError, ToolLimits, ToolServer, ToolServerSpec, ToolServers, ToolTransport};
-use lockgate_effects::EffectError;
 use lockgate_journal::{Journal, Options, SessionId};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -264,9 +264,7 @@ fn check_tools(server: &ToolServer, grant: &lockgate_authority::ManifestGrant) -
     let known: Vec<&str> = server.tools().iter().map(|tool| tool.name.as_str()).collect();
     match wanted.iter().find(|name| !known.contains(&&***name)) {
         None => Ok(()),
-        Some(missing) => {
-            Err((format!("the server has no tool `{missing}`"), format!("it has: {}", known.join(", "))))
-        }
+        Some(missing) => Err((format!("the server has no tool `{missing}`"), format!("it has: {}", known.join(", ")))),
     }
 }
 
@@ -363,4 +361,3 @@ fn watch_deadlines(gate: &Arc<Inner>) {
         }
     });
 }
-

@@ -235,7 +235,8 @@ impl Live {
         {
             let body = crate::entries::limit(error);
             let key = state.book.session().key();
-            recorded = recorded.and_then(|()| recorder.append(key, Kind::Limit, state.book.number(), now, &body).map(drop));
+            recorded =
+                recorded.and_then(|()| recorder.append(key, Kind::Limit, state.book.number(), now, &body).map(drop));
         }
         let finished = self.gather(&mut state, &result);
         let body = crate::entries::ended(&finished);
@@ -308,10 +309,9 @@ fn limit(code: ReasonCode, message: String) -> RunError {
 
 fn ended(reason: EndReason, limits: &Limits) -> RunError {
     match reason {
-        EndReason::Cpu => limit(
-            ReasonCode::LimitCpu,
-            format!("the program used more than {} ms of processor time", limits.cpu_ms),
-        ),
+        EndReason::Cpu => {
+            limit(ReasonCode::LimitCpu, format!("the program used more than {} ms of processor time", limits.cpu_ms))
+        }
         EndReason::Wall => {
             limit(ReasonCode::LimitWall, format!("the program ran for longer than {} ms", limits.wall_ms))
         }
@@ -323,8 +323,9 @@ fn ended(reason: EndReason, limits: &Limits) -> RunError {
         EndReason::Table => limit(ReasonCode::LimitTable, "the program needed more table elements".to_owned()),
         EndReason::Output => limit(ReasonCode::LimitOutput, "the program handed over too much at once".to_owned()),
         EndReason::Trap | EndReason::BadAbi => RunError::new(ReasonCode::ProgramFailed, reason.to_string()),
-        EndReason::NoSlot | EndReason::Taken => RunError::new(ReasonCode::WorkerLost, reason.to_string())
-            .hint("fewer cells at a time, or more workers"),
+        EndReason::NoSlot | EndReason::Taken => {
+            RunError::new(ReasonCode::WorkerLost, reason.to_string()).hint("fewer cells at a time, or more workers")
+        }
         EndReason::WorkerLost => RunError::new(ReasonCode::WorkerLost, reason.to_string())
             .hint("run it again; `lockgate doctor` tells whether the walls hold"),
     }

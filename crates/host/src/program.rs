@@ -129,9 +129,7 @@ impl Loader<'_> {
                 if BUILT_IN.contains(&specifier.as_str()) {
                     continue;
                 }
-                let resolved = self
-                    .resolve(&name, &specifier)
-                    .map_err(|error| error.at(&name, line, column))?;
+                let resolved = self.resolve(&name, &specifier).map_err(|error| error.at(&name, line, column))?;
                 if !done.contains_key(&resolved.0) {
                     waiting.push_back((resolved.0.clone(), Some(resolved.1)));
                 }
@@ -153,11 +151,8 @@ impl Loader<'_> {
             .hint("copy what the program needs beside it, or use what it was granted through `lockgate`"));
         }
         let joined = join(importer, specifier).ok_or_else(|| {
-            RunError::new(
-                ReasonCode::PathNotGranted,
-                format!("`{specifier}` leads outside the program's directory"),
-            )
-            .hint("move the program so that everything it imports lies beside or below it")
+            RunError::new(ReasonCode::PathNotGranted, format!("`{specifier}` leads outside the program's directory"))
+                .hint("move the program so that everything it imports lies beside or below it")
         })?;
         let stem = joined.strip_suffix(".js").or_else(|| joined.strip_suffix(".mjs"));
         let candidates = std::iter::once(joined.clone())
@@ -178,7 +173,12 @@ impl Loader<'_> {
         match directory.perform("read", &path, &Value::Null, MAX_SOURCE) {
             Ok(Value::Bytes(bytes)) => String::from_utf8(bytes).map(Some).map_err(|_| RunError::not_text(name)),
             Ok(_) => Ok(None),
-            Err(error) if matches!(error.code, ReasonCode::NotFound | ReasonCode::IsADirectory | ReasonCode::NotADirectory) => {
+            Err(error)
+                if matches!(
+                    error.code,
+                    ReasonCode::NotFound | ReasonCode::IsADirectory | ReasonCode::NotADirectory
+                ) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(RunError::new(error.code, format!("cannot read module `{name}`: {error}"))),

@@ -183,12 +183,7 @@ impl SessionInner {
     }
 
     /// What `parent` gives a child named `name` that asks: the intersection, and never more.
-    pub(crate) fn derive(
-        &self,
-        parent: &HeldGrants,
-        asked: &[GrantRequest],
-        name: &str,
-    ) -> Result<HeldGrants, Failed> {
+    pub(crate) fn derive(&self, parent: &HeldGrants, asked: &[GrantRequest], name: &str) -> Result<HeldGrants, Failed> {
         let child = Principal::new(PrincipalKind::Cell, format!("{}/{name}", parent.principal().name));
         let mut mint = self.mint.lock().unwrap_or_else(PoisonError::into_inner);
         parent.derive_for_child(asked, child, &mut mint).map_err(|error| Failed::from(Denial::from(error)))
@@ -208,7 +203,8 @@ impl SessionInner {
     fn visible_tools(&self, handle: &lockgate_crossing::Handle) -> Value {
         let Some(server) = self.tools.get(handle.name()) else { return Value::List(Vec::new()) };
         let visible = |name: &str| handle.grants().iter().any(|grant| grant.operations().contains(name));
-        let names = server.tools().iter().filter(|tool| visible(&tool.name)).map(|tool| Value::text(tool.name.as_str()));
+        let names =
+            server.tools().iter().filter(|tool| visible(&tool.name)).map(|tool| Value::text(tool.name.as_str()));
         Value::List(names.collect())
     }
 
@@ -222,9 +218,8 @@ impl SessionInner {
             }
             RandomMode::Host => {
                 let mut seed = [0; 32];
-                getrandom::fill(&mut seed).map_err(|_| {
-                    RunError::new(ReasonCode::Internal, "the operating system gave no random bytes")
-                })?;
+                getrandom::fill(&mut seed)
+                    .map_err(|_| RunError::new(ReasonCode::Internal, "the operating system gave no random bytes"))?;
                 Ok(seed)
             }
         }

@@ -9,11 +9,8 @@ const ROOM: u64 = 2;
 /// The manifest with only the points, operations, paths, hosts and tools that the run used, and with limits that leave it
 /// twice what it used of processor time, wall time, memory, output and crossings.
 pub fn traced_manifest(manifest: &Manifest, finished: &Finished) -> String {
-    let used = finished.used.iter().map(|used| Used {
-        point: &used.point,
-        op: &used.op,
-        subject: used.target.subject(),
-    });
+    let used =
+        finished.used.iter().map(|used| Used { point: &used.point, op: &used.op, subject: used.target.subject() });
     let mut narrowed = manifest.narrowed(used);
     let mut limits = PartialLimits::default();
     let measured = [

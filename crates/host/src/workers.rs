@@ -65,7 +65,8 @@ impl Links {
                 let walls: Vec<&str> = options.minimum.iter().map(|wall| wall.as_str()).collect();
                 return Err(OpenError::Walls {
                     message: format!("cells in this process have none of the walls demanded: {}", walls.join(", ")),
-                    hint: "run without `--in-process-weaker`, or set `isolation = \"trusted\"` in the manifest".to_owned(),
+                    hint: "run without `--in-process-weaker`, or set `isolation = \"trusted\"` in the manifest"
+                        .to_owned(),
                 });
             }
         };
@@ -118,7 +119,8 @@ impl Links {
                 (Keep::Worker(worker), connection, events)
             }
             Source::InProcess(engine) => {
-                let started = InProcessWeaker::start(engine, Box::new(prepare_hook), ServeOptions::default(), Duration::ZERO);
+                let started =
+                    InProcessWeaker::start(engine, Box::new(prepare_hook), ServeOptions::default(), Duration::ZERO);
                 let (worker, events) = started.map_err(|error| OpenError::Walls {
                     message: error.to_string(),
                     hint: "raise the limit on threads or address space".to_owned(),
@@ -218,7 +220,9 @@ enum Keep {
 impl Link {
     /// Starts a cell; `false` where the worker is gone.
     pub(crate) fn start(&self, cell: u32, bounds: &Bounds, start: &[u8]) -> Result<(), RunError> {
-        self.connection.start(cell, bounds, start).map_err(|error| RunError::new(ReasonCode::WorkerLost, error.to_string()))
+        self.connection
+            .start(cell, bounds, start)
+            .map_err(|error| RunError::new(ReasonCode::WorkerLost, error.to_string()))
     }
 
     /// Gives a waiting cell its answers. A worker that is gone says so through its events.

@@ -143,7 +143,10 @@ fn f01_exit_status_says_who_is_to_blame() {
 fn f01_failures_in_json_have_their_place() {
     let place = Place::new();
     let thrown = place.program("\n\n  null.x;\n", &[]).error(1, "program_failed");
-    assert_eq!((&thrown["file"], &thrown["line"], &thrown["name"]), (&json!("program.js"), &json!(3), &json!("TypeError")));
+    assert_eq!(
+        (&thrown["file"], &thrown["line"], &thrown["name"]),
+        (&json!("program.js"), &json!(3), &json!("TypeError"))
+    );
     assert!(thrown["column"].as_u64().is_some_and(|column| column > 2), "{thrown}");
     let syntax = place.program("const a = 1;\nconst b = ;\n", &[]).error(1, "program_failed");
     assert_eq!((&syntax["file"], &syntax["line"], &syntax["column"]), (&json!("program.js"), &json!(2), &json!(11)));
@@ -217,7 +220,10 @@ fn f01_bad_manifests_say_the_line_and_the_next_step() {
     let unknown = with("agent = \"a\"\n[fs.data]\npath = \"data\"\nallow = [\"read\"]\nalow = 1\n");
     let unknown = unknown.trouble(2, "misconfigured", &["`alow`", "lockgate.toml:5:1"]);
     assert!(unknown["hint"].as_str().expect("a hint").contains("`allow`"), "{unknown}");
-    assert_eq!((&unknown["file"], &unknown["line"], &unknown["column"]), (&json!("lockgate.toml"), &json!(5), &json!(1)));
+    assert_eq!(
+        (&unknown["file"], &unknown["line"], &unknown["column"]),
+        (&json!("lockgate.toml"), &json!(5), &json!(1))
+    );
     let wrong = with("[limits]\nwall = 5\n").error(2, "misconfigured");
     assert_eq!(wrong["line"], 2);
     assert!(wrong["message"].as_str().expect("text").contains("integer `5`"), "{wrong}");
@@ -317,7 +323,9 @@ fn f01_a_tool_server_that_cannot_start_is_named() {
     };
     let absent = with("[tool.gone]\ncommand = [\"./no-such-server\"]\ntools = [\"say\"]\n");
     absent.trouble(2, "misconfigured", &["`[tool.gone]`"]);
-    let mute = with("[tool.mute]\ncommand = [\"node\", \"-e\", \"console.error('my own words'); process.exit(3)\"]\ntools = [\"say\"]\n");
+    let mute = with(
+        "[tool.mute]\ncommand = [\"node\", \"-e\", \"console.error('my own words'); process.exit(3)\"]\ntools = [\"say\"]\n",
+    );
     mute.trouble(2, "misconfigured", &["`[tool.mute]`", "my own words"]);
     tool_manifest(&place, "[\"sya\"]");
     let slip = place.eval("1", &["--manifest", "lockgate.toml"]).trouble(2, "misconfigured", &["`sya`"]);
@@ -382,7 +390,8 @@ fn a07_where_nothing_can_be_recorded_nothing_is_done() {
         .collect();
     assert!(!written.is_empty() && written.len() < 3000, "{} files", written.len());
     place.verify();
-    let intents: Vec<Json> = place.entries_of("intent").iter().map(|entry| entry["body"]["args"]["path"].clone()).collect();
+    let intents: Vec<Json> =
+        place.entries_of("intent").iter().map(|entry| entry["body"]["args"]["path"].clone()).collect();
     for name in written {
         assert!(intents.contains(&Json::from(name.as_str())), "`{name}` was written without a record");
     }
@@ -409,7 +418,11 @@ fn j02_a_flipped_byte_is_found_by_session_and_serial() {
     let verified = place.lockgate(&["journal", "verify"]);
     assert_eq!(verified.status, 1, "{verified:?}");
     let findings = verified.json()["findings"].to_string();
-    let serial = place.entries_of("ended").first().or(place.entries().iter().rfind(|entry| entry["body"].to_string().contains("known"))).map(|entry| entry["serial"].to_string());
+    let serial = place
+        .entries_of("ended")
+        .first()
+        .or(place.entries().iter().rfind(|entry| entry["body"].to_string().contains("known")))
+        .map(|entry| entry["serial"].to_string());
     assert!(findings.contains(&session), "the session is not named: {findings}");
     if let Some(serial) = serial {
         assert!(findings.contains(&serial), "the serial {serial} is not named: {findings}");
@@ -497,7 +510,10 @@ fn g21_doctor_says_that_every_wall_holds() {
 #[test]
 fn a15_explain_says_by_which_grant_and_what_would_allow_it() {
     let place = Place::new();
-    place.file("lockgate.toml", "[fs.data]\npath = \"data\"\nallow = [\"read\"]\nunder = \"2024\"\n[http.api]\nhosts = [\"api.example.com\"]\n");
+    place.file(
+        "lockgate.toml",
+        "[fs.data]\npath = \"data\"\nallow = [\"read\"]\nunder = \"2024\"\n[http.api]\nhosts = [\"api.example.com\"]\n",
+    );
     let explain = |arguments: &[&str]| {
         let mut all = vec!["explain", "--manifest", "lockgate.toml", "--json"];
         all.extend(arguments);
@@ -525,19 +541,27 @@ fn f01_the_main_example_runs_as_the_readme_says() {
     assert!(server.exists(), "run `./x` once: it installs the tool server of the examples");
     let place = Place::new();
     let copy = place.path("examples");
-    let copied = Command::new("cp").arg("-r").arg(root.join("examples/report")).arg(place.root().join("report")).status();
+    let copied =
+        Command::new("cp").arg("-r").arg(root.join("examples/report")).arg(place.root().join("report")).status();
     assert!(copied.is_ok_and(|status| status.success()));
     std::fs::create_dir_all(&copy).expect("made");
     let _ = std::fs::remove_file(place.path("report/out/report.md"));
     std::fs::create_dir_all(place.path("report/out")).expect("made");
-    let manifest = place.read("report/lockgate.toml").replace("../../node_modules", &root.join("examples/node_modules").display().to_string());
+    let manifest = place
+        .read("report/lockgate.toml")
+        .replace("../../node_modules", &root.join("examples/node_modules").display().to_string());
     place.file("report/lockgate.toml", &manifest);
     let run = ["run", "report/report.ts", "--manifest", "report/lockgate.toml", "--journal", "journal.sqlite"];
     let ran = place.plain(&run);
     assert_eq!(ran.status, 0, "{ran:?}");
     let answer: Json = serde_json::from_str(&ran.stdout).expect("the result alone is on standard output");
     assert_eq!(answer, json!({"days": 1461, "wettestYear": "2014", "sent": "no: host_not_granted"}));
-    for words in ["refused", "`collector.example.net` is not granted (host_not_granted)", "journal.sqlite", "4 allowed, 1 refused"] {
+    for words in [
+        "refused",
+        "`collector.example.net` is not granted (host_not_granted)",
+        "journal.sqlite",
+        "4 allowed, 1 refused",
+    ] {
         assert!(ran.stderr.contains(words), "`{words}` is missing in:\n{}", ran.stderr);
     }
     assert!(place.read("report/out/report.md").starts_with("# Seattle weather"));

@@ -62,8 +62,7 @@ fn first_cell(exe: &std::path::Path) -> Result<u64, String> {
             workers: 1,
         };
         let gate = Gate::open(&options).map_err(|error| error.to_string())?;
-        let session =
-            gate.session(&manifest, &directory, Arc::new(|_, _, _| {})).map_err(|error| error.to_string())?;
+        let session = gate.session(&manifest, &directory, Arc::new(|_, _, _| {})).map_err(|error| error.to_string())?;
         let finished = session.run(&Program::script("doctor.js", "1 + 1"), &Value::Undefined, false);
         session.close().map_err(|error| error.to_string())?;
         match &finished.result {
@@ -93,12 +92,21 @@ fn tell(report: &Report, cell: &Result<u64, String>, sound: bool, verbose: bool)
     println!("  {:<24} {:<34} {:<30}", "attempt", "with every wall", "with no wall");
     for attempt in &report.walled {
         let bare = report.bare.iter().find(|bare| bare.probe == attempt.probe);
-        println!("  {:<24} {:<34} {:<30}", attempt.probe.name(), shown(&attempt.outcome), bare.map_or(String::new(), |bare| plain(&bare.outcome)));
+        println!(
+            "  {:<24} {:<34} {:<30}",
+            attempt.probe.name(),
+            shown(&attempt.outcome),
+            bare.map_or(String::new(), |bare| plain(&bare.outcome))
+        );
     }
     println!("{}", paint("each wall alone stops, of what succeeds without any", CYAN));
     for layer in &report.layers {
         let stopped: Vec<&str> = report.stopped_by(layer.wall).iter().map(|probe| probe.name()).collect();
-        println!("  {:<18} {}", layer.wall.name(), if stopped.is_empty() { "-".to_owned() } else { stopped.join(", ") });
+        println!(
+            "  {:<18} {}",
+            layer.wall.name(),
+            if stopped.is_empty() { "-".to_owned() } else { stopped.join(", ") }
+        );
         if verbose {
             for attempt in &layer.attempts {
                 println!("      {:<24} {}", attempt.probe.name(), plain(&attempt.outcome));
@@ -119,7 +127,12 @@ fn verdict(report: &Report, sound: bool) {
         println!("{} {} got through every wall: {}", paint("HOLE:", RED), hole.probe, hole.outcome);
     }
     for (wall, attempt) in report.broken() {
-        println!("{} {wall} alone should stop {} and did not: {}", paint("BROKEN:", RED), attempt.probe, attempt.outcome);
+        println!(
+            "{} {wall} alone should stop {} and did not: {}",
+            paint("BROKEN:", RED),
+            attempt.probe,
+            attempt.outcome
+        );
     }
     let absent: Vec<&str> = report.absent().iter().map(|held| held.wall.name()).collect();
     if !absent.is_empty() {
@@ -134,7 +147,12 @@ fn verdict(report: &Report, sound: bool) {
 
 fn facts(facts: &Facts) {
     println!("{}", paint("this machine", CYAN));
-    println!("  kernel {} on {}, {}", facts.kernel, facts.architecture, if facts.root { "as root" } else { "as an ordinary user" });
+    println!(
+        "  kernel {} on {}, {}",
+        facts.kernel,
+        facts.architecture,
+        if facts.root { "as root" } else { "as an ordinary user" }
+    );
     if let Some(container) = &facts.container {
         println!("  in a container ({})", container.sign);
     }
@@ -156,7 +174,10 @@ fn facts(facts: &Facts) {
         }
     );
     let open: Vec<String> = facts.unmitigated().map(|(name, state)| format!("{name} ({state})")).collect();
-    println!("  processor vulnerabilities without mitigation: {}", if open.is_empty() { "none".to_owned() } else { open.join(", ") });
+    println!(
+        "  processor vulnerabilities without mitigation: {}",
+        if open.is_empty() { "none".to_owned() } else { open.join(", ") }
+    );
 }
 
 fn shown(outcome: &Outcome) -> String {

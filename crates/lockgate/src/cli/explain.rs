@@ -55,7 +55,9 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
         None => Value::Map(Vec::new()),
     };
     if args.as_map().is_none() {
-        return Err(Trouble::usage("`--args` is not a JSON object").hint("for example `--args '{\"path\": \"a.txt\"}'`"));
+        return Err(
+            Trouble::usage("`--args` is not a JSON object").hint("for example `--args '{\"path\": \"a.txt\"}'`")
+        );
     }
     let about = about(kind, arguments.subject.as_deref())?;
     let operation = if kind == PointKind::Http { "request" } else { &arguments.operation };
@@ -67,10 +69,8 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
         About::Key(key) => Subject::Key(key),
         About::Url(url) => Subject::Url { url, method: &method },
     };
-    let held = manifest.hold(
-        Principal::new(PrincipalKind::Agent, manifest.agent().unwrap_or("agent")),
-        &mut Mint::new(),
-    );
+    let held =
+        manifest.hold(Principal::new(PrincipalKind::Agent, manifest.agent().unwrap_or("agent")), &mut Mint::new());
     let request = Request { kind, name: &name, op: operation, subject, args: &args, bytes: 0, now_ms: now_ms() };
     let explanation = explain_request(&held, &request, &Usage::new());
     if arguments.json {
@@ -94,7 +94,9 @@ fn point(text: &str) -> Result<(PointKind, String), Trouble> {
     };
     let kind = PointKind::from_name(kind).ok_or_else(unknown)?;
     match (kind.is_named() && !kind.shares_handle(), name.is_empty()) {
-        (true, true) => Err(Trouble::usage(format!("`{text}` needs a name")).hint(format!("for example `{kind}.data`"))),
+        (true, true) => {
+            Err(Trouble::usage(format!("`{text}` needs a name")).hint(format!("for example `{kind}.data`")))
+        }
         (true, false) => Ok((kind, name.to_owned())),
         // One handle stands for all points of the kind; a name would suggest otherwise.
         (false, _) => Ok((kind, kind.as_str().to_owned())),

@@ -148,8 +148,9 @@ fn find(reader: &Reader, beginning: &str) -> Result<SessionId, Trouble> {
     let mut matching = known.iter().filter(|id| id.to_string().starts_with(&beginning.to_lowercase()));
     match (matching.next(), matching.next()) {
         (Some(id), None) => Ok(*id),
-        (Some(_), Some(_)) => Err(Trouble::usage(format!("more than one session begins with `{beginning}`"))
-            .hint("give more of the id")),
+        (Some(_), Some(_)) => {
+            Err(Trouble::usage(format!("more than one session begins with `{beginning}`")).hint("give more of the id"))
+        }
         (None, _) => Err(Trouble::usage(format!("no session begins with `{beginning}`"))
             .hint("`lockgate journal sessions` lists them")),
     }
@@ -245,7 +246,14 @@ fn told(kind: Kind, body: &Json) -> String {
         }
         Kind::Outcome => format!("of {}: {}", short(body.get("of")), short(body.get("ok"))),
         Kind::Refusal => {
-            format!("{} {}: {} ({}) {}", text("point"), text("op"), text("message"), text("code"), short(body.get("args")))
+            format!(
+                "{} {}: {} ({}) {}",
+                text("point"),
+                text("op"),
+                text("message"),
+                text("code"),
+                short(body.get("args"))
+            )
         }
         Kind::Limit => format!("{}: {}", text("limit"), text("message")),
         Kind::Spawn => {
@@ -336,7 +344,10 @@ fn tell_report(report: &Report, shown: &str, json: bool) {
     let verdict = if report.is_clean() { paint("verified", GREEN) } else { paint("NOT as recorded", RED) };
     println!("{verdict}: {} entries in {} sessions{open} ({shown})", report.entries, report.sessions);
     if report.is_clean() {
-        println!("{}", paint("a head noted at the end of a run and given with `--expect` also rules out a rewritten journal", DIM));
+        println!(
+            "{}",
+            paint("a head noted at the end of a run and given with `--expect` also rules out a rewritten journal", DIM)
+        );
     }
 }
 

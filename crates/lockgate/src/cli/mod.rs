@@ -52,7 +52,9 @@ pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The zygote and the prober are this program too; they must come before anything that starts a thread.
     match arguments.get(1).and_then(|first| first.to_str()) {
-        Some(ZYGOTE) => return lockgate_cell::zygote_main(arguments.into_iter().skip(2), Box::new(lockgate_host::prepare_hook)),
+        Some(ZYGOTE) => {
+            return lockgate_cell::zygote_main(arguments.into_iter().skip(2), Box::new(lockgate_host::prepare_hook));
+        }
         Some(PROBE) => return doctor::probe_main(),
         _ => {}
     }

@@ -82,7 +82,8 @@ impl From<&RunError> for Trouble {
             fields.insert("stack".to_owned(), json!(error.stack));
         }
         // The place is its own field in JSON; a person reads it in front of the message.
-        let message = if error.name.is_empty() { error.message.clone() } else { format!("{}: {}", error.name, error.message) };
+        let message =
+            if error.name.is_empty() { error.message.clone() } else { format!("{}: {}", error.name, error.message) };
         Trouble { status, code: error.code.as_str().to_owned(), message, hint: error.hint.clone(), fields, details }
     }
 }
@@ -132,11 +133,7 @@ impl From<ManifestErrors> for Trouble {
             1 => errors.to_string(),
             _ => format!("the manifest has {count} problems"),
         };
-        let details = if count == 1 {
-            Vec::new()
-        } else {
-            errors.with_hints().lines().map(str::to_owned).collect()
-        };
+        let details = if count == 1 { Vec::new() } else { errors.with_hints().lines().map(str::to_owned).collect() };
         let hint = if count == 1 { errors.problems.first().and_then(|problem| problem.hint.clone()) } else { None };
         Trouble { fields, details, hint, ..Trouble::usage(message) }
     }
