@@ -1,5 +1,7 @@
 //! What the host learns of an exception. One function decides: [`Failure::of`].
 
+use rquickjs::qjs;
+
 use crate::engine::{Ctx, Js, Kind, Thrown, Value};
 use crate::guest::Guest;
 
@@ -44,6 +46,10 @@ impl Failure {
 
     /// Reads a thrown value. It may be anything, and may do anything when it is read: what cannot be read is left out.
     pub fn of(guest: &Guest, thrown: &Value) -> Failure {
+        // The engine throws null where it has no memory left for an error.
+        if thrown.kind() == Kind::Null && !has_room(guest.ctx) {
+            return Failure::plain("InternalError", "out of memory");
+        }
         if !thrown.is_object() {
             return Failure::plain("ThrownValue", &clip(show(guest, thrown), MAX_MESSAGE));
         }
@@ -111,6 +117,18 @@ impl Place {
         Some(Place { file: file.into(), line: line.parse().ok()?, column: column.parse().ok()? })
     }
 }
+
+fn has_room(ctx: Ctx) -> bool {
+    // SAFETY: a block of the engine's is taken and given back; an exception is left nowhere by the runtime's calls.
+    unsafe {
+        let block = qjs::js_malloc_rt(ctx.runtime(), ROOM);
+        qjs::js_free_rt(ctx.runtime(), block);
+        !block.is_null()
+    }
+}
+
+/// A heap that cannot give this many bytes is full.
+const ROOM: qjs::size_t = 64 << 10;
 
 /// A property's text, if it can be had without an exception and is a string.
 fn text_of(value: &Value, key: &str) -> Option<String> {
