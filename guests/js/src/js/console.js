@@ -115,7 +115,10 @@
       if (args.length) put('log', formatAll(args));
       if (groups < MAX_GROUPS) groups++;
     },
-    groupCollapsed(...args) { console.group(...args); },
+    groupCollapsed(...args) {
+      if (args.length) put('log', formatAll(args));
+      if (groups < MAX_GROUPS) groups++;
+    },
     groupEnd() { if (groups > 0) groups--; },
   };
   grants.console = console;

@@ -108,6 +108,7 @@
     return mode;
   };
 
+  const REDIRECTS = { __proto__: null, 301: true, 302: true, 303: true, 307: true, 308: true };
   const NO_BODY = { __proto__: null, 101: true, 103: true, 204: true, 205: true, 304: true };
   let place;
 
@@ -146,7 +147,7 @@
     }
     static error() { return place(new Response(null, { status: 0 }), '', false, 'error'); }
     static redirect(url, status = 302) {
-      if (![301, 302, 303, 307, 308].includes(status)) throw new RangeError('a redirect is 301, 302, 303, 307 or 308');
+      if (!REDIRECTS[status]) throw new RangeError('a redirect is 301, 302, 303, 307 or 308');
       return new Response(null, { status, headers: { location: new URL(string(url)).href } });
     }
 

@@ -29,7 +29,7 @@
       case 'string': {
         if (top) return value;
         const cut = value.length - MAX_TEXT;
-        return cut > 0 ? (quote(substring(value, 0, MAX_TEXT))) + '... ' + cut + ' more characters' : quote(value);
+        return cut > 0 ? quote(substring(value, 0, MAX_TEXT)) + '... ' + cut + ' more characters' : quote(value);
       }
       case 'number': return is(value, -0) ? '-0' : numberText(value);
       case 'bigint': return bigintText(value) + 'n';
