@@ -13,6 +13,8 @@ pub(crate) struct Trouble {
     pub(crate) hint: Option<String>,
     /// Further fields of the JSON error, such as `file`, `line` and `column`.
     pub(crate) fields: Map<String, Json>,
+    /// `file:line:column` in a program, put in front of the message for a person.
+    pub(crate) place: Option<String>,
     /// Lines below the message for a person.
     pub(crate) details: Vec<String>,
 }
@@ -25,6 +27,7 @@ impl Trouble {
             message: message.into(),
             hint: None,
             fields: Map::new(),
+            place: None,
             details: Vec::new(),
         }
     }
@@ -39,7 +42,8 @@ impl Trouble {
         if json {
             print_json(&json!({"ok": false, "error": self.to_json()}));
         } else {
-            eprintln!("{} {}", paint("error:", RED), terminal(&self.message));
+            let place = self.place.map(|place| format!("{place}: ")).unwrap_or_default();
+            eprintln!("{} {}{}", paint("error:", RED), terminal(&place), terminal(&self.message));
             for line in &self.details {
                 eprintln!("  {}", terminal(line));
             }
@@ -81,10 +85,21 @@ impl From<&RunError> for Trouble {
         if !error.stack.is_empty() {
             fields.insert("stack".to_owned(), json!(error.stack));
         }
-        // The place is its own field in JSON; a person reads it in front of the message.
+        let place = match (&error.file, error.line, error.column) {
+            (Some(file), Some(line), Some(column)) => Some(format!("{file}:{line}:{column}")),
+            _ => None,
+        };
         let message =
             if error.name.is_empty() { error.message.clone() } else { format!("{}: {}", error.name, error.message) };
-        Trouble { status, code: error.code.as_str().to_owned(), message, hint: error.hint.clone(), fields, details }
+        Trouble {
+            status,
+            code: error.code.as_str().to_owned(),
+            message,
+            hint: error.hint.clone(),
+            fields,
+            place,
+            details,
+        }
     }
 }
 

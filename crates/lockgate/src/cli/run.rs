@@ -68,11 +68,10 @@ fn report(
             summary(gate, finished, &closed, &refused);
         }
     }
-    let trouble = outcome(finished, &closed).err().map(Trouble::from);
-    match trouble {
-        None => Ok(ExitCode::SUCCESS),
-        Some(trouble) if common.json => Ok(ExitCode::from(trouble.status)),
-        Some(trouble) => Err(with_place(trouble, finished)),
+    match outcome(finished, &closed) {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) if common.json => Ok(ExitCode::from(Trouble::from(error).status)),
+        Err(error) => Err(Trouble::from(error)),
     }
 }
 
@@ -80,14 +79,6 @@ fn report(
 fn outcome<'a>(finished: &'a Finished, closed: &'a Result<Closed, RunError>) -> Result<&'a Value, &'a RunError> {
     closed.as_ref()?;
     finished.result.as_ref()
-}
-
-/// Puts the place in front of the message, as compilers do.
-fn with_place(mut trouble: Trouble, finished: &Finished) -> Trouble {
-    if let Err(RunError { file: Some(file), line: Some(line), column: Some(column), .. }) = &finished.result {
-        trouble.message = format!("{file}:{line}:{column}: {}", trouble.message);
-    }
-    trouble
 }
 
 fn as_json(
