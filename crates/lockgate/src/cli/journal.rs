@@ -182,7 +182,7 @@ fn tail(path: &PathBuf, lines: u64, idle: Option<u64>, json: bool) -> Done {
     let recorded: u64 = reader.sessions()?.iter().map(|session| session.entries).sum();
     let mut entries = reader.entries(Query::after_row(recorded.saturating_sub(lines)));
     loop {
-        while let Some(entry) = entries.next() {
+        for entry in entries.by_ref() {
             print_entry(&entry?, json)?;
         }
         let more = entries.wait(Duration::from_millis(idle.unwrap_or(60_000)))?;

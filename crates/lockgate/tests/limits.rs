@@ -1,0 +1,254 @@
+//! Every limit reached on purpose in a jailed worker, and every process killed: the host survives and says what ended the cell.
+
+mod common;
+
+use common::{Place, Ran};
+use serde_json::{Value as Json, json};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+/// Runs a script that must be ended by a limit, and then one that must not notice.
+fn ends(script: &str, flags: &[&str], code: &str) {
+    let place = Place::new();
+    let error = place.eval(script, flags).error(3, code);
+    assert!(error["hint"].is_string(), "{error}");
+    // The journal says which limit it was, and the next run is as good as the first.
+    let limits: Vec<Json> = place.entries_of("limit").iter().map(|entry| entry["body"]["limit"].clone()).collect();
+    assert_eq!(limits, [json!(code)]);
+    assert_eq!(place.eval("6 * 7", &[]).value(), 42);
+    place.verify();
+}
+
+#[test]
+fn n05_wall_time_ends_the_cell() {
+    ends("lockgate.clock.sleep(1e9)", &["--limit", "wall=200ms"], "limit_wall");
+    ends("new Promise(() => setInterval(() => {}, 10))", &["--limit", "wall=200ms"], "limit_wall");
+}
+
+#[test]
+fn n05_processor_time_ends_the_cell_whatever_runs() {
+    let cpu = ["--limit", "cpu=100ms"];
+    for script in [
+        "while (true);",
+        "const p = Promise.resolve(); (function next() { p.then(next); })(); new Promise(() => {})",
+        "(async () => { for await (const x of (async function* () { for (;;) yield 1; })()); })()",
+        "/(a+)+$/.test('a'.repeat(40) + 'b')",
+        "({ get x() { for (;;); } }).x",
+        "[3, 2, 1].sort(() => { for (;;); })",
+        "({ toJSON() { for (;;); } })",
+        "new Proxy({}, { ownKeys() { for (;;); } })",
+        "Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1)",
+        "try { for (;;); } finally { for (;;); }",
+        "Promise.resolve({ then() { for (;;); } })",
+        "setTimeout(() => { for (;;); }); new Promise(() => {})",
+        "class A { static { for (;;); } }",
+        "`${{ [Symbol.toPrimitive]() { for (;;); } }}`",
+    ] {
+        let place = Place::new();
+        place.eval(script, &cpu).error(3, "limit_cpu");
+        place.verify();
+    }
+    ends("while (true);", &cpu, "limit_cpu");
+}
+
+#[test]
+fn n05_memory_ends_the_cell() {
+    let memory = ["--limit", "memory=16MiB"];
+    ends("const a = []; for (;;) a.push(new Uint8Array(1 << 20).fill(1));", &memory, "limit_memory");
+    ends("let s = 'x'; for (;;) s += s;", &memory, "limit_memory");
+    ends("const m = new Map(); for (let i = 0; ; i++) m.set(i, { i });", &memory, "limit_memory");
+    // Swallowing the error changes nothing: a cell that ran out is ended.
+    ends(
+        "const a = []; try { for (;;) a.push(new Uint8Array(1 << 20)); } catch { a.length = 0; 'caught'; }",
+        &memory,
+        "limit_memory",
+    );
+}
+
+#[test]
+fn n05_recursion_is_a_range_error_that_can_be_caught() {
+    let place = Place::new();
+    let caught = "const n = work => { try { work(); return 'no'; } catch (e) { return e.name; } };
+        [n(() => { (function f() { return f() + 1; })(); }), n(() => eval('('.repeat(1e5))), n(() => JSON.parse('['.repeat(1e5))),
+         n(() => { const f = { get x() { return this.x; } }; f.x; }), n(() => 'a'.replace(/a/g, function f() { return 'a'.replace(/a/g, f); }))]";
+    let names = place.eval(caught, &[]).value();
+    assert_eq!(names, Json::from(vec!["RangeError"; 5]));
+    assert_eq!(place.eval("(function f() { f(); })()", &[]).error(1, "program_failed")["name"], "RangeError");
+    assert_eq!(place.eval("1", &["--limit", "stack=64KiB"]).value(), 1);
+    // The parser that prepares programs recurses too, and in the worker.
+    place.file("deep.js", &format!("export default {}1{};", "(".repeat(50_000), ")".repeat(50_000)));
+    let deep = place.lockgate(&["run", "deep.js"]);
+    assert!(deep.json()["ok"] == false || deep.status == 0, "{:?}", deep.status);
+    assert_eq!(place.eval("2", &[]).value(), 2);
+    place.verify();
+}
+
+#[test]
+fn n05_output_ends_the_cell() {
+    let output = ["--limit", "output=64KiB", "--quiet"];
+    ends("for (let i = 0; i < 1000; i++) console.log('x'.repeat(1000));", &output, "limit_output");
+    ends(
+        "(async () => { for (;;) { console.log('x'.repeat(1000)); await lockgate.clock.sleep(0); } })()",
+        &output,
+        "limit_output",
+    );
+    ends("'x'.repeat(100000)", &output, "limit_output");
+}
+
+#[test]
+fn n05_an_endless_flood_within_one_turn_ends_the_cell() {
+    let place = Place::new();
+    let ran = place.eval("for (;;) console.log('x'.repeat(1000));", &["--limit", "output=64KiB", "--quiet"]);
+    let json = ran.json();
+    let code = json["error"]["code"].as_str().expect("a code");
+    assert!(ran.status == 3 && ["limit_output", "limit_memory", "limit_cpu"].contains(&code), "{ran:?}");
+    assert_eq!(place.eval("1", &[]).value(), 1);
+    place.verify();
+}
+
+#[test]
+fn n05_crossings_in_total_end_the_cell() {
+    let script = "(async () => { for (;;) await lockgate.random.bytes(1).catch(() => {}); })()";
+    ends(script, &["--limit", "crossings=10"], "limit_crossings");
+}
+
+#[test]
+fn n05_crossings_in_flight_are_refused_above_the_limit() {
+    let place = Place::new();
+    let script = "Promise.allSettled(Array.from({ length: 20 }, () => lockgate.clock.sleep(20)))
+        .then(all => all.map(one => one.reason?.code ?? 'done'))";
+    let codes = place.eval(script, &["--limit", "in_flight=4"]).value();
+    let expected: Vec<&str> = (0..20).map(|n| if n < 4 { "done" } else { "limit_in_flight" }).collect();
+    assert_eq!(codes, Json::from(expected));
+    place.verify();
+}
+
+#[test]
+fn n05_handles_and_children_are_refused_above_the_limit() {
+    let place = Place::new();
+    let script = "(async () => { const got = []; for (let i = 0; i < 5; i++)
+        got.push(await lockgate.spawn('export default lockgate.clock.sleep(1e9)').then(() => 'child', e => e.code)); return got; })()";
+    let with = |limit: &str| place.eval(script, &["--allow", "cell:8,3", "--limit", limit]).value();
+    let (child, handles, children, refused) = ("child", "limit_handles", "limit_children", "spawn_refused");
+    assert_eq!(with("handles=3"), json!([child, child, child, handles, handles]));
+    assert_eq!(with("children=2"), json!([child, child, children, children, children]));
+    let few = place.eval(script, &["--allow", "cell:2,3"]).value();
+    assert_eq!(few, json!([child, child, refused, refused, refused]));
+    place.verify();
+}
+
+#[test]
+fn n05_depth_is_refused_below_the_limit() {
+    let place = Place::new();
+    // Each generation is given its own source, so that it can start the next one.
+    let source = "
+        const self = \"export default async ({ self, n }) => { try { const c = await lockgate.spawn(self, { input: { self, n: n + 1 }, grants: [{ kind: 'cell' }] }); return await c.result(); } catch (e) { return [n, e.code]; } }\";
+        export default async () => (await lockgate.spawn(self, { input: { self, n: 1 }, grants: [{ kind: 'cell' }] })).result();";
+    assert_eq!(
+        place.program(source, &["--allow", "cell:8,3", "--limit", "depth=2"]).value(),
+        json!([2, "limit_depth"])
+    );
+    assert_eq!(
+        place.program(source, &["--allow", "cell:8,2", "--limit", "depth=3"]).value(),
+        json!([2, "spawn_refused"])
+    );
+    place.verify();
+}
+
+// Kills
+
+/// A run whose first line on standard error has been seen.
+fn started(place: &Place, program: &str, flags: &[&str]) -> (Child, BufReader<std::process::ChildStderr>) {
+    place.file("program.js", program);
+    let journal = place.journal();
+    let mut arguments = vec!["run", "program.js", "--json", "--journal", journal.to_str().expect("text")];
+    arguments.extend(flags);
+    let mut child =
+        place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    stderr.read_line(&mut line).expect("standard error is text");
+    assert_eq!(line, "waiting\n");
+    (child, stderr)
+}
+
+/// The processes below `pid` that have no children of their own: its workers.
+fn leaves(pid: u32) -> Vec<u32> {
+    let mut parents = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+        let parent = fields.split_whitespace().nth(1).and_then(|parent| parent.parse::<u32>().ok());
+        parents.push((pid, parent.unwrap_or(0)));
+    }
+    let children = |of: u32| parents.iter().filter(move |(_, parent)| *parent == of).map(|(pid, _)| *pid);
+    let mut leaves = Vec::new();
+    let mut waiting: Vec<u32> = children(pid).collect();
+    while let Some(pid) = waiting.pop() {
+        if children(pid).next().is_none() {
+            leaves.push(pid);
+        }
+        waiting.extend(children(pid));
+    }
+    leaves
+}
+
+fn kill(pid: u32) {
+    let killed =
+        std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("`kill` is there");
+    assert!(killed.success());
+}
+
+#[test]
+fn w01_j01_a_killed_worker_ends_its_cell_and_not_the_gate() {
+    let place = Place::new();
+    let program = "export default async () => { await lockgate.fs.out.write('before.txt', 'x'); console.log('waiting'); await lockgate.clock.sleep(60000); }";
+    let (child, stderr) = started(&place, program, &["--allow", "fs:out=.:write"]);
+    let workers = leaves(child.id());
+    assert_eq!(workers.len(), 1, "one worker is expected");
+    kill(workers[0]);
+    let ran = Ran::from(child.wait_with_output().expect("the gate ends"));
+    drop(stderr);
+    ran.trouble(4, "worker_lost", &[]);
+    assert!(ran.json()["head"].is_string(), "the session was closed: {ran:?}");
+    assert_eq!(place.read("before.txt"), "x");
+    place.verify();
+    assert_eq!(place.entries_of("end").len(), 1);
+}
+
+#[test]
+fn a07_j01_a_killed_gate_loses_no_record_of_an_effect() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("out")).expect("made");
+    let program = "export default async () => { console.log('waiting'); for (let i = 0; ; i++) await lockgate.fs.out.write(`f${i}`, 'x'); }";
+    for round in 0..3 {
+        let (mut child, _stderr) =
+            started(&place, program, &["--allow", "fs:out=out:write", "--limit", "crossings=100000"]);
+        // Once some effects of this round are there, in the middle of the next one.
+        let marker = place.path("out").join(format!("f{}", 5 + round * 7));
+        while !marker.exists() {
+            std::thread::yield_now();
+        }
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        place.verify();
+        let entries = place.entries();
+        let intents: Vec<&str> = entries
+            .iter()
+            .filter(|entry| entry["kind"] == "intent")
+            .filter_map(|entry| entry["body"]["args"]["path"].as_str())
+            .collect();
+        let mut files = 0;
+        for file in std::fs::read_dir(place.path("out")).expect("listed").flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            assert!(intents.contains(&name.as_str()), "`{name}` was written without a record");
+            files += 1;
+            std::fs::remove_file(file.path()).expect("removed");
+        }
+        assert!(files > 5, "only {files} files");
+    }
+    // The journal goes on from there.
+    assert_eq!(place.eval("1", &[]).value(), 1);
+    place.verify();
+}
