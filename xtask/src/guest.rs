@@ -8,22 +8,30 @@ use std::process::Command;
 pub fn build(root: &Path, tools: &Tools) -> Result<PathBuf, String> {
     let guest = root.join("guests/js");
     let target_dir = root.join("target/guest");
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--lib", "--locked", "--target", TARGET])
-        .arg("--manifest-path")
-        .arg(guest.join("Cargo.toml"))
+    // Sources must lie where they will be compiled before their places can be replaced.
+    run(cargo("fetch", &guest).args(["--locked", "--quiet"]))?;
+    let mut build = cargo("build", &guest);
+    build
+        .args(["--release", "--lib", "--locked", "--target", TARGET])
         .env("CARGO_TARGET_DIR", &target_dir)
         .env("CC_wasm32_unknown_unknown", &tools.clang)
         .env("AR_wasm32_unknown_unknown", &tools.archiver)
         .env("CFLAGS_wasm32_unknown_unknown", c_flags(root))
         .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(root))
-        .env_remove("RUSTFLAGS")
-        .status()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
-    if !status.success() {
-        return Err(format!("building `{}` failed", guest.display()));
-    }
+        .env_remove("RUSTFLAGS");
+    run(&mut build)?;
     module_path(&target_dir, &guest)
+}
+
+fn cargo(command: &str, guest: &Path) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg(command).arg("--manifest-path").arg(guest.join("Cargo.toml"));
+    cargo
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|error| format!("cannot start cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err("building the guest failed; cargo said why above".to_string()) }
 }
 
 /// The guest's module is named after its package.
@@ -51,7 +59,10 @@ fn c_flags(root: &Path) -> String {
 fn remapped(root: &Path) -> Vec<(String, &'static str)> {
     let home = std::env::var("HOME").unwrap_or_default();
     let cargo_home = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
-    let mut pairs = vec![(cargo_home, "/cargo"), (root.display().to_string(), "/lockgate")];
+    let mut pairs = vec![(cargo_home.clone(), "/cargo"), (root.display().to_string(), "/lockgate")];
+    // Named after the registry and how it was reached; the last pair that fits is the one used.
+    let registries = std::fs::read_dir(Path::new(&cargo_home).join("registry/src")).into_iter().flatten();
+    pairs.extend(registries.flatten().map(|registry| (registry.path().display().to_string(), "/crates")));
     if let Ok(output) = Command::new("rustc").args(["--print", "sysroot"]).output() {
         let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_string();
         if !sysroot.is_empty() {
