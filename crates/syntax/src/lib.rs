@@ -27,11 +27,13 @@
 //! | `namespace` with values | refused: write a module or an object |
 //! | decorators, `accessor` fields | refused: the engine has none |
 //! | `.tsx`, `.jsx`, JSX | refused: compile it first |
-//! | an `enum` declared twice, or whose member's value is computed from other members by more than constant arithmetic | refused |
+//! | an `enum` whose member's value is computed from other members by more than constant arithmetic | refused |
+//! | an `enum` declared in two parts | refused by the engine, as a name declared twice |
 //! | `a + b as T * c` and the like, where the assertion alone keeps the order of evaluation | refused: write the parentheses |
 //! | `return <T>` with the value on another line | refused: write `value as T` |
 //!
-//! Types are not checked.
+//! Types are not checked. Fields are those of JavaScript: an initializer runs before the constructor's parameters are
+//! assigned to the properties they declare, as TypeScript has it for ES2022 and later.
 //!
 //! **Columns** are exact except on the rest of a line after an `enum` member without a value, after the braces of an
 //! `enum`, after the `{` of a constructor with parameter properties (or its `super(…)`), and after `export =`. Lines are
@@ -122,7 +124,7 @@ pub enum ImportKind {
 /// Makes JavaScript of `source`, and finds what it imports. The extension of `name` says what language it is; `name`
 /// appears in errors and is not otherwise looked at.
 ///
-/// A 5 KB file takes some 100 µs, most of it for the thread.
+/// A 5 KB file takes some 90 µs, one of 1 MB some 14 ms.
 ///
 /// # Errors
 ///
