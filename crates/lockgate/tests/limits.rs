@@ -55,7 +55,7 @@ fn n05_processor_time_ends_the_cell_whatever_runs() {
 fn n05_memory_ends_the_cell() {
     let memory = ["--limit", "memory=16MiB"];
     ends("const a = []; for (;;) a.push(new Uint8Array(1 << 20).fill(1));", &memory, "limit_memory");
-    ends("let s = 'x'; for (;;) s += s;", &memory, "limit_memory");
+    ends("const a = []; for (;;) a.push('x'.repeat(1e6).split(''));", &memory, "limit_memory");
     ends("const m = new Map(); for (let i = 0; ; i++) m.set(i, { i });", &memory, "limit_memory");
     // Swallowing the error changes nothing: a cell that ran out is ended.
     ends(
@@ -239,14 +239,21 @@ fn a07_j01_a_killed_gate_loses_no_record_of_an_effect() {
             .filter(|entry| entry["kind"] == "intent")
             .filter_map(|entry| entry["body"]["args"]["path"].as_str())
             .collect();
-        let mut files = 0;
+        let (mut files, mut halves) = (0, 0);
         for file in std::fs::read_dir(place.path("out")).expect("listed").flatten() {
             let name = file.file_name().to_string_lossy().into_owned();
+            // A write is a rename of a file that is complete; the one under way may be left behind, under no granted name.
+            if name.starts_with(".lockgate-") && name.ends_with(".tmp") {
+                halves += 1;
+                std::fs::remove_file(file.path()).expect("removed");
+                continue;
+            }
             assert!(intents.contains(&name.as_str()), "`{name}` was written without a record");
+            assert_eq!(std::fs::read_to_string(file.path()).expect("text"), "x", "half a file is no file");
             files += 1;
             std::fs::remove_file(file.path()).expect("removed");
         }
-        assert!(files > 5, "only {files} files");
+        assert!(files > 5 && halves <= 1, "{files} files, {halves} unfinished");
     }
     // The journal goes on from there.
     assert_eq!(place.eval("1", &[]).value(), 1);
