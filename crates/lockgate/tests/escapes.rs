@@ -339,6 +339,16 @@ fn n08_nesting() {
     assert!(!place.path("data/x").exists());
 }
 
+#[test]
+#[ignore = "`lockgate.spawn` of the guest passes on the options it knows and drops the others in silence"]
+fn n02_an_unknown_option_of_spawn_is_refused() {
+    let place = Place::new();
+    let source = "const code = options => caught(() => lockgate.spawn('1', options)).then(e => e.code ?? 'taken');
+        return [await code({ nesting: true }), await code({ grant: [] }), await code([]), await code(1)];";
+    let found = hostile(&place, source, &["--allow", "cell"]);
+    assert_eq!(found, Json::from(vec!["malformed"; 4]));
+}
+
 /// Module names that lead to the host's files and builtins (CVE-2026-43998 by symbolic links, CVE-2026-43999 and CVE-2026-47140
 /// by builtins): while the program is read, and while it runs.
 #[test]
