@@ -75,7 +75,7 @@ fn on_big_stack<T: Send>(body: impl FnOnce() -> T + Send) -> T {
 }
 
 fn new_engine(slots: u32) -> Engine {
-    Engine::new(EngineOptions { slots }).expect("the image is valid")
+    Engine::new(EngineOptions { slots, ..EngineOptions::default() }).expect("the image is valid")
 }
 
 fn evaluate(executor: &mut Executor, bounds: &Bounds, start: &[u8]) {
@@ -113,10 +113,16 @@ fn in_process() -> String {
     })
 }
 
-/// The same, taken apart: what the start, the turn and the drop cost.
+/// The same, taken apart: what the start, the turn and the drop cost, with and without the kernel's help in finding the
+/// changed pages.
 fn parts() -> String {
+    let part = |page_scan| parts_of(EngineOptions { page_scan, ..EngineOptions::default() });
+    format!("{{\"page_scan\": {}, \"without\": {}}}", part(true), part(false))
+}
+
+fn parts_of(options: EngineOptions) -> String {
     on_big_stack(|| {
-        let engine = new_engine(1_000);
+        let engine = Engine::new(options).expect("the image is valid");
         let mut executor = Executor::new(&engine).expect("the thread fits");
         let (start, bounds) = (script("1+1"), Bounds::default());
         let (mut make, mut turn, mut drop) = (Vec::new(), Vec::new(), Vec::new());

@@ -28,11 +28,15 @@ const WARM_SLOTS: u32 = 64;
 pub struct EngineOptions {
     /// Cells that can live at once, at most [`MAX_SLOTS`]. A slot costs address space; memory only once it was used.
     pub slots: u32,
+    /// Whether to ask the kernel which pages a dropped cell changed (`PAGEMAP_SCAN`, Linux 6.7 and newer) and to reset
+    /// only those. Without it, or where the kernel has it not, a drop returns the memory to the kernel, and the next cell
+    /// faults it in again.
+    pub page_scan: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
-        EngineOptions { slots: DEFAULT_SLOTS }
+        EngineOptions { slots: DEFAULT_SLOTS, page_scan: true }
     }
 }
 
@@ -163,8 +167,7 @@ fn pooled(options: EngineOptions) -> Result<wasmtime::Engine, EngineError> {
         .max_unused_warm_slots(WARM_SLOTS.min(options.slots))
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
-        // Linux 6.7 and newer; without it a drop costs about 80 microseconds more.
-        .pagemap_scan(Enabled::Auto);
+        .pagemap_scan(if options.page_scan { Enabled::Auto } else { Enabled::No });
     let mut config = compiler_config();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     wasmtime::Engine::new(&config).map_err(|error| EngineError::Setup(text(&error)))

@@ -84,7 +84,8 @@ pub fn zygote_main(args: impl IntoIterator<Item = OsString>, prepare: Prepare) -
 /// All that needs files, executable memory or time is done here, once for all workers.
 fn prepare_engine(options: WorkerOptions) -> Result<Engine, String> {
     stack_fits().map_err(|error| format!("{error}; raise the limit with `ulimit -s 8192`"))?;
-    let engine = Engine::new(EngineOptions { slots: options.slots }).map_err(|error| error.to_string())?;
+    let engine = Engine::new(EngineOptions { slots: options.slots, ..EngineOptions::default() })
+        .map_err(|error| error.to_string())?;
     engine.warm_up().map_err(|reason| format!("no cell could be made: {reason}"))?;
     Ok(engine)
 }

@@ -10,7 +10,9 @@ use std::sync::OnceLock;
 
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| Engine::new(EngineOptions { slots: 64 }).expect("the image is valid"))
+    ENGINE.get_or_init(|| {
+        Engine::new(EngineOptions { slots: 64, ..EngineOptions::default() }).expect("the image is valid")
+    })
 }
 
 fn bounds() -> Bounds {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::program::script_with;
-use common::{Outcome, on_big_stack, outcome, tiny_engine};
+use common::{Outcome, on_big_stack, outcome, tiny_engine_with};
 use lockgate_cell::{Bounds, Engine, EngineError, EngineOptions, Executor, ExecutorError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -38,8 +38,13 @@ fn assert_nothing_is_left(unused: &Engine, used: &Engine, leave: &[u8], look: &[
     }
 }
 
-fn javascript() -> Engine {
-    Engine::new(EngineOptions { slots: SLOTS }).expect("the image is valid")
+/// With and without the kernel's help in finding what was changed.
+fn ways() -> [EngineOptions; 2] {
+    [true, false].map(|page_scan| EngineOptions { slots: SLOTS, page_scan })
+}
+
+fn javascript(options: EngineOptions) -> Engine {
+    Engine::new(options).expect("the image is valid")
 }
 
 /// A program that leaves strings, arrays and bytes behind, about a megabyte a time, and then waits.
@@ -62,57 +67,67 @@ fn look() -> Vec<u8> {
 
 #[test]
 fn n21_patterns_over_the_whole_memory_are_gone() {
-    on_big_stack(|| assert_nothing_is_left(&tiny_engine(SLOTS), &tiny_engine(SLOTS), b"p", b"w"));
+    for way in ways() {
+        on_big_stack(|| assert_nothing_is_left(&tiny_engine_with(way), &tiny_engine_with(way), b"p", b"w"));
+    }
 }
 
 #[test]
 fn n21_what_a_small_program_leaves_is_gone() {
-    on_big_stack(|| assert_nothing_is_left(&javascript(), &javascript(), &leave(0), &look()));
+    for way in ways() {
+        on_big_stack(|| assert_nothing_is_left(&javascript(way), &javascript(way), &leave(0), &look()));
+    }
 }
 
 #[test]
 fn n21_what_a_grown_program_leaves_is_gone() {
-    for times in [1, 4, 60] {
-        on_big_stack(|| assert_nothing_is_left(&javascript(), &javascript(), &leave(times), &look()));
+    for way in ways() {
+        for times in [1, 4, 60] {
+            on_big_stack(|| assert_nothing_is_left(&javascript(way), &javascript(way), &leave(times), &look()));
+        }
     }
 }
 
 #[test]
 fn n21_what_an_exhausted_program_leaves_is_gone() {
-    on_big_stack(|| {
-        let (unused, used) = (javascript(), javascript());
-        let mut executor = Executor::new(&used).expect("the thread fits");
-        let full = script_with("const a = []; for (;;) a.push('secret' + a.length)", &[]);
-        for cell in 0..3 * SLOTS {
-            let small = Bounds { memory_bytes: 16 << 20, ..bounds() };
-            assert!(matches!(outcome(executor.start(cell, &small, &full)).0, Outcome::Ended(_)));
-        }
-        assert_nothing_is_left(&unused, &used, &leave(0), &look());
-    });
+    for way in ways() {
+        on_big_stack(|| {
+            let (unused, used) = (javascript(way), javascript(way));
+            let mut executor = Executor::new(&used).expect("the thread fits");
+            let full = script_with("const a = []; for (;;) a.push('secret' + a.length)", &[]);
+            for cell in 0..3 * SLOTS {
+                let small = Bounds { memory_bytes: 16 << 20, ..bounds() };
+                assert!(matches!(outcome(executor.start(cell, &small, &full)).0, Outcome::Ended(_)));
+            }
+            assert_nothing_is_left(&unused, &used, &leave(0), &look());
+        });
+    }
+}
+
+#[test]
+fn n21_a_forked_process_cleans_its_slots_too() {
+    for way in ways() {
+        on_big_stack(|| {
+            let (unused, used) = (javascript(way), javascript(way));
+            used.warm_up().expect("there is a slot");
+            unused.warm_up().expect("there is a slot");
+            let clean = in_fork(|| {
+                let check = AssertUnwindSafe(|| assert_nothing_is_left(&unused, &used, &leave(2), &look()));
+                catch_unwind(check).is_ok()
+            });
+            assert!(clean, "the slots of the forked process are not clean");
+            assert_nothing_is_left(&unused, &used, &leave(1), &look());
+        });
+    }
 }
 
 #[test]
 fn n05_a_process_forked_after_the_clock_started_runs_no_cell() {
     on_big_stack(|| {
-        let engine = javascript();
+        let engine = javascript(ways()[0]);
         drop(Executor::new(&engine).expect("the thread fits"));
         let refused = in_fork(|| matches!(Executor::new(&engine), Err(ExecutorError::Engine(EngineError::Forked))));
         assert!(refused, "nothing would have ended an infinite loop");
-    });
-}
-
-#[test]
-fn n21_a_forked_process_cleans_its_slots_too() {
-    on_big_stack(|| {
-        let (unused, used) = (javascript(), javascript());
-        used.warm_up().expect("there is a slot");
-        unused.warm_up().expect("there is a slot");
-        let clean = in_fork(|| {
-            let check = AssertUnwindSafe(|| assert_nothing_is_left(&unused, &used, &leave(2), &look()));
-            catch_unwind(check).is_ok()
-        });
-        assert!(clean, "the slots of the forked process are not clean");
-        assert_nothing_is_left(&unused, &used, &leave(1), &look());
     });
 }
 

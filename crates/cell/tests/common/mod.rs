@@ -10,8 +10,13 @@ const TINY: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/tiny.compile
 
 /// An engine for `tiny.wat`.
 pub fn tiny_engine(slots: u32) -> Engine {
+    tiny_engine_with(EngineOptions { slots, ..EngineOptions::default() })
+}
+
+/// An engine for `tiny.wat`.
+pub fn tiny_engine_with(options: EngineOptions) -> Engine {
     // SAFETY: the bytes come from this crate's build script.
-    unsafe { Engine::with_compiled(EngineOptions { slots }, TINY) }.expect("the guest is valid")
+    unsafe { Engine::with_compiled(options, TINY) }.expect("the guest is valid")
 }
 
 /// Runs `body` on a thread whose stack is large enough for cells.
