@@ -157,8 +157,8 @@ pub const ALLOWED: &[Allowed] = &[
     Allowed {
         room: "lockgate-journal",
         places: &["src/store.rs"],
-        doors: &[Door::Files, Door::Processes, Door::Clock],
-        why: "creates and opens the file, under a name with the process's number first; waits for other processes' locks",
+        doors: &[Door::Files, Door::Clock],
+        why: "creates and opens the file; waits for other processes' locks",
     },
     Allowed {
         room: "lockgate-journal",
@@ -250,8 +250,8 @@ pub const ALLOWED: &[Allowed] = &[
     Allowed {
         room: "lockgate-effects",
         places: &["src/fs.rs"],
-        doors: &[Door::Files, Door::Processes],
-        why: "granted directories; a temporary file's name holds the process's number",
+        doors: &[Door::Files],
+        why: "granted directories",
     },
     Allowed {
         room: "lockgate-effects",
