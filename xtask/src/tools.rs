@@ -54,14 +54,22 @@ fn explain(missing: &[String], packages: bool) -> String {
     }
     text.push_str("run:\n");
     if packages {
-        text.push_str("  sudo apt-get install --yes clang llvm\n");
-        text.push_str("  (Debian 12: sudo apt-get install --yes clang-19 llvm-19)\n");
+        text.push_str(&format!("  sudo apt-get install --yes {}\n", packages_here()));
     }
     if !has_target() {
         text.push_str(&format!("  rustup target add {TARGET}\n"));
     }
     text.push_str("then run the same command again");
     text
+}
+
+/// The packages of this distribution; the unversioned ones of Debian 12 are too old.
+fn packages_here() -> &'static str {
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    match release.lines().any(|line| line == "VERSION_CODENAME=bookworm") {
+        true => "clang-19 llvm-19",
+        false => "clang llvm",
+    }
 }
 
 /// The preferred version, else the newest versioned one, else plain `clang` when it is new enough.

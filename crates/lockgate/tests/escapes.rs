@@ -340,7 +340,6 @@ fn n08_nesting() {
 }
 
 #[test]
-#[ignore = "`lockgate.spawn` of the guest passes on the options it knows and drops the others in silence"]
 fn n02_an_unknown_option_of_spawn_is_refused() {
     let place = Place::new();
     let source = "const code = options => caught(() => lockgate.spawn('1', options)).then(e => e.code ?? 'taken');

@@ -2,6 +2,7 @@
 (function (kit) {
   'use strict';
   const { Date, decodeURIComponent, TextDecoder } = globalThis;
+  const { isArray } = Array;
   const { string } = kit;
   const { native, push, create, startsWith, indexOf, substring, utf8Text, LockgateError } = kit;
   const { request } = native;
@@ -48,8 +49,9 @@
     stop: () => request(handle, 'stop', { child: id }),
   });
   const spawn = (handle) => async (source, options = {}) => {
-    const { name, input, grants, limits } = options;
-    const spawned = await request(handle, 'spawn', { source, name, input, grants, limits });
+    // Handed over whole, so that the host refuses what it does not know; what is no table is refused by its name.
+    const table = typeof options === 'object' && options !== null && !isArray(options);
+    const spawned = await request(handle, 'spawn', table ? { ...options, source } : { source, options });
     return child(handle, spawned.child);
   };
 
