@@ -11,8 +11,9 @@ pub const WASM_PAGE_BYTES: u64 = 64 << 10;
 /// expressions, comparators and loops inside the interpreter's own functions as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Processor time over all turns, in microseconds. Exceeding it ends the cell at most about 2 ms later on a quiet
-    /// machine; one bulk memory operation cannot be interrupted and adds its own time.
+    /// Processor time over all turns, in microseconds. A cell that exceeds it ends later by the overshoot: 0.6 ms in the
+    /// median, 4 to 7 ms at most in 40 runs, both with two processors and four other busy processes. A bulk memory
+    /// operation cannot be interrupted and adds its own time, about 0.1 ms for each MiB (`cell_bench overshoot`).
     pub cpu_us: u64,
     /// Time since the start, waiting included, in microseconds. A cell that waits is ended when it is next resumed:
     /// whoever holds the cell's requests must watch the clock meanwhile.
