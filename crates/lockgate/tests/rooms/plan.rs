@@ -247,12 +247,7 @@ pub const ALLOWED: &[Allowed] = &[
         why: "a worker has no other way to say why it could not start",
     },
     // effects: each kind of effect in its own file, behind its own door.
-    Allowed {
-        room: "lockgate-effects",
-        places: &["src/fs.rs"],
-        doors: &[Door::Files],
-        why: "granted directories",
-    },
+    Allowed { room: "lockgate-effects", places: &["src/fs.rs"], doors: &[Door::Files], why: "granted directories" },
     Allowed {
         room: "lockgate-effects",
         places: &["src/kv.rs"],
