@@ -293,7 +293,7 @@ pub enum AnyFrame {
     /// [`Order::Ping`]
     Ping(u32),
     /// [`Event::Hello`]
-    Hello(u32, bool, [u8; 32]),
+    Hello(u32, [u8; 32]),
     /// [`Event::Turn`]
     Turn(u32, u64, u64, Vec<u8>),
     /// [`Event::Ended`]
@@ -332,8 +332,8 @@ impl AnyFrame {
             AnyFrame::Drop(cell) => Order::Drop { cell: *cell }.encode(out),
             AnyFrame::Prepare(id, name, source) => Order::Prepare { id: *id, name, source }.encode(out),
             AnyFrame::Ping(id) => Order::Ping { id: *id }.encode(out),
-            AnyFrame::Hello(version, precompiled, image) => {
-                Event::Hello { version: *version, precompiled: *precompiled, image: *image }.encode(out)
+            AnyFrame::Hello(version, image) => {
+                Event::Hello { version: *version, image: *image }.encode(out)
             }
             AnyFrame::Turn(cell, cpu, memory, bytes) => {
                 Event::Turn { cell: *cell, usage: usage(*cpu, *memory), bytes }.encode(out)
