@@ -332,9 +332,7 @@ impl AnyFrame {
             AnyFrame::Drop(cell) => Order::Drop { cell: *cell }.encode(out),
             AnyFrame::Prepare(id, name, source) => Order::Prepare { id: *id, name, source }.encode(out),
             AnyFrame::Ping(id) => Order::Ping { id: *id }.encode(out),
-            AnyFrame::Hello(version, image) => {
-                Event::Hello { version: *version, image: *image }.encode(out)
-            }
+            AnyFrame::Hello(version, image) => Event::Hello { version: *version, image: *image }.encode(out),
             AnyFrame::Turn(cell, cpu, memory, bytes) => {
                 Event::Turn { cell: *cell, usage: usage(*cpu, *memory), bytes }.encode(out)
             }
