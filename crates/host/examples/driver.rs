@@ -4,7 +4,7 @@
 //! against 64 grants and recorded. `driver --in-process` is the same with WebAssembly as the only wall.
 
 use lockgate_authority::{Manifest, PartialLimits, Value};
-use lockgate_host::{Finished, Gate, GateOptions, Program, Session, Walling, prepare_hook};
+use lockgate_host::{Finished, Gate, GateOptions, Placement, Program, Session, Walling, prepare_hook};
 use serde_json::{Value as Json, json};
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -13,8 +13,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 const ZYGOTE: &str = "__zygote";
-/// Cells in flight while throughput is measured.
-const IN_FLIGHT: usize = 64;
+/// Cells in flight for each worker while throughput is measured. With many more their memory leaves the cache.
+const IN_FLIGHT: usize = 4;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -69,6 +69,7 @@ impl Bench {
             walling,
             minimum,
             workers,
+            placement: Placement::OwnProcessor,
         };
         let gate = Gate::open(&options).expect("the gate opens");
         let session = gate.session(&manifest, directory, Arc::new(|_, _, _| {})).expect("a session begins");
@@ -142,7 +143,7 @@ impl Bench {
         let until = start + Duration::from_secs_f64(seconds);
         while Instant::now() < until {
             let mut state = flight.0.lock().expect("nothing panics while it is held");
-            while state.0 >= IN_FLIGHT {
+            while state.0 >= IN_FLIGHT * workers {
                 state = flight.1.wait(state).expect("nothing panics while it is held");
             }
             state.0 += 1;

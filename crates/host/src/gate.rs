@@ -38,6 +38,18 @@ pub enum Walling {
     InProcessWeaker,
 }
 
+/// Which processors workers run on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// Wherever the operating system puts them: for a program that runs once, beside others like it.
+    #[default]
+    Anywhere,
+    /// Each worker, together with the thread that answers it, on a processor of its own while there are enough, for a
+    /// gate that has the machine: a crossing then wakes nobody on another processor. While cells work, the processors are
+    /// kept from halting. Not in process, where the cells' thread is like any other.
+    OwnProcessor,
+}
+
 /// How a gate is opened.
 #[derive(Clone, Debug)]
 pub struct GateOptions {
@@ -51,6 +63,8 @@ pub struct GateOptions {
     pub minimum: BTreeSet<Wall>,
     /// How many workers, each with its own thread.
     pub workers: usize,
+    /// Which processors they run on.
+    pub placement: Placement,
 }
 
 /// Why a gate does not open, or a session does not start.

@@ -15,7 +15,7 @@ mod trace;
 mod workers;
 
 pub use error::RunError;
-pub use gate::{Gate, GateOptions, OpenError, Walling};
+pub use gate::{Gate, GateOptions, OpenError, Placement, Walling};
 pub use live::Finished;
 pub use program::{MAX_SOURCE, Prepare, Prepared, Program};
 pub use session::{Closed, OnLog, Session};

@@ -1,16 +1,16 @@
 //! The workers of a gate: orders out, events in, and a new one where one was lost.
 
 use crate::error::RunError;
-use crate::gate::{GateOptions, OpenError, Walling};
+use crate::gate::{GateOptions, OpenError, Placement, Walling};
 use crate::program::{MAX_SOURCE, Prepare, Prepared};
 use lockgate_authority::{ReasonCode, Wall};
 use lockgate_cell::{
     Bounds, Connection, EndReason, Engine, EngineOptions, Events, Happened, InProcessWeaker, PREPARE_STACK_BYTES,
-    ServeOptions, Usage, Worker, WorkerError, WorkerOptions, Workers,
+    Usage, Worker, WorkerError, WorkerOptions, Workers,
 };
 use lockgate_decode::ModuleKind;
 use lockgate_syntax::{Kind, Options, prepare_in_place};
-use lockgate_wall::{JailSpec, WallSet};
+use lockgate_wall::{JailSpec, Processor, Wakeful, WallSet};
 use minicbor::{Decoder, Encoder};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -37,6 +37,10 @@ pub(crate) struct Links {
     links: Mutex<Vec<Arc<Link>>>,
     on_event: OnEvent,
     next: AtomicU32,
+    /// One for each worker in turn; none where they run anywhere.
+    processors: Vec<Processor>,
+    /// Keeps them awake.
+    wakeful: Option<Arc<Wakeful>>,
 }
 
 enum Source {
@@ -70,9 +74,25 @@ impl Links {
                 });
             }
         };
-        let links = Links { source, links: Mutex::new(Vec::new()), on_event, next: AtomicU32::new(0) };
-        for _ in 0..options.workers.max(1) {
-            let link = links.raise()?;
+        let processors = match options.placement {
+            Placement::Anywhere => Vec::new(),
+            // The threads of this process that run cells are the embedder's to place.
+            Placement::OwnProcessor if matches!(source, Source::InProcess(_)) => Vec::new(),
+            Placement::OwnProcessor => Processor::available()
+                .map_err(|source| OpenError::Io { doing: "asking which processors there are".to_owned(), source })?,
+        };
+        // All of them, not only the workers': who waits for a cell sits on one of the others.
+        let wakeful = match processors.as_slice() {
+            [] => None,
+            all => Some(Arc::new(Wakeful::start(all).map_err(|source| OpenError::Io {
+                doing: "starting the threads that keep processors awake".to_owned(),
+                source,
+            })?)),
+        };
+        let links =
+            Links { source, links: Mutex::new(Vec::new()), on_event, next: AtomicU32::new(0), processors, wakeful };
+        for slot in 0..options.workers.max(1) {
+            let link = links.raise(slot)?;
             links.lock().push(link);
         }
         Ok(links)
@@ -81,12 +101,12 @@ impl Links {
     /// The worker whose turn it is; a lost one is replaced first.
     pub(crate) fn pick(&self, turn: usize) -> Result<Arc<Link>, RunError> {
         let mut links = self.lock();
-        let count = links.len();
-        let Some(slot) = links.get_mut(turn % count.max(1)) else {
+        let index = turn % links.len().max(1);
+        let Some(slot) = links.get_mut(index) else {
             return Err(RunError::new(ReasonCode::WorkerLost, "the gate has no worker"));
         };
         if slot.lost.load(Ordering::Acquire) {
-            *slot = self.raise().map_err(|error| {
+            *slot = self.raise(index).map_err(|error| {
                 let raised = RunError::new(ReasonCode::WorkerLost, error.to_string());
                 error.hint().map_or(raised.clone(), |hint| raised.hint(hint))
             })?;
@@ -111,16 +131,21 @@ impl Links {
         self.lock().iter().filter_map(pid).collect()
     }
 
-    fn raise(&self) -> Result<Arc<Link>, OpenError> {
+    fn raise(&self, slot: usize) -> Result<Arc<Link>, OpenError> {
+        let processor = self.processors.get(slot % self.processors.len().max(1)).copied();
+        let placed = |source| OpenError::Io { doing: "placing a worker on a processor".to_owned(), source };
         let (keep, connection, events) = match &self.source {
             Source::Workers(workers) => {
                 let (worker, events) = workers.worker().map_err(worker_error)?;
+                if let Some(processor) = processor {
+                    processor.keep_worker(worker.process()).map_err(placed)?;
+                }
                 let connection = Arc::clone(worker.connection());
                 (Keep::Worker(worker), connection, events)
             }
             Source::InProcess(engine) => {
-                let started =
-                    InProcessWeaker::start(engine, Box::new(prepare_hook), ServeOptions::default(), Duration::ZERO);
+                let options = WorkerOptions::default();
+                let started = InProcessWeaker::start(engine, Box::new(prepare_hook), options.serve, options.gate_spin);
                 let (worker, events) = started.map_err(|error| OpenError::Walls {
                     message: error.to_string(),
                     hint: "raise the limit on threads or address space".to_owned(),
@@ -136,12 +161,19 @@ impl Links {
             lost: AtomicBool::new(false),
             asked: Mutex::new(HashMap::new()),
             next_ask: AtomicU32::new(0),
+            wakeful: self.wakeful.clone(),
         });
         let heard = Arc::clone(&link);
         let on_event = Arc::clone(&self.on_event);
         std::thread::Builder::new()
             .name("lockgate-gate".to_owned())
-            .spawn(move || listen(&heard, events, &on_event))
+            .spawn(move || {
+                if let Some(processor) = processor {
+                    // Elsewhere it answers as well, only later.
+                    let _ = processor.keep_this_thread();
+                }
+                listen(&heard, events, &on_event);
+            })
             .map_err(|source| OpenError::Io { doing: "starting a worker's thread".to_owned(), source })?;
         Ok(link)
     }
@@ -209,6 +241,7 @@ pub(crate) struct Link {
     lost: AtomicBool,
     asked: Mutex<HashMap<u32, mpsc::SyncSender<Vec<u8>>>>,
     next_ask: AtomicU32,
+    wakeful: Option<Arc<Wakeful>>,
 }
 
 /// What must live as long as the link.
@@ -220,6 +253,9 @@ enum Keep {
 impl Link {
     /// Starts a cell; `false` where the worker is gone.
     pub(crate) fn start(&self, cell: u32, bounds: &Bounds, start: &[u8]) -> Result<(), RunError> {
+        if let Some(wakeful) = &self.wakeful {
+            wakeful.touch();
+        }
         self.connection
             .start(cell, bounds, start)
             .map_err(|error| RunError::new(ReasonCode::WorkerLost, error.to_string()))
@@ -227,6 +263,9 @@ impl Link {
 
     /// Gives a waiting cell its answers. A worker that is gone says so through its events.
     pub(crate) fn resume(&self, cell: u32, answers: &[u8]) {
+        if let Some(wakeful) = &self.wakeful {
+            wakeful.touch();
+        }
         let _ = self.connection.resume(cell, answers);
     }
 

@@ -3,7 +3,7 @@
 use super::output::{CYAN, GREEN, RED, Trouble, YELLOW, paint, print_json};
 use super::{Done, PROBE, ZYGOTE};
 use lockgate_authority::{Manifest, ReasonCode, Value};
-use lockgate_host::{Gate, GateOptions, Program, Walling};
+use lockgate_host::{Gate, GateOptions, Placement, Program, Walling};
 use lockgate_wall::probe::{self, Attempt, Facts, Kvm, Outcome, Report, Smt};
 use lockgate_wall::{State, WallSet};
 use serde_json::{Value as Json, json};
@@ -60,6 +60,7 @@ fn first_cell(exe: &std::path::Path) -> Result<u64, String> {
             walling: Walling::Workers { exe: exe.to_owned(), args: vec![ZYGOTE.to_owned()] },
             minimum: manifest.walls().clone(),
             workers: 1,
+            placement: Placement::Anywhere,
         };
         let gate = Gate::open(&options).map_err(|error| error.to_string())?;
         let session = gate.session(&manifest, &directory, Arc::new(|_, _, _| {})).map_err(|error| error.to_string())?;

@@ -2,7 +2,7 @@
 
 use super::output::Trouble;
 use lockgate_authority::{Limit, Manifest, PartialLimits, Principal, Value};
-use lockgate_host::{Gate, GateOptions, OnLog, Walling};
+use lockgate_host::{Gate, GateOptions, OnLog, Placement, Walling};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,7 +130,14 @@ pub(crate) fn gate(common: &Common, manifest: &Manifest) -> Result<Gate, Trouble
             .map_err(|error| Trouble::usage(format!("cannot find this program's own file: {error}")))?;
         Walling::Workers { exe, args: vec![super::ZYGOTE.to_owned()] }
     };
-    let options = GateOptions { journal, stores, walling, minimum: manifest.walls().clone(), workers: 1 };
+    let options = GateOptions {
+        journal,
+        stores,
+        walling,
+        minimum: manifest.walls().clone(),
+        workers: 1,
+        placement: Placement::Anywhere,
+    };
     Ok(Gate::open(&options)?)
 }
 
