@@ -9,7 +9,7 @@ use lockgate_cell::{
     Bounds, Engine, EngineOptions, Events, Executor, Happened, ServeOptions, THREAD_STACK_BYTES, Turned, Worker,
     WorkerOptions, Workers, zygote_main,
 };
-use lockgate_wall::JailSpec;
+use lockgate_wall::{JailSpec, Processor};
 use program::{script, script_with};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,11 +26,11 @@ fn main() -> ExitCode {
         ("in_process", in_process),
         ("parts", parts),
         ("two_threads", two_threads),
-        ("jailed", jailed),
         ("memory", memory),
         ("overshoot", overshoot),
         ("compute", compute),
         ("many", many),
+        ("jailed", jailed),
     ];
     let done: Vec<String> = sections
         .iter()
@@ -195,8 +195,15 @@ fn hear(events: &mut Events, mut count: usize) {
 
 fn jailed() -> String {
     let mut parts = Vec::new();
-    for (name, worker_spin, gate_spin) in [("sleep", 0, 0), ("spin_50", 50, 50), ("spin_gate_50", 0, 50)] {
+    let here = Processor::available().expect("the kernel tells")[0];
+    let ways = [("anywhere", false, 0, 0), ("spin_50", false, 50, 50), ("one_processor", true, 0, 0)];
+    for (name, together, worker_spin, gate_spin) in ways {
         let (_workers, worker, mut events) = worker(worker_spin, gate_spin);
+        // The last: this thread stays there.
+        if together {
+            here.keep_worker(worker.process()).expect("it is ours");
+            here.keep_this_thread().expect("it was available");
+        }
         let gate = worker.connection();
         let (start, bounds) = (script("1+1"), Bounds::default());
         let mut cell = 0;

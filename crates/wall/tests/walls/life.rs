@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use lockgate_wall::{Exit, ForkError, JailSpec, StartError, Zygote, ZygoteOptions};
+use lockgate_wall::{Exit, ForkError, JailSpec, Processor, StartError, Wakeful, Zygote, ZygoteOptions};
 
 use crate::session::{LONG, Session, eventually, exists, zygote};
 use crate::{gates, program};
@@ -23,6 +23,8 @@ crate::cases![
     w01_the_hidden_subcommand_is_not_for_hands,
     w01_many_threads_may_fork,
     w01_the_cpu_limit_ends_a_worker,
+    w01_a_worker_stays_on_its_processor,
+    w01_processors_are_kept_awake_only_while_there_is_work,
 ];
 
 fn w01_a_crash_ends_one_worker_and_is_named() -> Result<(), Failed> {
@@ -195,5 +197,60 @@ fn w01_the_cpu_limit_ends_a_worker() -> Result<(), Failed> {
     let mut session = Session::open(&zygote, &spec);
     session.tell("spin");
     assert_eq!(session.ended(), Some(Exit::Signal(libc::SIGXCPU)));
+    Ok(())
+}
+
+fn w01_a_worker_stays_on_its_processor() -> Result<(), Failed> {
+    let zygote = zygote();
+    let mut session = Session::open(&zygote, &JailSpec::default());
+    let allowed = |pid: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        list.expect("the kernel tells").trim().to_owned()
+    };
+    let processors = Processor::available()?;
+    for processor in &processors {
+        processor.keep_worker(&session.worker)?;
+        let only = allowed(session.worker.pid());
+        assert!(only.parse::<usize>().is_ok(), "{only}");
+        assert!(format!("{processor:?}").contains(&only), "{processor:?}: {only}");
+    }
+    assert_eq!(session.ask("hello"), "hello");
+    assert_eq!(Processor::available()?, processors, "the gate's own threads are where they were");
+    Ok(())
+}
+
+fn w01_processors_are_kept_awake_only_while_there_is_work() -> Result<(), Failed> {
+    // Class and time on a processor of each of its threads.
+    let threads = || -> Vec<(String, u64)> {
+        let tasks = std::fs::read_dir("/proc/self/task").expect("`/proc` is mounted");
+        let read = |task: std::io::Result<std::fs::DirEntry>| {
+            let path = task.ok()?.path();
+            let name = std::fs::read_to_string(path.join("comm")).ok()?;
+            let class = std::fs::read_to_string(path.join("stat")).ok()?.split(' ').nth(40)?.to_owned();
+            let time = std::fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse().ok()?;
+            (name.trim() == "lockgate-awake").then_some((class, time))
+        };
+        tasks.filter_map(read).collect()
+    };
+    let time = || threads().iter().map(|(_, time)| time).sum::<u64>();
+    let processors = Processor::available()?;
+    let wakeful = Wakeful::start(&processors)?;
+    assert!(eventually(|| {
+        let classes: Vec<String> = threads().into_iter().map(|(class, _)| class).collect();
+        classes.len() == processors.len() && classes.iter().all(|class| class == "5")
+    }));
+    let asleep = || {
+        let before = time();
+        std::thread::sleep(Duration::from_millis(20));
+        time() == before
+    };
+    assert!(eventually(asleep));
+    let before = time();
+    wakeful.touch();
+    assert!(eventually(|| time() > before));
+    assert!(eventually(asleep));
+    drop(wakeful);
+    assert!(eventually(|| threads().is_empty()));
     Ok(())
 }
