@@ -38,12 +38,29 @@ pub enum Kind {
     Limit = 6,
     /// Last entry of a session; nothing can follow.
     End = 7,
+    /// A grant was revoked, and with it all that was derived from it.
+    Revocation = 8,
+    /// An approval was asked for, given, refused or ran out.
+    Approval = 9,
+    /// A label was raised or lowered on purpose, bound to the bytes by their digest.
+    Receipt = 10,
 }
 
 impl Kind {
     /// Every kind, in the order of its code.
-    pub const ALL: [Kind; 8] =
-        [Kind::Start, Kind::Spawn, Kind::Intent, Kind::Outcome, Kind::Refusal, Kind::Note, Kind::Limit, Kind::End];
+    pub const ALL: [Kind; 11] = [
+        Kind::Start,
+        Kind::Spawn,
+        Kind::Intent,
+        Kind::Outcome,
+        Kind::Refusal,
+        Kind::Note,
+        Kind::Limit,
+        Kind::End,
+        Kind::Revocation,
+        Kind::Approval,
+        Kind::Receipt,
+    ];
 
     /// The number that is stored and hashed.
     pub const fn code(self) -> u8 {
@@ -66,6 +83,9 @@ impl Kind {
             Kind::Note => "note",
             Kind::Limit => "limit",
             Kind::End => "end",
+            Kind::Revocation => "revocation",
+            Kind::Approval => "approval",
+            Kind::Receipt => "receipt",
         }
     }
 
