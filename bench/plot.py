@@ -97,6 +97,8 @@ def draw(chart, folder, formats):
         logarithmic(axes.set_xscale, axes.xaxis)
     if chart['y'].get('log', True):
         logarithmic(axes.set_yscale, axes.yaxis)
+    else:
+        axes.set_ylim(bottom=0)
     axes.grid(True, which='major', alpha=0.35)
     axes.grid(True, which='minor', alpha=0.12)
     if len(chart['series']) > 1:

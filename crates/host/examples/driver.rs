@@ -3,8 +3,11 @@
 //! `driver --jailed` runs cells in jailed workers through the whole gate: each cell is recorded, each crossing authorized
 //! against 64 grants and recorded. `driver --in-process` is the same with WebAssembly as the only wall.
 
-use lockgate_authority::{Manifest, PartialLimits, Value};
-use lockgate_host::{Finished, Gate, GateOptions, Placement, Program, Session, Walling, prepare_hook};
+mod common;
+
+use common::{ZYGOTE, calls, check, rollup};
+use lockgate_authority::Value;
+use lockgate_host::{Gate, Program, Session, prepare_hook};
 use serde_json::{Value as Json, json};
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -12,7 +15,6 @@ use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-const ZYGOTE: &str = "__zygote";
 /// Cells in flight for each worker while throughput is measured. With many more their memory leaves the cache.
 const IN_FLIGHT: usize = 4;
 
@@ -23,7 +25,8 @@ fn main() -> ExitCode {
     }
     let jailed = !arguments.iter().any(|argument| argument == "--in-process");
     let directory = std::env::temp_dir().join(format!("lockgate-bench-{}", std::process::id()));
-    let mut bench = Bench::open(jailed, 1, &directory);
+    // As a server would: a worker for each processor.
+    let mut bench = Bench::open(jailed, 2, &directory);
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { break };
         let request: Json = serde_json::from_str(&line).unwrap_or(Json::Null);
@@ -49,30 +52,8 @@ struct Bench {
 
 impl Bench {
     fn open(jailed: bool, workers: usize, directory: &Path) -> Bench {
-        let mut manifest =
-            Manifest::parse("isolation = \"trusted\"\nagent = \"bench\"\n", "bench").expect("it is correct");
-        // With the clock, random bytes and the console, which every cell has, 64 grants.
-        for index in 0..61 {
-            manifest.allow(&format!("http:host{index}.example.com:GET")).expect("it is correct");
-        }
-        let mut limits = PartialLimits::default();
-        limits.set(lockgate_authority::Limit::Cpu, 60_000);
-        limits.set(lockgate_authority::Limit::Wall, 120_000);
-        manifest.set_limits(&limits).expect("within what `trusted` allows");
-        let exe = std::env::current_exe().expect("this program has a file");
-        let walling =
-            if jailed { Walling::Workers { exe, args: vec![ZYGOTE.to_owned()] } } else { Walling::InProcessWeaker };
-        let minimum = if jailed { Manifest::default().walls().clone() } else { Default::default() };
-        let options = GateOptions {
-            journal: directory.join(format!("journal-{workers}.sqlite")),
-            stores: directory.join("stores.sqlite"),
-            walling,
-            minimum,
-            workers,
-            placement: Placement::OwnProcessor,
-        };
-        let gate = Gate::open(&options).expect("the gate opens");
-        let session = gate.session(&manifest, directory, Arc::new(|_, _, _| {})).expect("a session begins");
+        let gate = common::gate(jailed, workers, directory);
+        let session = common::session(&gate, 64, directory);
         Bench { gate, session, jailed }
     }
 
@@ -91,7 +72,7 @@ impl Bench {
             "throughput" => self.throughput(request, directory),
             "memory" => self.memory(request["count"].as_u64().unwrap_or(100)),
             _ => match case.strip_prefix("compute:") {
-                Some(_) => self.compute(request),
+                Some(program) => self.compute(program, n),
                 None => json!({"error": "no such case here", "unsupported": true}),
             },
         }
@@ -111,12 +92,14 @@ impl Bench {
         json!({"n": n, "ns": ns})
     }
 
-    fn compute(&self, request: &Json) -> Json {
-        let n = request["n"].as_u64().unwrap_or(1);
-        let Some(source) = request["source"].as_str().or_else(|| request["program"].as_str()) else {
-            return json!({"error": "`source` is missing"});
+    /// One run of a program that all peers share. Each run is a fresh cell: about as much more as `fresh` takes.
+    fn compute(&self, name: &str, n: u64) -> Json {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/peers/programs").join(format!("{name}.js"));
+        let source = match std::fs::read_to_string(&path) {
+            Ok(source) => source,
+            Err(error) => return json!({"error": format!("`{}`: {error}", path.display())}),
         };
-        let program = Program::script("compute.js", &format!("({source})()"));
+        let program = Program::script("compute.js", &format!("({})()", source.trim().trim_end_matches(';')));
         let mut sum = Json::Null;
         let mut ns = Vec::new();
         for _ in 0..n {
@@ -187,35 +170,4 @@ impl Bench {
             "private_per_cell": after.1.saturating_sub(before.1) / count.max(1),
         })
     }
-}
-
-/// A script that makes `count` crossings, one after the other.
-fn calls(count: u32) -> String {
-    format!(
-        "(async () => {{ let n = 0; for (let i = 0; i < {count}; i++) {{ await lockgate.clock.now(); n++; }} return n; }})()"
-    )
-}
-
-fn check(finished: &Finished, expected: i64) {
-    match &finished.result {
-        Ok(Value::Int(found)) if *found == expected => {}
-        other => panic!("expected {expected}, found {other:?}"),
-    }
-}
-
-/// Resident and private bytes of some processes together.
-fn rollup(pids: &[u32]) -> (u64, u64) {
-    let mut sum = (0, 0);
-    for pid in pids {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-        for line in text.lines() {
-            let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
-            match line.split(':').next() {
-                Some("Rss") => sum.0 += kib << 10,
-                Some("Private_Clean" | "Private_Dirty") => sum.1 += kib << 10,
-                _ => {}
-            }
-        }
-    }
-    sum
 }

@@ -316,6 +316,11 @@ impl Inner {
         self.links().pick(self.next_link.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// For a caller that waits: the worker beside it, else the one whose turn it is.
+    pub(crate) fn pick_near_link(&self) -> Result<Arc<Link>, RunError> {
+        self.links().pick_near().unwrap_or_else(|| self.pick_link())
+    }
+
     pub(crate) fn remember(&self, live: &Arc<Live>) {
         self.lock_cells().insert(live.id, Arc::clone(live));
     }

@@ -53,6 +53,8 @@ pub(crate) struct CellSpec<'a> {
     pub(crate) depth: u64,
     pub(crate) parent: Option<(&'a Arc<Live>, Arc<Mailbox>)>,
     pub(crate) trace: bool,
+    /// Whether the caller waits for it.
+    pub(crate) awaited: bool,
 }
 
 /// Where a session stood when it was closed, to be given to `journal verify` later.
@@ -78,7 +80,7 @@ impl Session {
     /// Runs a program in a fresh cell and waits for its end.
     pub fn run(&self, program: &Program, input: &Value, trace: bool) -> Arc<Finished> {
         let (tell, finished) = mpsc::sync_channel(1);
-        let started = self.submit(program, input, trace, move |done| drop(tell.send(done)));
+        let started = self.start(program, input, trace, true, Box::new(move |done| drop(tell.send(done))));
         match started.map(|()| finished.recv()) {
             Ok(Ok(finished)) => finished,
             Ok(Err(_)) => {
@@ -96,17 +98,21 @@ impl Session {
         trace: bool,
         then: impl FnOnce(Arc<Finished>) + Send + 'static,
     ) -> Result<(), RunError> {
+        self.start(program, input, trace, false, Box::new(then))
+    }
+
+    fn start(
+        &self,
+        program: &Program,
+        input: &Value,
+        trace: bool,
+        awaited: bool,
+        then: OnFinish,
+    ) -> Result<(), RunError> {
         let session = &self.0;
-        let spec = CellSpec {
-            program,
-            input,
-            held: Arc::clone(&session.held),
-            limits: session.limits,
-            depth: 0,
-            parent: None,
-            trace,
-        };
-        session.start_cell(spec, Box::new(then)).map(drop)
+        let held = Arc::clone(&session.held);
+        let spec = CellSpec { program, input, held, limits: session.limits, depth: 0, parent: None, trace, awaited };
+        session.start_cell(spec, then).map(drop)
     }
 
     /// Records the session's end and waits until all of it is on disk.
@@ -132,7 +138,7 @@ impl SessionInner {
         let number = self.cells.fetch_add(1, Ordering::Relaxed) + 1;
         let seed = self.seed(number)?;
         let now = gate.now_us();
-        let link = gate.pick_link()?;
+        let link = if spec.awaited { gate.pick_near_link()? } else { gate.pick_link()? };
         let mut book = CellBook::new(Arc::clone(&self.book), number, spec.depth, spec.limits, &spec.held);
         if spec.trace {
             book.trace();

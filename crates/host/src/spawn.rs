@@ -136,6 +136,7 @@ fn start(parent: &Arc<Live>, ready: &Ready, args: Value) -> Result<Child, Failed
         depth,
         parent: Some((parent, Arc::clone(&mailbox))),
         trace: false,
+        awaited: false,
     };
     let live = session
         .start_cell(spec, Box::new(move |done| drop(tell.send(Some(done)))))

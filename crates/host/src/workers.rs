@@ -100,8 +100,20 @@ impl Links {
 
     /// The worker whose turn it is; a lost one is replaced first.
     pub(crate) fn pick(&self, turn: usize) -> Result<Arc<Link>, RunError> {
-        let mut links = self.lock();
+        let links = self.lock();
         let index = turn % links.len().max(1);
+        self.take(links, index)
+    }
+
+    /// A worker on the processor that the caller runs on, where there is one: waking it wakes no other processor.
+    pub(crate) fn pick_near(&self) -> Option<Result<Arc<Link>, RunError>> {
+        let here = Processor::current();
+        let at = self.processors.iter().position(|processor| *processor == here)?;
+        let links = self.lock();
+        (at < links.len()).then(|| self.take(links, at))
+    }
+
+    fn take(&self, mut links: MutexGuard<'_, Vec<Arc<Link>>>, index: usize) -> Result<Arc<Link>, RunError> {
         let Some(slot) = links.get_mut(index) else {
             return Err(RunError::new(ReasonCode::WorkerLost, "the gate has no worker"));
         };

@@ -397,6 +397,23 @@ fn a07_where_nothing_can_be_recorded_nothing_is_done() {
     }
 }
 
+#[test]
+fn a07_a_limit_on_file_sizes_is_told_like_a_full_disk() {
+    let place = Place::new();
+    let script = "(async () => { for (let i = 0; i < 5000; i++) await lockgate.random.bytes(100); })()";
+    // The journal may grow to 200 KiB.
+    let limited =
+        format!("ulimit -f 400; exec {LOCKGATE} eval \"$1\" --limit crossings=10000 --json --journal journal.sqlite");
+    let output = Command::new("sh")
+        .args(["-c", &limited, "sh", script])
+        .current_dir(place.root())
+        .env("HOME", place.root())
+        .output();
+    Ran::from(output.expect("there is a shell")).trouble(4, "journal_unavailable", &["journal"]);
+    place.verify();
+    assert!(!place.entries_of("intent").is_empty());
+}
+
 fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     status.lines().any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(2) == Some("0"))
@@ -597,4 +614,18 @@ fn n01_n02_the_nested_example_gets_nothing_more() {
     assert_eq!((with("amplification"), with("malformed")), (2, 4), "{outcomes:?}");
     assert_eq!(place.entries_of("refusal").len(), 1);
     place.verify();
+}
+
+#[test]
+fn n05_the_exhaustion_example_reaches_every_limit_beside_a_tenant_that_goes_on() {
+    let ran = Command::new(repository().join("examples/exhaustion/run"))
+        .env("LOCKGATE", common::LOCKGATE)
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("there is a shell");
+    let (said, trouble) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{said}\n{trouble}");
+    assert_eq!(said.matches(" exit ").count(), 11, "{said}");
+    // The steady tenant ended well both times.
+    assert_eq!(said.matches("\"rounds\":").count(), 2, "{said}\n{trouble}");
 }

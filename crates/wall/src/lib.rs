@@ -63,3 +63,9 @@ pub use gate::{WorkerProcess, Zygote, ZygoteOptions};
 pub use processor::{Processor, Wakeful};
 pub use spec::{JailSpec, Limits};
 pub use wall::{Held, State, UnknownWall, Wall, WallSet, Walls};
+
+/// Makes a write beyond the limit on file sizes (`ulimit -f`) an error, as one on a full disk is, where the kernel would
+/// otherwise end the process. Processes started later inherit it. For a program's `main`.
+pub fn make_file_size_an_error() {
+    sys::ignore_file_size_signal();
+}

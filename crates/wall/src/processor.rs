@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rustix::process::Pid;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use crate::gate::WorkerProcess;
 use crate::sys;
@@ -28,6 +28,11 @@ impl Processor {
     pub fn available() -> io::Result<Vec<Processor>> {
         let set = sched_getaffinity(None)?;
         Ok((0..CpuSet::MAX_CPU).filter(|&index| set.is_set(index)).map(Processor).collect())
+    }
+
+    /// The one that the calling thread runs on just now.
+    pub fn current() -> Processor {
+        Processor(sched_getcpu())
     }
 
     /// Keeps the calling thread here; threads that it starts later inherit that.

@@ -39,6 +39,12 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Makes a write beyond the limit on file sizes fail like one on a full disk.
+pub(crate) fn ignore_file_size_signal() {
+    // SAFETY: ignoring a signal runs no code of this process.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// Puts the calling thread in the class that runs only when nothing else would.
 pub(crate) fn yield_to_all() -> Result<(), Errno> {
     let param = libc::sched_param { sched_priority: 0 };

@@ -49,6 +49,7 @@ enum Command {
 ///
 /// Exit status: 0 done, 1 the program failed, 2 usage or configuration, 3 a limit ended it, 4 a wall or worker failed.
 pub(crate) fn main() -> ExitCode {
+    lockgate_wall::make_file_size_an_error();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The zygote and the prober are this program too; they must come before anything that starts a thread.
     match arguments.get(1).and_then(|first| first.to_str()) {
