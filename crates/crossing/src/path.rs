@@ -172,6 +172,7 @@ fn target(kind: PointKind, op: &str, args: &Value, book: &CellBook) -> Result<Ta
         (PointKind::Fs, _) => {
             let path = match (op, args.get("path")) {
                 ("list", None | Some(Value::Undefined)) => ".",
+                ("list", Some(Value::Text(path))) if path.is_empty() => ".",
                 (_, path) => text(path, "path")?,
             };
             let path = CanonicalPath::parse(path).map_err(|error| {
