@@ -4,6 +4,12 @@ use minicbor::{Decode, Encode};
 
 use crate::wall::WallSet;
 
+/// The descriptor of the control socket in the zygote, and of the work socket in a worker.
+pub(crate) const WORK_FD: i32 = 3;
+
+/// The descriptor of a worker's report pipe; closed before it serves.
+pub(crate) const REPORT_FD: i32 = 4;
+
 /// How to jail one worker.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct JailSpec {

@@ -14,16 +14,10 @@ use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, Wa
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::jail::{self, Ground, Identity, OwnIds, PidNamespace, Proc};
-use crate::spec::JailSpec;
+use crate::spec::{JailSpec, REPORT_FD, WORK_FD};
 use crate::sys::{self, Forked};
 use crate::wall::{Wall, Walls};
 use crate::wire::{self, Notice, Order, Outcome, RawExit, Report};
-
-/// The descriptor of the control socket in the zygote, and of the work socket in a worker.
-pub(crate) const WORK_FD: i32 = 3;
-
-/// The descriptor of a worker's report pipe; closed before it serves.
-pub(crate) const REPORT_FD: i32 = 4;
 
 /// The first user id given to workers of a root gate. High, so that no account has it.
 const FIRST_UID: u32 = 1_879_048_192;

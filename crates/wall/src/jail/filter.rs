@@ -10,8 +10,8 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
+use crate::spec::{REPORT_FD, WORK_FD};
 use crate::wall::{State, Wall, Walls};
-use crate::zygote::{REPORT_FD, WORK_FD};
 
 /// `PAGEMAP_SCAN`: `_IOWR('f', 16, struct pm_scan_arg)`, whose argument is 96 bytes.
 const PAGEMAP_SCAN: u64 = 0xC060_6610;

@@ -359,7 +359,7 @@ fn inherit_descriptor() -> Answer {
     /// Above what any gate has open in tests and production.
     const HIGHEST: i32 = 4096;
     let foreign: Vec<String> = (0..HIGHEST)
-        .filter(|number| *number != crate::zygote::WORK_FD)
+        .filter(|number| *number != crate::spec::WORK_FD)
         .filter(|number| is_foreign(*number))
         .map(|number| number.to_string())
         .collect();
