@@ -1,6 +1,7 @@
 //! Restrictions on a grant; all of them must clear.
 
 use crate::canonical::{CanonicalPath, HostPattern, Scheme, UrlPathPrefix};
+use crate::label::LabelCaveat;
 use crate::limits::PartialLimits;
 use crate::predicate::Predicate;
 use crate::reason::ReasonCode;
@@ -128,6 +129,9 @@ pub enum Caveat {
     Rate(Rate),
     /// Each call needs an approval.
     Approval,
+    /// Who writes and who reads on the other side. Never refuses a request by itself: [`Flow`](crate::Flow) does,
+    /// together with the label of what is sent.
+    Label(Box<LabelCaveat>),
 }
 
 impl Caveat {
@@ -144,7 +148,7 @@ impl Caveat {
             Caveat::Paths(_) => 8,
             Caveat::ArgumentNames(_) | Caveat::Argument(_) => 9,
             Caveat::Depth(_) | Caveat::Children(_) => 10,
-            Caveat::Ceilings(_) | Caveat::ResponseBytes(_) | Caveat::Timeout(_) => 11,
+            Caveat::Ceilings(_) | Caveat::ResponseBytes(_) | Caveat::Timeout(_) | Caveat::Label(_) => 11,
             Caveat::Until(_) => 12,
             Caveat::Calls(_) => 13,
             Caveat::Bytes(_) => 14,
@@ -174,6 +178,7 @@ impl Caveat {
             Caveat::Bytes(_) => ReasonCode::BudgetBytes,
             Caveat::Rate(_) => ReasonCode::RateExceeded,
             Caveat::Approval => ReasonCode::ApprovalRequired,
+            Caveat::Label(_) => ReasonCode::UntrustedData,
         }
     }
 

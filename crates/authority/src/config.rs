@@ -1,6 +1,7 @@
 //! Reading of configuration: a manifest's TOML, a child's ask and a flag become one tree, which one strict reader reads.
 
 pub(crate) mod grant;
+pub(crate) mod labels;
 pub(crate) mod node;
 pub(crate) mod problem;
 pub(crate) mod read;

@@ -3,6 +3,7 @@
 use crate::canonical::{CanonicalPath, CanonicalUrl};
 use crate::caveat::{ArgumentCaveat, Caveat};
 use crate::grant::{Grant, GrantId, Layer};
+use crate::label::{Blocked, Flowing};
 use crate::point::PointKind;
 use crate::reason::{Denial, ReasonCode, quoted};
 use crate::usage::{Spend, Usage};
@@ -111,6 +112,42 @@ pub fn authorize<'g>(
     }
 }
 
+/// What was decided where labels count too.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Flowed<'g> {
+    /// Allowed by this grant.
+    Allow(&'g Grant),
+    /// No grant allows it.
+    Deny(Denial),
+    /// This grant would allow it, and the label of what is sent or read may not flow.
+    Blocked(&'g Grant, Blocked),
+}
+
+/// Decides a request together with the labels of what it sends and reads: the first candidate that clears, and through
+/// which they may flow, allows it.
+///
+/// As [`authorize`], and a few instructions more for each candidate that clears.
+pub fn authorize_flow<'g>(
+    candidates: impl IntoIterator<Item = &'g Grant, IntoIter: Clone>,
+    request: &Request<'_>,
+    flowing: &Flowing,
+    usage: &Usage,
+) -> Flowed<'g> {
+    let candidates = candidates.into_iter();
+    let host_is_private = request.host_is_known_private();
+    let mut first = None;
+    for grant in candidates.clone().filter(|grant| allows(grant, request, usage, host_is_private)) {
+        match flowing.through(grant.flow()) {
+            Ok(()) => return Flowed::Allow(grant),
+            Err(blocked) => first = first.or(Some((grant, blocked))),
+        }
+    }
+    match first {
+        Some((grant, blocked)) => Flowed::Blocked(grant, blocked),
+        None => Flowed::Deny(denial(closest(candidates, request, usage), request)),
+    }
+}
+
 /// Whether one grant allows the request. Of each layer the operations are compared last: among the grants that one
 /// handle stands for, they tell the least.
 fn allows(grant: &Grant, request: &Request<'_>, usage: &Usage, host_is_private: bool) -> bool {
@@ -185,7 +222,11 @@ pub(crate) fn clears(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usa
         Caveat::Ops(ops) => ops.contains(request.op),
         Caveat::Until(time_ms) => request.now_ms < *time_ms,
         Caveat::Bytes(_) => usage.has_left(layer, caveat, request.spend(), request.now_ms),
-        Caveat::ResponseBytes(_) | Caveat::Timeout(_) | Caveat::Ceilings(_) | Caveat::Private(_) => true,
+        Caveat::ResponseBytes(_)
+        | Caveat::Timeout(_)
+        | Caveat::Ceilings(_)
+        | Caveat::Private(_)
+        | Caveat::Label(_) => true,
         _ if continued => true,
         Caveat::Calls(_) | Caveat::Children(_) | Caveat::Rate(_) => {
             usage.has_left(layer, caveat, request.spend(), request.now_ms)

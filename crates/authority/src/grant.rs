@@ -1,6 +1,7 @@
 //! Unforgeable authority over a point, and how less of it is derived.
 
 use crate::caveat::{Caveat, Names};
+use crate::label::{Flow, PartyNames};
 use crate::limits::PartialLimits;
 use crate::point::{Point, PointKind, Principal};
 use std::fmt;
@@ -101,6 +102,8 @@ pub struct Grant {
     /// From the root to this grant; never empty.
     layers: Arc<[Arc<Layer>]>,
     id: GrantId,
+    /// What all layers together say of labels.
+    flow: Flow,
 }
 
 impl Grant {
@@ -111,7 +114,8 @@ impl Grant {
     pub fn root(mint: &mut Mint, point: Point, ops: Names, mut caveats: Vec<Caveat>) -> Self {
         caveats.insert(0, Caveat::Ops(ops));
         let id = mint.next();
-        Grant { point, layers: Arc::new([Layer::new(id, caveats)]), id }
+        let flow = Flow::root(point.kind, &caveats);
+        Grant { point, layers: Arc::new([Layer::new(id, caveats)]), id, flow }
     }
 
     /// A grant that permits what this one permits and all of `caveats` clear. Budgets are spent on both.
@@ -120,8 +124,9 @@ impl Grant {
             return Err(TooManyLayers);
         }
         let id = mint.next();
+        let flow = self.flow.narrowed(&caveats);
         let layers = self.layers.iter().cloned().chain([Layer::new(id, caveats)]).collect();
-        Ok(Grant { point: self.point.clone(), layers, id })
+        Ok(Grant { point: self.point.clone(), layers, id, flow })
     }
 
     /// The grant's id.
@@ -132,6 +137,11 @@ impl Grant {
     /// The point that it is authority over.
     pub fn point(&self) -> &Point {
         &self.point
+    }
+
+    /// What it says of labels: of what is read through it, and of what is sent.
+    pub fn flow(&self) -> Flow {
+        self.flow
     }
 
     /// The layers, from the root to this grant.
@@ -197,13 +207,25 @@ impl Grant {
 pub struct HeldGrants {
     principal: Principal,
     grants: Arc<[Grant]>,
+    parties: Arc<PartyNames>,
 }
 
 impl HeldGrants {
     /// What `principal` holds. Grants over the same point keep their order.
     pub fn new(principal: Principal, mut grants: Vec<Grant>) -> Self {
         grants.sort_by(|left, right| left.point.cmp(&right.point));
-        HeldGrants { principal, grants: grants.into() }
+        HeldGrants { principal, grants: grants.into(), parties: Arc::default() }
+    }
+
+    /// The same with the names of the parties that the grants speak of.
+    #[must_use]
+    pub fn with_parties(self, parties: Arc<PartyNames>) -> Self {
+        HeldGrants { parties, ..self }
+    }
+
+    /// The names of the session's parties.
+    pub fn parties(&self) -> &Arc<PartyNames> {
+        &self.parties
     }
 
     /// The holder.

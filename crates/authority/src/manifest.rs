@@ -11,13 +11,16 @@ pub use narrow::Used;
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
+use crate::config::labels;
 use crate::config::problem::Problems;
 use crate::grant::{Grant, HeldGrants, Mint};
 use crate::isolation::{GrantRule, Isolation, Wall};
+use crate::label::{Label, LabelCaveat, PartyNames};
 use crate::limits::{Limits, PartialLimits};
 use crate::point::{Point, PointKind, Principal};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 /// What the guest's clock shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -94,6 +97,10 @@ pub struct Manifest {
     walls: BTreeSet<Wall>,
     clock: ClockMode,
     random: RandomMode,
+    /// What is said of who wrote the program and may read it.
+    program: Vec<LabelCaveat>,
+    clearance: Vec<LabelCaveat>,
+    parties: Arc<PartyNames>,
     grants: Vec<ManifestGrant>,
 }
 
@@ -179,6 +186,21 @@ impl Manifest {
         self.random
     }
 
+    /// Who wrote the program and may read it.
+    pub fn program_label(&self) -> Label {
+        labels::label(&self.program)
+    }
+
+    /// The ceiling of what cells may read; [`Label::TOP`] where there is none.
+    pub fn clearance(&self) -> Label {
+        labels::clearance(&self.clearance)
+    }
+
+    /// The names of the parties, in the order of the text.
+    pub fn parties(&self) -> &Arc<PartyNames> {
+        &self.parties
+    }
+
     /// The sections that grant a point, in the manifest's order.
     pub fn grants(&self) -> &[ManifestGrant] {
         &self.grants
@@ -189,24 +211,41 @@ impl Manifest {
         self.grants.iter().find(|grant| grant.point.kind == kind && &*grant.point.name == name)
     }
 
-    /// Makes the root grants: one for each section, and the clock, random bytes and console output, which every cell
-    /// has.
+    /// Makes the root grants: one for each section, and the clock, random bytes, console output, which every cell has.
     pub fn hold(&self, principal: Principal, mint: &mut Mint) -> HeldGrants {
         let mut grants: Vec<Grant> = self
             .grants
             .iter()
             .map(|grant| Grant::root(mint, grant.point.clone(), grant.ops.clone(), grant.caveats.clone()))
             .collect();
-        for kind in [PointKind::Clock, PointKind::Random, PointKind::Log] {
+        for kind in PointKind::ALWAYS {
             let ops = Names::only(kind.operations().unwrap_or_default());
-            grants.push(Grant::root(mint, Point::only(kind), ops, Vec::new()));
+            grants.push(Grant::root(mint, Point::only(*kind), ops, Vec::new()));
         }
-        HeldGrants::new(principal, grants)
+        HeldGrants::new(principal, grants).with_parties(Arc::clone(&self.parties))
     }
 
     /// The manifest as TOML that [`Manifest::parse`] reads back to the same manifest.
     pub fn to_toml(&self) -> String {
         render::manifest(self)
+    }
+
+    /// The same with the parties that it still names and no others, as if it had been read so.
+    fn with_fewest_parties(mut self) -> Manifest {
+        let mut known = PartyNames::default();
+        let own = self.program.iter_mut().chain(&mut self.clearance);
+        let of_grants = self.grants.iter_mut().flat_map(|grant| &mut grant.caveats).filter_map(|caveat| match caveat {
+            Caveat::Label(label) => Some(&mut **label),
+            _ => None,
+        });
+        for label in own.chain(of_grants) {
+            // They were few enough before.
+            if let Ok(again) = LabelCaveat::intern(label.rule(), label.names(), &mut known) {
+                *label = again;
+            }
+        }
+        self.parties = Arc::new(known);
+        self
     }
 
     /// Adds a problem for each rule of the policy that `grant` breaks.
@@ -233,6 +272,9 @@ impl Default for Manifest {
             walls: isolation.walls().iter().copied().collect(),
             clock: ClockMode::default(),
             random: RandomMode::default(),
+            program: Vec::new(),
+            clearance: Vec::new(),
+            parties: Arc::default(),
             grants: Vec::new(),
         }
     }

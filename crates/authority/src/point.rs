@@ -87,6 +87,10 @@ impl PointKind {
         PointKind::Log,
     ];
 
+    /// What every cell has without asking, as far as its parent has it.
+    pub const ALWAYS: &'static [PointKind] =
+        &[PointKind::Clock, PointKind::Random, PointKind::Log];
+
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -124,6 +128,11 @@ impl PointKind {
 
     /// Whether there are several points of this kind, told apart by their names.
     pub const fn is_named(self) -> bool {
+        matches!(self, PointKind::Fs | PointKind::Http | PointKind::Kv | PointKind::Tool)
+    }
+
+    /// Whether what is read there comes from outside the gate, and what is sent there leaves it.
+    pub const fn is_outside(self) -> bool {
         matches!(self, PointKind::Fs | PointKind::Http | PointKind::Kv | PointKind::Tool)
     }
 

@@ -65,6 +65,11 @@ reasons! {
     RateExceeded = "rate_exceeded", "The grant allows fewer calls in this span of time.";
     ApprovalRequired = "approval_required", "The crossing needs an approval and nobody can give one.";
 
+    // Which labels may flow where.
+    UntrustedData = "untrusted_data", "What is sent could have been written by someone whom the point does not trust.";
+    ConfidentialData = "confidential_data", "Someone who may not read what is sent would read it there.";
+    BeyondClearance = "beyond_clearance", "What is read lies beyond the cell's clearance.";
+
     // Child cells.
     SpawnRefused = "spawn_refused", "The cell may not start another child: depth or number is used up.";
     Amplification = "amplification", "A child was to be given something that its parent does not hold.";

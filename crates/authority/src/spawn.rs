@@ -3,23 +3,24 @@
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
 use crate::config::grant::{Form, keys, read_limits, read_terms};
+use crate::config::labels::{self, LabelTerm};
 use crate::config::node::Node;
 use crate::config::problem::{Problems, suggestion};
 use crate::config::read::Item;
 use crate::grant::{Grant, HeldGrants, Mint};
+use crate::label::{Label, PartyNames};
 use crate::limits::{Limit, PartialLimits};
 use crate::point::{Point, PointKind, Principal};
 use crate::reason::{Denial, ReasonCode, quoted};
 use crate::value::Value;
+use std::sync::Arc;
 
 /// Most grants that one ask may name.
 const MAX_ASKED: usize = 256;
 /// Most grants that one cell may hold.
 const MAX_HELD: usize = 4096;
 /// The keys of the arguments of `spawn`.
-const ARGUMENTS: &[&str] = &["source", "name", "input", "grants", "limits"];
-/// What every child is given without asking, as far as its parent has it.
-const ALWAYS: &[PointKind] = &[PointKind::Clock, PointKind::Random, PointKind::Log];
+const ARGUMENTS: &[&str] = &["source", "name", "input", "grants", "limits", "clearance"];
 
 /// One grant that a child asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,8 @@ pub struct GrantRequest {
     pub ops: Option<Names>,
     /// Further caveats.
     pub caveats: Vec<Caveat>,
+    /// What is said of labels, the parties not yet looked up.
+    pub(crate) labels: Vec<LabelTerm>,
 }
 
 /// The arguments of `spawn`, read strictly.
@@ -47,6 +50,8 @@ pub struct SpawnAsk {
     pub grants: Vec<GrantRequest>,
     /// The limits that it asks for.
     pub limits: PartialLimits,
+    /// The ceiling that it asks for, the parties not yet looked up.
+    pub(crate) clearance: Vec<LabelTerm>,
 }
 
 /// Why no child is started. Every problem of the ask is named.
@@ -120,8 +125,14 @@ impl SpawnAsk {
         };
         let node = Node::from_value(&args);
         let section = Item::root(&node, "").section(ARGUMENTS, &mut problems);
-        let mut ask =
-            SpawnAsk { source: String::new(), name: None, input, grants: Vec::new(), limits: PartialLimits::default() };
+        let mut ask = SpawnAsk {
+            source: String::new(),
+            name: None,
+            input,
+            grants: Vec::new(),
+            limits: PartialLimits::default(),
+            clearance: Vec::new(),
+        };
         if let Some(section) = section {
             match (source, section.get("source")) {
                 (Some(source), _) => ask.source = source,
@@ -135,8 +146,24 @@ impl SpawnAsk {
             if let Some(item) = section.get("limits") {
                 ask.limits = read_child_limits(&item, &mut problems);
             }
+            if let Some(item) = section.get("clearance") {
+                ask.clearance = labels::read_label(&item, &mut problems);
+            }
         }
         if problems.is_empty() { Ok(ask) } else { Err(SpawnError::new(ReasonCode::Malformed, problems)) }
+    }
+}
+
+impl SpawnAsk {
+    /// The child's ceiling: its parent's, and what the ask says. A party that the manifest does not name is refused.
+    pub fn clearance(&self, parent: Label, known: &PartyNames) -> Result<Label, SpawnError> {
+        let mut problems = Problems::default();
+        let asked = labels::resolve(&self.clearance, known, &mut problems);
+        if problems.is_empty() {
+            Ok(parent.meet(labels::clearance(&asked)))
+        } else {
+            Err(SpawnError::new(ReasonCode::Malformed, problems))
+        }
     }
 }
 
@@ -168,8 +195,9 @@ impl HeldGrants {
             if held.is_empty() {
                 return Err(self.not_held(index, request));
             }
-            let caveats: Vec<Caveat> =
-                request.ops.iter().cloned().map(Caveat::Ops).chain(request.caveats.iter().cloned()).collect();
+            let labels = self.labels_of(request)?;
+            let ops = request.ops.iter().cloned().map(Caveat::Ops);
+            let caveats: Vec<Caveat> = ops.chain(request.caveats.iter().cloned()).chain(labels).collect();
             for grant in held {
                 grants.push(grant.attenuate(mint, caveats.clone()).map_err(|error| {
                     SpawnError::one(ReasonCode::SpawnRefused, &format!("grants[{index}]"), error.to_string(), None)
@@ -180,7 +208,7 @@ impl HeldGrants {
                 return Err(SpawnError::one(ReasonCode::TooLarge, "grants", message, None));
             }
         }
-        for kind in ALWAYS.iter().filter(|kind| !asked.iter().any(|request| request.kind == **kind)) {
+        for kind in PointKind::ALWAYS.iter().filter(|kind| !asked.iter().any(|request| request.kind == **kind)) {
             for grant in self.for_handle(*kind, kind.as_str()) {
                 grants.push(grant.attenuate(mint, Vec::new()).map_err(|error| {
                     SpawnError::one(ReasonCode::SpawnRefused, kind.as_str(), error.to_string(), None)
@@ -189,7 +217,18 @@ impl HeldGrants {
         }
         let channel = Names::only(PointKind::Parent.operations().unwrap_or_default());
         grants.push(Grant::root(mint, Point::only(PointKind::Parent), channel, Vec::new()));
-        Ok(HeldGrants::new(child, grants))
+        Ok(HeldGrants::new(child, grants).with_parties(Arc::clone(self.parties())))
+    }
+
+    /// What a request says of labels, in terms of the session's parties.
+    fn labels_of(&self, request: &GrantRequest) -> Result<Vec<Caveat>, SpawnError> {
+        let mut problems = Problems::default();
+        let found = labels::resolve(&request.labels, self.parties(), &mut problems);
+        if problems.is_empty() {
+            Ok(found.into_iter().map(|label| Caveat::Label(Box::new(label))).collect())
+        } else {
+            Err(SpawnError::new(ReasonCode::Malformed, problems))
+        }
     }
 
     /// The grants that a request speaks of.
@@ -252,7 +291,7 @@ fn read_ask(item: &Item<'_>, problems: &mut Problems) -> Option<GrantRequest> {
         _ => None,
     };
     let terms = read_terms(kind, &section, Form::Ask, problems);
-    Some(GrantRequest { kind, name, ops: terms.ops, caveats: terms.caveats })
+    Some(GrantRequest { kind, name, ops: terms.ops, caveats: terms.caveats, labels: terms.labels })
 }
 
 /// Limits for a child may be as large as they like, since they are met with the parent's, but not useless.

@@ -1,7 +1,10 @@
 //! What the gate keeps about one cell: its handles, what it used, what is in flight.
 
 use crate::effect::Target;
-use lockgate_authority::{Denial, Grant, HeldGrants, Limits, PointKind, Principal, ReasonCode, Reservation, Usage};
+use crate::floating::{Floating, Shown};
+use lockgate_authority::{
+    Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Usage,
+};
 use lockgate_journal::SessionKey;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,6 +80,19 @@ pub(crate) struct InFlight {
     pub(crate) waits: bool,
     /// Bytes of the arguments, held by the gate meanwhile.
     pub(crate) sent: u64,
+    /// Whether what comes back is read.
+    pub(crate) reads: bool,
+    /// The label of what was sent.
+    pub(crate) label: Label,
+}
+
+/// A stream or child that was begun.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The grant under which it began.
+    pub(crate) grant: Grant,
+    /// The label of what comes from it.
+    pub(crate) label: Label,
 }
 
 /// The gate's book on one cell.
@@ -91,7 +107,12 @@ pub struct CellBook {
     /// By the serial of the intent.
     pub(crate) in_flight: HashMap<u64, InFlight>,
     /// Open streams and children, with the grant under which each began.
-    pub(crate) open: HashMap<u32, Grant>,
+    pub(crate) open: HashMap<u32, Opened>,
+    /// The label of all that the cell has read.
+    pub(crate) floating: Arc<Floating>,
+    /// The ceiling of that label.
+    pub(crate) clearance: Label,
+    pub(crate) parties: Arc<PartyNames>,
     pub(crate) crossings: u64,
     pub(crate) refusals: u64,
     pub(crate) output: u64,
@@ -137,6 +158,9 @@ impl CellBook {
             handles,
             in_flight: HashMap::new(),
             open: HashMap::new(),
+            floating: Arc::default(),
+            clearance: Label::TOP,
+            parties: Arc::clone(held.parties()),
             crossings: 0,
             refusals: 0,
             output: 0,
@@ -145,6 +169,27 @@ impl CellBook {
             used: Vec::new(),
             scratch: Vec::new(),
         }
+    }
+
+    /// Starts the cell with what its program and input depend on, below a ceiling.
+    pub fn begin_at(&mut self, floating: Arc<Floating>, clearance: Label) {
+        self.floating = floating;
+        self.clearance = clearance;
+    }
+
+    /// The label of all that the cell has read, and what made it rise.
+    pub fn floating(&self) -> &Arc<Floating> {
+        &self.floating
+    }
+
+    /// The ceiling of that label.
+    pub fn clearance(&self) -> Label {
+        self.clearance
+    }
+
+    /// A label with the names that the session's parties have.
+    pub fn shown(&self, label: Label) -> Shown<'_> {
+        Shown { label, parties: &self.parties }
     }
 
     /// The session's book.

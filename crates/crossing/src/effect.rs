@@ -1,10 +1,12 @@
 //! The only thing that has an effect, and what it is given.
 
+use crate::floating::Floating;
+use crate::flow;
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Decision, Denial, Grant, PointKind, ReasonCode, Request, Subject, Usage, Value,
-    authorize,
+    CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PartyNames, PointKind, ReasonCode, Request,
+    Subject, Usage, Value, authorize_flow,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a crossing is about, decoded.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +66,13 @@ pub struct Ready {
     /// All grants of the handle, for redirects.
     pub(crate) candidates: Arc<[Grant]>,
     pub(crate) allowance: u64,
+    /// The label of what is sent, for redirects.
+    pub(crate) flowing: Flowing,
+    /// Where the cell's label comes from.
+    pub(crate) floating: Arc<Floating>,
+    pub(crate) parties: Arc<PartyNames>,
+    /// The label of what comes back: the grant's source, joined with those that redirects led to.
+    pub(crate) source: Mutex<Label>,
 }
 
 impl Ready {
@@ -112,6 +121,11 @@ impl Ready {
         self.allowance
     }
 
+    /// What the cell's label was when it asked, and what made it rise: the label of what is sent.
+    pub fn floating(&self) -> &Arc<Floating> {
+        &self.floating
+    }
+
     /// Decides a further URL of the same request, such as a redirect's. Costs no budget: it is the same call.
     pub fn allows_url(&self, url: &CanonicalUrl, method: &str, now_ms: u64, usage: &Usage) -> Result<Grant, Denial> {
         let request = Request {
@@ -123,15 +137,23 @@ impl Ready {
             bytes: 0,
             now_ms,
         };
-        match authorize(self.candidates.iter(), &request, usage) {
-            Decision::Allow(grant) => Ok(grant.clone()),
-            Decision::Deny(denial) => Err(denial),
+        match authorize_flow(self.candidates.iter(), &request, &self.flowing, usage) {
+            Flowed::Allow(grant) => {
+                let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+                *source = source.join(grant.flow().source);
+                Ok(grant.clone())
+            }
+            Flowed::Deny(denial) => Err(denial),
+            Flowed::Blocked(grant, blocked) => {
+                Err(flow::denial(blocked, &grant.point().to_string(), &self.floating, &self.parties))
+            }
         }
     }
 
     /// What came of it.
     pub fn outcome(self, result: Result<Value, Failed>) -> Outcome {
-        Outcome { intent: self.intent, result, opens: None, closes: None, received: None }
+        let source = self.source.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Outcome { intent: self.intent, result, source, brings: None, opens: None, closes: None, received: None }
     }
 }
 
@@ -165,12 +187,22 @@ impl From<Denial> for Failed {
 pub struct Outcome {
     pub(crate) intent: u64,
     pub(crate) result: Result<Value, Failed>,
+    /// The label of what came back.
+    pub(crate) source: Label,
+    /// What another cell's word depends on.
+    pub(crate) brings: Option<Arc<Floating>>,
     pub(crate) opens: Option<u32>,
     pub(crate) closes: Option<u32>,
     pub(crate) received: Option<u64>,
 }
 
 impl Outcome {
+    /// The result is another cell's word, which depends on what that cell has read.
+    pub fn bringing(mut self, floating: Arc<Floating>) -> Self {
+        self.brings = Some(floating);
+        self
+    }
+
     /// A stream or child began, under this cell-local number.
     pub fn opening(mut self, number: u32) -> Self {
         self.opens = Some(number);

@@ -7,10 +7,13 @@
 
 mod book;
 mod effect;
+mod floating;
+mod flow;
 mod path;
 mod record;
 
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
 pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
+pub use floating::{Floating, Origin, Shown};
 pub use path::{Pending, Reply, Step, abandon, cross, settle};
 pub use record::{RecordFailed, Recorder, body};

@@ -9,16 +9,18 @@
 //! | act | [`Ready`] | [`Outcome`] | the only thing that has an effect |
 //! | settle | [`Outcome`] | [`Reply`] | the outcome is in the journal, the budget is charged |
 
-use crate::book::{CellBook, Handle, InFlight, Stopped};
+use crate::book::{CellBook, Handle, InFlight, Opened, Stopped};
 use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target};
+use crate::floating::Floating;
+use crate::flow::{self, Direction, direction};
 use crate::record::{RecordFailed, Recorder, body};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Decision, Denial, Grant, PointKind, ReasonCode, Request, Reservation, Spend, Value,
-    authorize,
+    CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind, ReasonCode, Request, Reservation,
+    Spend, Value, authorize_flow,
 };
 use lockgate_decode::{Budget, RawRequest, decode_value};
 use lockgate_journal::{Kind, Ticket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// What became of one request.
 #[derive(Debug)]
@@ -236,17 +238,34 @@ pub struct Allowed {
     grant: Grant,
     reservation: Reservation,
     allowance: u64,
+    flowing: Flowing,
+    /// The label of what will come back.
+    source: Label,
 }
 
 impl Call {
     fn authorize(self, book: &mut CellBook, now_ms: u64) -> Result<Allowed, Refused> {
-        match self.decide(book, now_ms) {
-            Ok((grant, reservation, allowance)) => Ok(Allowed { call: self, grant, reservation, allowance }),
+        let Direction { sends, reads } = direction(self.held.kind, &self.held.op);
+        let flowing = Flowing { label: book.floating.label(), sends, reads, clearance: book.clearance };
+        match self.decide(book, &flowing, now_ms) {
+            Ok((grant, reservation, allowance)) => {
+                let begun = match self.target {
+                    Target::Continued { number } => book.open.get(&number).map(|opened| opened.label),
+                    _ => None,
+                };
+                let source = begun.unwrap_or(grant.flow().source);
+                Ok(Allowed { call: self, grant, reservation, allowance, flowing, source })
+            }
             Err(denial) => Err(Refused { shown: Some(self.held.shown), denial }),
         }
     }
 
-    fn decide(&self, book: &mut CellBook, now_ms: u64) -> Result<(Grant, Reservation, u64), Denial> {
+    fn decide(
+        &self,
+        book: &mut CellBook,
+        flowing: &Flowing,
+        now_ms: u64,
+    ) -> Result<(Grant, Reservation, u64), Denial> {
         let request = Request {
             kind: self.held.kind,
             name: &self.held.name,
@@ -271,12 +290,15 @@ impl Call {
             _ => None,
         };
         let grant = match begun {
-            Some(grant) => authorize([grant], &request, &usage),
-            None => authorize(self.held.candidates.iter(), &request, &usage),
+            Some(opened) => authorize_flow([&opened.grant], &request, flowing, &usage),
+            None => authorize_flow(self.held.candidates.iter(), &request, flowing, &usage),
         };
         let grant = match grant {
-            Decision::Allow(grant) => grant,
-            Decision::Deny(denial) => return Err(denial),
+            Flowed::Allow(grant) => grant,
+            Flowed::Deny(denial) => return Err(denial),
+            Flowed::Blocked(grant, blocked) => {
+                return Err(flow::denial(blocked, &grant.point().to_string(), &book.floating, &book.parties));
+            }
         };
         let most = grant.response_bytes().unwrap_or(DEFAULT_RESULT).min(DEFAULT_RESULT);
         let allowance = match usage.remaining_bytes(grant) {
@@ -313,9 +335,9 @@ impl Allowed {
         now_us: u64,
         recorder: &dyn Recorder,
     ) -> Result<Recorded, RecordFailed> {
-        let Allowed { call: Call { held, args, target, sent }, grant, reservation, allowance } = self;
+        let Allowed { call: Call { held, args, target, sent }, grant, reservation, allowance, flowing, source } = self;
         let mut scratch = std::mem::take(&mut book.scratch);
-        body::intent(&mut scratch, &held.shown, &held.op, grant.id().get(), request.args);
+        body::intent(&mut scratch, &held.shown, &held.op, grant.id().get(), book.shown(flowing.label), request.args);
         let appended = recorder.append(book.session.key(), Kind::Intent, book.number, now_us, &scratch);
         book.scratch = scratch;
         let ticket = match appended {
@@ -332,7 +354,15 @@ impl Allowed {
             (held.kind, held.op.as_str()),
             (PointKind::Clock, "sleep") | (PointKind::Cell, "result" | "receive") | (PointKind::Parent, "receive")
         );
-        let in_flight = InFlight { id: held.id, grant: grant.clone(), reservation, waits, sent };
+        let in_flight = InFlight {
+            id: held.id,
+            grant: grant.clone(),
+            reservation,
+            waits,
+            sent,
+            reads: flowing.reads,
+            label: flowing.label,
+        };
         book.in_flight.insert(intent, in_flight);
         let durable = changes_world(held.kind, &held.op);
         let ready = Ready {
@@ -346,6 +376,10 @@ impl Allowed {
             grant,
             candidates: held.candidates,
             allowance,
+            flowing,
+            floating: Arc::clone(&book.floating),
+            parties: Arc::clone(&book.parties),
+            source: Mutex::new(source),
         };
         Ok(if durable { Recorded::Pending(Pending { ready, ticket }) } else { Recorded::Ready(ready) })
     }
@@ -405,27 +439,62 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
     if let Some(number) = outcome.closes {
         book.open.remove(&number);
     }
+    let (label, result) = read(book, &in_flight, outcome.source, outcome.brings.as_deref(), outcome.intent, outcome.result);
+    let told = if in_flight.reads { label } else { Label::BOTTOM };
     if let Some(number) = outcome.opens {
-        book.open.insert(number, in_flight.grant);
+        book.open.insert(number, Opened { grant: in_flight.grant, label });
     }
-    let recorded = record_outcome(book, outcome.intent, outcome.result.as_ref(), now_us, recorder);
+    let recorded = record_outcome(book, outcome.intent, told, result.as_ref(), now_us, recorder);
     let result = match recorded {
-        Ok(()) => outcome.result,
+        Ok(()) => result,
         // The effect happened; what is lost is its record, and the cell must not build on that.
         Err(_) => Err(Failed::new(ReasonCode::JournalUnavailable, "the outcome could not be recorded")),
     };
     Some(Reply { id: in_flight.id, result })
 }
 
+/// What the cell may read of a result: it, and then the cell's label rises; or, where that is beyond its clearance, only
+/// that it may not. Gives the label of the result too.
+fn read(
+    book: &mut CellBook,
+    in_flight: &InFlight,
+    source: Label,
+    brings: Option<&Floating>,
+    intent: u64,
+    result: Result<Value, Failed>,
+) -> (Label, Result<Value, Failed>) {
+    if !in_flight.reads {
+        return (in_flight.label, result);
+    }
+    let own = in_flight.label.join(source);
+    let label = own.join(brings.map_or(Label::BOTTOM, Floating::label));
+    if label.is_within(book.floating.label()) {
+        return (label, result);
+    }
+    let point = || in_flight.grant.point().to_string();
+    let flowing = Flowing { label, sends: false, reads: true, clearance: book.clearance };
+    if let Err(blocked) = flowing.within(Label::BOTTOM) {
+        return (label, Err(flow::denial(blocked, &point(), &book.floating, &book.parties).into()));
+    }
+    let floating = Arc::make_mut(&mut book.floating);
+    if let Some(brings) = brings {
+        floating.absorb(brings);
+    }
+    floating.rise(own, intent, || point().into());
+    (label, result)
+}
+
 fn record_outcome(
     book: &mut CellBook,
     intent: u64,
+    label: Label,
     result: Result<&Value, &Failed>,
     now_us: u64,
     recorder: &dyn Recorder,
 ) -> Result<(), RecordFailed> {
     let mut scratch = std::mem::take(&mut book.scratch);
-    body::outcome(&mut scratch, intent, result.map_err(|failed| (failed.code.as_str(), failed.message.as_str())));
+    let result = result.map_err(|failed| (failed.code.as_str(), failed.message.as_str()));
+    body::outcome(&mut scratch, intent, book.shown(label), result);
     let appended = recorder.append(book.session.key(), Kind::Outcome, book.number, now_us, &scratch);
     book.scratch = scratch;
     appended.map(drop)
@@ -468,7 +537,7 @@ pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Res
         if let Some(in_flight) = book.in_flight.remove(&intent) {
             // What was set aside stays spent: the effect may have happened.
             drop(in_flight.reservation);
-            record_outcome(book, intent, Err(&failed), now_us, recorder)?;
+            record_outcome(book, intent, Label::BOTTOM, Err(&failed), now_us, recorder)?;
         }
     }
     book.open.clear();

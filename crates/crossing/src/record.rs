@@ -1,5 +1,6 @@
 //! What the journal is told, and how it is encoded.
 
+use crate::floating::Shown;
 use lockgate_authority::{Denial, Value};
 use lockgate_decode::encode_value;
 use lockgate_journal::{Journal, Kind, SessionKey, Ticket};
@@ -55,13 +56,15 @@ pub mod body {
 
     type Fine = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
 
-    /// `{point, op, grant, args}`: what is about to happen, and by which grant.
-    pub fn intent(out: &mut Vec<u8>, point: &str, op: &str, grant: u64, args: &[u8]) {
+    /// `{point, op, grant, label, args}`: what is about to happen, by which grant, and the label of what is sent, where
+    /// there is anything to tell of it.
+    pub fn intent(out: &mut Vec<u8>, point: &str, op: &str, grant: u64, label: Shown<'_>, args: &[u8]) {
         out.clear();
         // Writing to a `Vec` cannot fail, here and below.
         let _ = (|| -> Fine {
-            Encoder::new(&mut *out).map(4)?.str("point")?.str(point)?.str("op")?.str(op)?.str("grant")?.u64(grant)?;
-            Ok(())
+            let mut e = Encoder::new(&mut *out);
+            e.map(4 + labels(label))?.str("point")?.str(point)?.str("op")?.str(op)?.str("grant")?.u64(grant)?;
+            write_label(&mut e, label)
         })();
         raw(out, "args", args, MAX_INLINE);
     }
@@ -94,27 +97,53 @@ pub mod body {
         raw(out, "args", args, MAX_REFUSED);
     }
 
-    /// `{of, ok}` or `{of, code, message}`: what came of the intent with serial `of`.
-    pub fn outcome(out: &mut Vec<u8>, of: u64, result: Result<&Value, (&str, &str)>) {
+    /// `{of, label, ok}` or `{of, label, code, message}`: what came of the intent with serial `of`, and its label, where
+    /// there is anything to tell of it.
+    pub fn outcome(out: &mut Vec<u8>, of: u64, label: Shown<'_>, result: Result<&Value, (&str, &str)>) {
         out.clear();
         match result {
             Ok(value) => {
                 let mut encoded = Vec::new();
                 let _ = encode_value(value, &mut Encoder::new(&mut encoded));
                 let _ = (|| -> Fine {
-                    Encoder::new(&mut *out).map(2)?.str("of")?.u64(of)?;
-                    Ok(())
+                    let mut e = Encoder::new(&mut *out);
+                    e.map(2 + labels(label))?.str("of")?.u64(of)?;
+                    write_label(&mut e, label)
                 })();
                 raw(out, "ok", &encoded, MAX_INLINE);
             }
             Err((code, message)) => {
                 let _ = (|| -> Fine {
                     let mut e = Encoder::new(&mut *out);
-                    e.map(3)?.str("of")?.u64(of)?.str("code")?.str(code)?.str("message")?.str(clipped(message))?;
+                    e.map(3 + labels(label))?.str("of")?.u64(of)?;
+                    write_label(&mut e, label)?;
+                    e.str("code")?.str(code)?.str("message")?.str(clipped(message))?;
                     Ok(())
                 })();
             }
         }
+    }
+
+    /// Entries of the map that a label takes.
+    fn labels(label: Shown<'_>) -> u64 {
+        u64::from(!label.is_bottom())
+    }
+
+    /// `label: {writers, readers}`: names of parties, each where there is anything to tell.
+    fn write_label(e: &mut Encoder<&mut Vec<u8>>, label: Shown<'_>) -> Fine {
+        if label.is_bottom() {
+            return Ok(());
+        }
+        let (writers, readers) = (label.writers(), label.readers());
+        e.str("label")?.map(u64::from(!writers.is_empty()) + u64::from(readers.is_some()))?;
+        for (key, names) in [("writers", Some(writers).filter(|names| !names.is_empty())), ("readers", readers)] {
+            let Some(names) = names else { continue };
+            e.str(key)?.array(names.len() as u64)?;
+            for name in names {
+                e.str(name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Appends a key and a value that is CBOR already, or where it is too large `{sha256, bytes}` in its place.

@@ -4,6 +4,7 @@ use crate::error::RunError;
 use crate::live::Finished;
 use crate::program::Program;
 use lockgate_authority::{HeldGrants, Limit, Limits, Value};
+use lockgate_crossing::Shown;
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_decode::encode_value;
 use sha2::{Digest, Sha256};
@@ -47,9 +48,11 @@ pub(crate) struct Spawned<'a> {
     pub(crate) input: &'a Value,
     pub(crate) limits: &'a Limits,
     pub(crate) held: &'a HeldGrants,
+    pub(crate) label: Shown<'a>,
 }
 
-/// `{cell, parent, entry, modules, seed, input}` of a cell, and of a child also `{limits, grants}`.
+/// `{cell, parent, entry, modules, seed, input}` of a cell, of a child also `{limits, grants}`, and `{label}` where there is
+/// anything to tell of it.
 pub(crate) fn spawned(spawned: &Spawned<'_>) -> Vec<u8> {
     let modules = spawned
         .program
@@ -67,12 +70,23 @@ pub(crate) fn spawned(spawned: &Spawned<'_>) -> Vec<u8> {
         ("seed", Value::Bytes(spawned.seed.to_vec())),
         ("input", inline(spawned.input)),
     ];
+    if !spawned.label.is_bottom() {
+        body.push(("label", label(spawned.label)));
+    }
     // A session's own cells have what its start says; a child has less, and its entry says what.
     if spawned.parent.is_some() {
         body.push(("limits", limits(spawned.limits)));
         body.push(("grants", inline(&grants(spawned.held))));
     }
     encoded(&Value::map(body))
+}
+
+/// `{writers, readers}`: names of parties, each where there is anything to tell.
+fn label(shown: Shown<'_>) -> Value {
+    let names = |names: Vec<&str>| Value::List(names.into_iter().map(Value::text).collect());
+    let writers = Some(shown.writers()).filter(|writers| !writers.is_empty());
+    let parts = [("writers", writers), ("readers", shown.readers())];
+    Value::map(parts.into_iter().filter_map(|(key, found)| Some((key, names(found?)))))
 }
 
 fn limits(limits: &Limits) -> Value {

@@ -7,7 +7,7 @@ use crate::program::Prepare;
 use crate::session::{OnLog, Session, SessionInner};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
-use lockgate_crossing::{Recorder, SessionBook};
+use lockgate_crossing::{Floating, Recorder, SessionBook};
 use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
 use lockgate_effects::http::{HttpClient, Reach};
@@ -227,6 +227,8 @@ impl Gate {
             tools,
             on_log,
             cells: AtomicU32::new(0),
+            floating: Arc::new(Floating::of_program(manifest.program_label())),
+            clearance: manifest.clearance(),
         })))
     }
 

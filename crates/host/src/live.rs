@@ -8,7 +8,7 @@ use crate::spawn::{Child, Mailbox};
 use crate::workers::Link;
 use lockgate_authority::{HeldGrants, Limits, ReasonCode, Value};
 use lockgate_cell::{EndReason, Usage};
-use lockgate_crossing::{CellBook, Outcome, Reply, Step, Stopped, UsedGrant, abandon, cross, settle};
+use lockgate_crossing::{CellBook, Floating, Outcome, Reply, Step, Stopped, UsedGrant, abandon, cross, settle};
 use lockgate_decode::{Answers, Budget, Failure, Turn, TurnStatus};
 use lockgate_effects::http::{BodyStream, CellHttp};
 use lockgate_journal::Kind;
@@ -35,6 +35,8 @@ pub struct Finished {
     pub output_bytes: u64,
     /// What was allowed and used, where the run was traced.
     pub used: Vec<UsedGrant>,
+    /// The label of all that the cell had read, and so of its result.
+    pub floating: Arc<Floating>,
 }
 
 /// Called once, when the cell has ended.
@@ -267,6 +269,7 @@ impl Live {
             refusals: state.book.refusals(),
             output_bytes: state.book.output(),
             used: state.book.used().to_vec(),
+            floating: Arc::clone(state.book.floating()),
         }
     }
 }

@@ -7,11 +7,11 @@ use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::program::Program;
 use crate::spawn::Mailbox;
 use lockgate_authority::{
-    ClockMode, Denial, GrantRequest, HeldGrants, Limits, Mint, PointKind, Principal, PrincipalKind, RandomMode,
+    ClockMode, Denial, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind, RandomMode,
     ReasonCode, Value,
 };
 use lockgate_cell::Bounds;
-use lockgate_crossing::{CellBook, Failed, SessionBook};
+use lockgate_crossing::{CellBook, Failed, Floating, SessionBook};
 use lockgate_decode::{HandleSpec, StartSpec, encode_start};
 use lockgate_effects::fs::Directory;
 use lockgate_effects::tool::ToolServer;
@@ -42,6 +42,9 @@ pub(crate) struct SessionInner {
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
+    /// What the operator's program depends on.
+    pub(crate) floating: Arc<Floating>,
+    pub(crate) clearance: Label,
 }
 
 /// What a cell is started with.
@@ -51,6 +54,10 @@ pub(crate) struct CellSpec<'a> {
     pub(crate) held: Arc<HeldGrants>,
     pub(crate) limits: Limits,
     pub(crate) depth: u64,
+    /// What its program and input depend on.
+    pub(crate) floating: Arc<Floating>,
+    /// The ceiling of what it may read.
+    pub(crate) clearance: Label,
     pub(crate) parent: Option<(&'a Arc<Live>, Arc<Mailbox>)>,
     pub(crate) trace: bool,
     /// Whether the caller waits for it.
@@ -110,8 +117,18 @@ impl Session {
         then: OnFinish,
     ) -> Result<(), RunError> {
         let session = &self.0;
-        let held = Arc::clone(&session.held);
-        let spec = CellSpec { program, input, held, limits: session.limits, depth: 0, parent: None, trace, awaited };
+        let spec = CellSpec {
+            program,
+            input,
+            held: Arc::clone(&session.held),
+            limits: session.limits,
+            depth: 0,
+            floating: Arc::clone(&session.floating),
+            clearance: session.clearance,
+            parent: None,
+            trace,
+            awaited,
+        };
         session.start_cell(spec, then).map(drop)
     }
 
@@ -140,6 +157,7 @@ impl SessionInner {
         let now = gate.now_us();
         let link = if spec.awaited { gate.pick_near_link()? } else { gate.pick_link()? };
         let mut book = CellBook::new(Arc::clone(&self.book), number, spec.depth, spec.limits, &spec.held);
+        book.begin_at(Arc::clone(&spec.floating), spec.clearance);
         if spec.trace {
             book.trace();
         }
@@ -152,6 +170,7 @@ impl SessionInner {
             input: spec.input,
             limits: &spec.limits,
             held: &spec.held,
+            label: book.shown(spec.floating.label()),
         });
         // Waited for with the session's end, or with the first effect that changes the world.
         let _ = lockgate_crossing::Recorder::append(&gate.journal, self.book.key(), Kind::Spawn, number, now, &spawned)
@@ -277,6 +296,7 @@ impl Finished {
             refusals: 0,
             output_bytes: 0,
             used: Vec::new(),
+            floating: Arc::default(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use crate::live::{Finished, Live};
 use crate::program::Program;
 use crate::session::CellSpec;
-use lockgate_authority::{Denial, ReasonCode, SpawnAsk, Value};
-use lockgate_crossing::{Failed, Outcome, Ready, Target};
+use lockgate_authority::{Denial, Label, ReasonCode, SpawnAsk, Value};
+use lockgate_crossing::{Failed, Floating, Outcome, Ready, Target};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,23 +35,30 @@ impl Mailbox {
     }
 }
 
+/// A message and what it depends on: the label of its sender when it was sent.
+struct Message {
+    value: Value,
+    floating: Arc<Floating>,
+}
+
 #[derive(Default)]
 struct Queue {
-    messages: Mutex<VecDeque<Value>>,
+    messages: Mutex<VecDeque<Message>>,
     arrived: Notify,
     closed: AtomicBool,
 }
 
 impl Queue {
     /// `to` is charged for what waits for it.
-    fn send(&self, message: Value, to: &Live) -> Result<(), Failed> {
+    fn send(&self, message: Message, to: &Live) -> Result<(), Failed> {
         if self.closed.load(Ordering::Acquire) {
             return Err(gone());
         }
-        to.lock().book.hold(message.weight()).map_err(Failed::from)?;
+        let weight = message.value.weight();
+        to.lock().book.hold(weight).map_err(Failed::from)?;
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         if messages.len() == MAILBOX {
-            to.lock().book.release(message.weight());
+            to.lock().book.release(weight);
             return Err(Failed::new(ReasonCode::LimitBuffers, format!("more than {MAILBOX} messages wait")));
         }
         messages.push_back(message);
@@ -60,13 +67,21 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for a message; what was sent before the other end closed is still received.
-    async fn receive(&self, by: &Live) -> Result<Value, Failed> {
+    /// Waits for a message that `by` may read; what was sent before the other end closed is still received. One that lies
+    /// beyond its clearance stays, and holds up those behind it.
+    async fn receive(&self, by: &Live) -> Result<Message, Failed> {
         loop {
             let arrived = self.arrived.notified();
-            let message = self.messages.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let clearance = by.lock().book.clearance();
+            let message = {
+                let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+                if messages.front().is_some_and(|next| !next.floating.label().is_within(clearance)) {
+                    return Err(beyond());
+                }
+                messages.pop_front()
+            };
             if let Some(message) = message {
-                by.lock().book.release(message.weight());
+                by.lock().book.release(message.value.weight());
                 return Ok(message);
             }
             if self.closed.load(Ordering::Acquire) {
@@ -82,6 +97,10 @@ impl Queue {
         self.closed.store(true, Ordering::Release);
         self.arrived.notify_one();
     }
+}
+
+fn beyond() -> Failed {
+    Failed::new(ReasonCode::BeyondClearance, "the other cell's word lies beyond the clearance of this one")
 }
 
 fn gone() -> Failed {
@@ -121,6 +140,7 @@ fn start(parent: &Arc<Live>, ready: &Ready, args: Value) -> Result<Child, Failed
         .ok_or_else(|| Failed::new(ReasonCode::LimitDepth, ReasonCode::LimitDepth.description()))?;
     let name = ask.name.as_deref().unwrap_or("child");
     let held = session.derive(&parent.held, &ask.grants, name)?;
+    let (floating, clearance) = begins_at(parent, ready, &ask)?;
     // TypeScript is taken too; what is removed leaves every position where it was.
     let program = Program::from_source(&format!("{name}.ts"), &ask.source, &*parent.link).map_err(|error| {
         let message = error.to_string();
@@ -134,6 +154,8 @@ fn start(parent: &Arc<Live>, ready: &Ready, args: Value) -> Result<Child, Failed
         held: Arc::new(held),
         limits,
         depth,
+        floating,
+        clearance,
         parent: Some((parent, Arc::clone(&mailbox))),
         trace: false,
         awaited: false,
@@ -142,6 +164,18 @@ fn start(parent: &Arc<Live>, ready: &Ready, args: Value) -> Result<Child, Failed
         .start_cell(spec, Box::new(move |done| drop(tell.send(Some(done)))))
         .map_err(|error| Failed::new(error.code, error.message))?;
     Ok(Child { live, mailbox, finished })
+}
+
+/// What a child's program and input depend on, which is all that its parent had read, and its ceiling.
+fn begins_at(parent: &Live, ready: &Ready, ask: &SpawnAsk) -> Result<(Arc<Floating>, Label), Failed> {
+    let ceiling = parent.lock().book.clearance();
+    let clearance = ask.clearance(ceiling, parent.held.parties()).map_err(Denial::from)?;
+    let floating = Arc::clone(ready.floating());
+    if !floating.label().is_within(clearance) {
+        let message = "what the child would be started with lies beyond its clearance";
+        return Err(Failed::new(ReasonCode::BeyondClearance, message));
+    }
+    Ok((floating, clearance))
 }
 
 /// A parent's operations on a child.
@@ -164,8 +198,7 @@ pub(crate) async fn child(parent: &Arc<Live>, mut ready: Ready) -> Outcome {
             ready.outcome(sent.map(|()| Value::Null)).received(0)
         }
         "receive" => {
-            let message = mailbox.to_parent.receive(parent).await;
-            ready.outcome(message)
+            received(ready, mailbox.to_parent.receive(parent).await)
         }
         "stop" => {
             live.end(crate::error::RunError::new(ReasonCode::Cancelled, "the parent stopped the cell"));
@@ -174,13 +207,16 @@ pub(crate) async fn child(parent: &Arc<Live>, mut ready: Ready) -> Outcome {
         }
         _ => {
             let done = finished.wait_for(Option::is_some).await.ok().and_then(|done| done.clone());
+            let Some(done) = done else { return ready.outcome(Err(gone())).closing(number) };
+            if !done.floating.label().is_within(parent.lock().book.clearance()) {
+                return ready.outcome(Err(beyond()));
+            }
             parent.lock().children.remove(&number);
-            let result = match done.as_deref().map(|done| &done.result) {
-                Some(Ok(value)) => Ok(value.clone()),
-                Some(Err(error)) => Err(Failed::new(ReasonCode::ChildFailed, error.to_string())),
-                None => Err(gone()),
+            let result = match &done.result {
+                Ok(value) => Ok(value.clone()),
+                Err(error) => Err(Failed::new(ReasonCode::ChildFailed, error.to_string())),
             };
-            ready.outcome(result).closing(number)
+            ready.outcome(result).closing(number).bringing(Arc::clone(&done.floating))
         }
     }
 }
@@ -196,15 +232,24 @@ pub(crate) async fn parent(child: &Arc<Live>, mut ready: Ready) -> Outcome {
         let sent = mailbox.to_parent.send(message, &parent);
         return ready.outcome(sent.map(|()| Value::Null)).received(0);
     }
-    let message = mailbox.to_child.receive(child).await;
-    ready.outcome(message)
+    received(ready, mailbox.to_child.receive(child).await)
 }
 
-fn take_message(ready: &mut Ready) -> Value {
-    match ready.take_args() {
+/// A message, or why there is none, and what it depends on.
+fn received(ready: Ready, message: Result<Message, Failed>) -> Outcome {
+    match message {
+        Ok(Message { value, floating }) => ready.outcome(Ok(value)).bringing(floating),
+        Err(failed) => ready.outcome(Err(failed)),
+    }
+}
+
+fn take_message(ready: &mut Ready) -> Message {
+    let floating = Arc::clone(ready.floating());
+    let value = match ready.take_args() {
         Value::Map(entries) => {
             entries.into_iter().find(|(key, _)| key == "message").map_or(Value::Undefined, |(_, message)| message)
         }
         _ => Value::Undefined,
-    }
+    };
+    Message { value, floating }
 }

@@ -1,5 +1,6 @@
 //! One grant, as a manifest's section, a flag or a child's ask, into operations and caveats.
 
+use super::labels::{self, LabelTerm};
 use super::problem::Problems;
 use super::read::{Item, Section};
 use super::r#where::{host, one_or_more, read_arguments, read_where};
@@ -24,6 +25,8 @@ pub(crate) struct Terms {
     /// The operations; `None` where an ask names none.
     pub(crate) ops: Option<Names>,
     pub(crate) caveats: Vec<Caveat>,
+    /// What is said of labels, the parties not yet looked up.
+    pub(crate) labels: Vec<LabelTerm>,
 }
 
 /// The HTTP methods that can be granted.
@@ -66,7 +69,7 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
         _ => &[],
     };
     let common: &[&str] = &["calls", "bytes", "rate", "until", "approval"];
-    [source, own, common].concat()
+    [source, own, common, labels::keys(kind)].concat()
 }
 
 /// Reads what a grant of this kind permits.
@@ -91,6 +94,7 @@ pub(crate) fn read_terms(kind: PointKind, section: &Section<'_>, form: Form, pro
     caveats.extend(get("until").and_then(|item| item.time(problems)).map(Caveat::Until));
     let approval = get("approval").and_then(|item| item.boolean(problems));
     caveats.extend((approval == Some(true)).then_some(Caveat::Approval));
+    terms.labels = labels::read(section, labels::keys(kind), problems);
     terms
 }
 
@@ -100,7 +104,7 @@ fn read_fs(section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms 
     if let Some(item) = section.get("under") {
         caveats.extend(one_or_more(&item, problems, "a path", path).map(|paths| Caveat::Under(paths.into())));
     }
-    Terms { ops, caveats }
+    Terms { ops, caveats, ..Terms::default() }
 }
 
 fn path(item: &Item<'_>, text: &str, problems: &mut Problems) -> Option<CanonicalPath> {
@@ -115,7 +119,7 @@ fn read_kv(section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms 
     if let Some(item) = section.get("prefix") {
         caveats.extend(one_or_more(&item, problems, "a prefix", prefix).map(|found| Caveat::KeyPrefix(found.into())));
     }
-    Terms { ops, caveats }
+    Terms { ops, caveats, ..Terms::default() }
 }
 
 /// Without a separator at its end, `user1` would cover `user10`.
@@ -157,7 +161,7 @@ fn read_tool(section: &Section<'_>, form: Form, problems: &mut Problems) -> Term
         caveats.extend(read_arguments(&item, ops.as_ref(), problems));
     }
     caveats.extend(section.get("timeout").and_then(|item| item.duration(problems)).map(Caveat::Timeout));
-    Terms { ops, caveats }
+    Terms { ops, caveats, ..Terms::default() }
 }
 
 fn read_tools(item: &Item<'_>, problems: &mut Problems) -> Option<Names> {
@@ -225,7 +229,7 @@ fn read_http(section: &Section<'_>, form: Form, problems: &mut Problems) -> Term
     }
     caveats.extend(section.get("response_bytes").and_then(|item| item.size(problems)).map(Caveat::ResponseBytes));
     caveats.extend(section.get("timeout").and_then(|item| item.duration(problems)).map(Caveat::Timeout));
-    Terms { ops: None, caveats }
+    Terms { caveats, ..Terms::default() }
 }
 
 fn is_private(pattern: &HostPattern) -> bool {
@@ -272,7 +276,7 @@ fn read_cell(section: &Section<'_>, problems: &mut Problems) -> Terms {
     if let Some(item) = section.get("limits") {
         caveats.push(Caveat::Ceilings(Box::new(read_limits(&item, problems))));
     }
-    Terms { ops: None, caveats }
+    Terms { caveats, ..Terms::default() }
 }
 
 /// Reads a table of limits. Whether they are acceptable is for [`Isolation`](crate::Isolation) to say.

@@ -66,6 +66,7 @@ pub(crate) fn setting(caveat: &Caveat) -> Setting {
         Caveat::Bytes(bytes) => ("bytes", Toml::String(units::display_size(*bytes))),
         Caveat::Rate(rate) => ("rate", Toml::String(units::display_rate(*rate))),
         Caveat::Approval => ("approval", Toml::Boolean(true)),
+        Caveat::Label(label) => (label.rule().key(), texts(label.names())),
     };
     (key.to_owned(), value)
 }

@@ -6,6 +6,7 @@ use crate::canonical::Host;
 use crate::config::node::{Data, Node};
 use crate::config::problem::{Problems, suggestion};
 use crate::config::read::Item;
+use crate::label::PartyNames;
 use crate::point::PointKind;
 
 pub(super) const HELP: &str = "\
@@ -34,7 +35,9 @@ pub(super) fn read(expression: &str, problems: &mut Problems) -> Option<Manifest
         }
     }?;
     let key = if kind.is_named() { format!("{kind}.{name}") } else { kind.to_string() };
-    let grant = read_grant(kind, &name, &Item::root(&node, &key), problems);
+    // A flag says nothing of labels.
+    let mut parties = PartyNames::default();
+    let grant = read_grant(kind, &name, &Item::root(&node, &key), &mut parties, problems);
     grant.filter(|_| problems.is_empty())
 }
 

@@ -35,7 +35,7 @@ impl Manifest {
             let used: Vec<&Used<'a>> = used.iter().filter(|used| used.point == point).collect();
             (!used.is_empty()).then(|| narrow(grant, &used))
         });
-        Manifest { grants: grants.collect(), ..self.clone() }
+        Manifest { grants: grants.collect(), ..self.clone() }.with_fewest_parties()
     }
 }
 

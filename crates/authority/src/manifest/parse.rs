@@ -1,22 +1,25 @@
 use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand, check_rules};
 use crate::canonical::CanonicalUrl;
-use crate::caveat::Names;
+use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
 use crate::config::grant::{Form, keys, read_limits, read_terms};
+use crate::config::labels;
 use crate::config::node::{Data, Node};
 use crate::config::problem::Problems;
 use crate::config::read::{Item, Section};
 use crate::isolation::{Isolation, Wall};
+use crate::label::PartyNames;
 use crate::limits::{Limits, PartialLimits};
 use crate::point::{Point, PointKind};
 use crate::reason::quoted;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use toml::de::DeTable;
 
 /// Largest manifest, in bytes.
 const MAX_BYTES: usize = 1 << 20;
 /// The keys at the top.
-const TOP: &[&str] = &["isolation", "agent", "limits", "wall", "clock", "random", "fs", "http", "kv", "tool", "cell"];
+const TOP: &[&str] = &["isolation", "agent", "limits", "wall", "clock", "random", "program", "clearance", "fs", "http", "kv", "tool", "cell"];
 /// The kinds whose sections carry a name.
 const NAMED: &[PointKind] = &[PointKind::Fs, PointKind::Http, PointKind::Kv, PointKind::Tool];
 
@@ -51,8 +54,17 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     let clock = top.get("clock").and_then(|item| read_clock(&item, problems)).unwrap_or_default();
     let random = top.get("random").and_then(|item| read_random(&item, problems)).unwrap_or_default();
     let agent = top.get("agent").and_then(|item| read_agent(&item, problems));
-    let grants = read_grants(&top, isolation, problems);
-    Some(Manifest { isolation, agent, set_limits, limits: limits?, walls, clock, random, grants })
+    let mut parties = PartyNames::default();
+    let mut label = |key: &str, problems: &mut Problems| {
+        let terms = top.get(key).map_or_else(Vec::new, |item| labels::read_label(&item, problems));
+        (labels::intern(&terms, &mut parties, problems), terms)
+    };
+    let (program, _) = label("program", problems);
+    let (clearance, terms) = label("clearance", problems);
+    labels::check_clearance(labels::label(&program), &clearance, &terms, &parties, problems);
+    let grants = read_grants(&top, isolation, &mut parties, problems);
+    let (limits, parties) = (limits?, Arc::new(parties));
+    Some(Manifest { isolation, agent, set_limits, limits, walls, clock, random, program, clearance, parties, grants })
 }
 
 fn read_isolation(top: &Section<'_>, problems: &mut Problems) -> Isolation {
@@ -162,10 +174,15 @@ fn refuse(section: &Section<'_>, key: &str, message: &str, problems: &mut Proble
     }
 }
 
-fn read_grants(top: &Section<'_>, isolation: Isolation, problems: &mut Problems) -> Vec<ManifestGrant> {
+fn read_grants(
+    top: &Section<'_>,
+    isolation: Isolation,
+    parties: &mut PartyNames,
+    problems: &mut Problems,
+) -> Vec<ManifestGrant> {
     let mut grants = Vec::new();
     let mut add = |kind: PointKind, name: &str, item: &Item<'_>, problems: &mut Problems| {
-        if let Some(grant) = read_grant(kind, name, item, problems) {
+        if let Some(grant) = read_grant(kind, name, item, parties, problems) {
             check_rules(isolation, &grant, Some(item), problems);
             grants.push(grant);
         }
@@ -191,6 +208,7 @@ pub(super) fn read_grant(
     kind: PointKind,
     name: &str,
     item: &Item<'_>,
+    parties: &mut PartyNames,
     problems: &mut Problems,
 ) -> Option<ManifestGrant> {
     if !Point::is_name(name) {
@@ -210,7 +228,11 @@ pub(super) fn read_grant(
     };
     let terms = read_terms(kind, &section, Form::Manifest, problems);
     let ops = terms.ops.unwrap_or(Names::Only([].into()));
-    Some(ManifestGrant { point: Point::new(kind, name), source: source?, ops, caveats: terms.caveats })
+    let mut caveats = terms.caveats;
+    let found = labels::intern(&terms.labels, parties, problems);
+    caveats.extend(found.into_iter().map(|label| Caveat::Label(Box::new(label))));
+    labels::contradictions(kind, &ops, &caveats, &terms.labels, parties, problems);
+    Some(ManifestGrant { point: Point::new(kind, name), source: source?, ops, caveats })
 }
 
 fn read_directory(section: &Section<'_>, problems: &mut Problems) -> Option<Source> {

@@ -1,6 +1,7 @@
 use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source};
 use crate::config::render::{Setting, limit_settings, section, settings, texts};
 use crate::config::units;
+use crate::label::LabelCaveat;
 use toml::Value as Toml;
 
 pub(super) fn manifest(manifest: &Manifest) -> String {
@@ -19,6 +20,12 @@ pub(super) fn manifest(manifest: &Manifest) -> String {
     if let RandomMode::Seeded { seed } = manifest.random {
         let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
         section(&mut out, "random", &[text("mode", "seeded"), text("seed", &hex)]);
+    }
+    for (header, caveats) in [("program", &manifest.program), ("clearance", &manifest.clearance)] {
+        if !caveats.is_empty() {
+            let setting = |label: &LabelCaveat| (label.rule().key().to_owned(), texts(label.names()));
+            section(&mut out, header, &caveats.iter().map(setting).collect::<Vec<_>>());
+        }
     }
     for grant in &manifest.grants {
         section(&mut out, &grant.point.to_string(), &grant_settings(grant));
