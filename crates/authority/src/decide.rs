@@ -222,11 +222,9 @@ pub(crate) fn clears(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usa
         Caveat::Ops(ops) => ops.contains(request.op),
         Caveat::Until(time_ms) => request.now_ms < *time_ms,
         Caveat::Bytes(_) => usage.has_left(layer, caveat, request.spend(), request.now_ms),
-        Caveat::ResponseBytes(_)
-        | Caveat::Timeout(_)
-        | Caveat::Ceilings(_)
-        | Caveat::Private(_)
-        | Caveat::Label(_) => true,
+        Caveat::ResponseBytes(_) | Caveat::Timeout(_) | Caveat::Ceilings(_) | Caveat::Private(_) | Caveat::Label(_) => {
+            true
+        }
         _ if continued => true,
         Caveat::Calls(_) | Caveat::Children(_) | Caveat::Rate(_) => {
             usage.has_left(layer, caveat, request.spend(), request.now_ms)

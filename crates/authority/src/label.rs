@@ -33,19 +33,13 @@ impl Label {
     /// The label of what was made from both.
     #[must_use]
     pub const fn join(self, other: Label) -> Label {
-        Label {
-            writers: self.writers.union(other.writers),
-            readers: self.readers.intersection(other.readers),
-        }
+        Label { writers: self.writers.union(other.writers), readers: self.readers.intersection(other.readers) }
     }
 
     /// The ceiling that allows what both ceilings allow.
     #[must_use]
     pub const fn meet(self, other: Label) -> Label {
-        Label {
-            writers: self.writers.intersection(other.writers),
-            readers: self.readers.union(other.readers),
-        }
+        Label { writers: self.writers.intersection(other.writers), readers: self.readers.union(other.readers) }
     }
 
     /// Whether this label stays at or below `ceiling`: no other writers, and no reader lost that must be kept.

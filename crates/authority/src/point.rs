@@ -88,8 +88,7 @@ impl PointKind {
     ];
 
     /// What every cell has without asking, as far as its parent has it.
-    pub const ALWAYS: &'static [PointKind] =
-        &[PointKind::Clock, PointKind::Random, PointKind::Log];
+    pub const ALWAYS: &'static [PointKind] = &[PointKind::Clock, PointKind::Random, PointKind::Log];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {

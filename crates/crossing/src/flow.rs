@@ -41,15 +41,16 @@ pub(crate) fn denial(blocked: Blocked, point: &str, what: &Floating, parties: &P
                 "what is sent to `{point}` could have been written by {}, whom it does not trust{from}",
                 parties.words(writers)
             );
-            Denial::new(ReasonCode::UntrustedData, message)
-                .with_hint("send it from a cell that has not read that, such as a child that is given only what it needs")
+            Denial::new(ReasonCode::UntrustedData, message).with_hint(
+                "send it from a cell that has not read that, such as a child that is given only what it needs",
+            )
         }
         Blocked::Confidential(readers) => {
             let from = if origins.is_empty() { String::new() } else { format!(": it depends on {origins}") };
-            let message =
-                format!("`{point}` would show it to {}, who may not read it{from}", parties.words(readers));
-            Denial::new(ReasonCode::ConfidentialData, message)
-                .with_hint("send it from a cell that has not read that, or say in the manifest who reads it: `shown_to`")
+            let message = format!("`{point}` would show it to {}, who may not read it{from}", parties.words(readers));
+            Denial::new(ReasonCode::ConfidentialData, message).with_hint(
+                "send it from a cell that has not read that, or say in the manifest who reads it: `shown_to`",
+            )
         }
         Blocked::BeyondClearance { .. } => {
             let message = format!("what is read from `{point}` lies beyond the clearance of this cell");

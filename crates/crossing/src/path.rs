@@ -260,12 +260,7 @@ impl Call {
         }
     }
 
-    fn decide(
-        &self,
-        book: &mut CellBook,
-        flowing: &Flowing,
-        now_ms: u64,
-    ) -> Result<(Grant, Reservation, u64), Denial> {
+    fn decide(&self, book: &mut CellBook, flowing: &Flowing, now_ms: u64) -> Result<(Grant, Reservation, u64), Denial> {
         let request = Request {
             kind: self.held.kind,
             name: &self.held.name,
@@ -432,56 +427,71 @@ fn unrecorded(_: &RecordFailed) -> Failed {
 /// Records what came of an effect and gives the answer; `None` where the cell ended meanwhile and the crossing was
 /// closed with it.
 pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn Recorder) -> Option<Reply> {
-    let in_flight = book.in_flight.remove(&outcome.intent)?;
+    let InFlight { id, grant, reservation, sent, reads, label, .. } = book.in_flight.remove(&outcome.intent)?;
     let received = outcome.received.unwrap_or_else(|| outcome.result.as_ref().map_or(0, Value::weight));
-    book.session.usage().settle(in_flight.reservation, in_flight.sent.saturating_add(received));
-    book.release(in_flight.sent);
+    book.session.usage().settle(reservation, sent.saturating_add(received));
+    book.release(sent);
     if let Some(number) = outcome.closes {
         book.open.remove(&number);
     }
-    let (label, result) = read(book, &in_flight, outcome.source, outcome.brings.as_deref(), outcome.intent, outcome.result);
-    let told = if in_flight.reads { label } else { Label::BOTTOM };
+    let (label, result) = if reads {
+        let came = Came { of: outcome.intent, own: label.join(outcome.source), brings: outcome.brings.as_deref() };
+        came.read(book, &grant, outcome.result)
+    } else {
+        (label, outcome.result)
+    };
     if let Some(number) = outcome.opens {
-        book.open.insert(number, Opened { grant: in_flight.grant, label });
+        book.open.insert(number, Opened { grant, label });
     }
+    let told = if reads { label } else { Label::BOTTOM };
     let recorded = record_outcome(book, outcome.intent, told, result.as_ref(), now_us, recorder);
     let result = match recorded {
         Ok(()) => result,
         // The effect happened; what is lost is its record, and the cell must not build on that.
         Err(_) => Err(Failed::new(ReasonCode::JournalUnavailable, "the outcome could not be recorded")),
     };
-    Some(Reply { id: in_flight.id, result })
+    Some(Reply { id, result })
 }
 
-/// What the cell may read of a result: it, and then the cell's label rises; or, where that is beyond its clearance, only
-/// that it may not. Gives the label of the result too.
-fn read(
-    book: &mut CellBook,
-    in_flight: &InFlight,
-    source: Label,
-    brings: Option<&Floating>,
-    intent: u64,
-    result: Result<Value, Failed>,
-) -> (Label, Result<Value, Failed>) {
-    if !in_flight.reads {
-        return (in_flight.label, result);
+/// What a result depends on.
+struct Came<'a> {
+    /// Serial of the intent.
+    of: u64,
+    /// The label of what was sent, joined with that of the point.
+    own: Label,
+    /// What another cell's word depends on.
+    brings: Option<&'a Floating>,
+}
+
+impl Came<'_> {
+    fn label(&self) -> Label {
+        self.own.join(self.brings.map_or(Label::BOTTOM, Floating::label))
     }
-    let own = in_flight.label.join(source);
-    let label = own.join(brings.map_or(Label::BOTTOM, Floating::label));
-    if label.is_within(book.floating.label()) {
-        return (label, result);
+
+    /// What the cell may read of a result: it, and then the cell's label rises; or, where that is beyond its clearance,
+    /// only that it may not. Gives the label of the result too.
+    fn read(
+        &self,
+        book: &mut CellBook,
+        grant: &Grant,
+        result: Result<Value, Failed>,
+    ) -> (Label, Result<Value, Failed>) {
+        let label = self.label();
+        if label.is_within(book.floating.label()) {
+            return (label, result);
+        }
+        let flowing = Flowing { label, sends: false, reads: true, clearance: book.clearance };
+        if let Err(blocked) = flowing.within(Label::BOTTOM) {
+            let denial = flow::denial(blocked, &grant.point().to_string(), &book.floating, &book.parties);
+            return (label, Err(denial.into()));
+        }
+        let floating = Arc::make_mut(&mut book.floating);
+        if let Some(brings) = self.brings {
+            floating.absorb(brings);
+        }
+        floating.rise(self.own, self.of, || grant.point().to_string().into());
+        (label, result)
     }
-    let point = || in_flight.grant.point().to_string();
-    let flowing = Flowing { label, sends: false, reads: true, clearance: book.clearance };
-    if let Err(blocked) = flowing.within(Label::BOTTOM) {
-        return (label, Err(flow::denial(blocked, &point(), &book.floating, &book.parties).into()));
-    }
-    let floating = Arc::make_mut(&mut book.floating);
-    if let Some(brings) = brings {
-        floating.absorb(brings);
-    }
-    floating.rise(own, intent, || point().into());
-    (label, result)
 }
 
 fn record_outcome(

@@ -197,9 +197,7 @@ pub(crate) async fn child(parent: &Arc<Live>, mut ready: Ready) -> Outcome {
             let sent = mailbox.to_child.send(message, &live);
             ready.outcome(sent.map(|()| Value::Null)).received(0)
         }
-        "receive" => {
-            received(ready, mailbox.to_parent.receive(parent).await)
-        }
+        "receive" => received(ready, mailbox.to_parent.receive(parent).await),
         "stop" => {
             live.end(crate::error::RunError::new(ReasonCode::Cancelled, "the parent stopped the cell"));
             parent.lock().children.remove(&number);

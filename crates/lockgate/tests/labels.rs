@@ -136,7 +136,10 @@ fn a09_a_label_follows_into_a_child_and_back() {
          const own = await attempt(() => fs.out.write('after', 'x'));
          return [first, own.code, own.message, await (await start(writer, letter)).result()]",
     );
-    assert_eq!((&value[0], &value[1], &value[3]), (&json!("written"), &json!("untrusted_data"), &json!("untrusted_data")));
+    assert_eq!(
+        (&value[0], &value[1], &value[3]),
+        (&json!("written"), &json!("untrusted_data"), &json!("untrusted_data"))
+    );
     assert!(value[2].as_str().expect("a message").contains("`fs.inbox`"), "{value}");
     assert!(place.path("out/while").exists() && !place.path("out/after").exists());
     let labels: Vec<Json> = place.entries_of("spawn").iter().map(|entry| entry["body"]["label"].clone()).collect();

@@ -49,17 +49,11 @@ impl Flow {
         let readable = parties(caveats, LabelRule::ReadableBy).map(Parties::closed).reduce(Parties::intersection);
         let trusts = parties(caveats, LabelRule::Trusts).map(Parties::closed).reduce(Parties::intersection);
         let shown_to = parties(caveats, LabelRule::ShownTo).map(Parties::closed).reduce(Parties::union);
-        let (unknown, all) = if kind.is_outside() {
-            (Parties::OUTSIDE, Parties::EVERYONE)
-        } else {
-            (Parties::NONE, Parties::NONE)
-        };
+        let (unknown, all) =
+            if kind.is_outside() { (Parties::OUTSIDE, Parties::EVERYONE) } else { (Parties::NONE, Parties::NONE) };
         let keeps = matches!(kind, PointKind::Fs | PointKind::Kv);
         Flow {
-            source: Label {
-                writers: written.unwrap_or(unknown),
-                readers: readable.unwrap_or(Parties::EVERYONE),
-            },
+            source: Label { writers: written.unwrap_or(unknown), readers: readable.unwrap_or(Parties::EVERYONE) },
             sink: Sink {
                 trusts: trusts.or(written.filter(|_| keeps).map(Parties::closed)).unwrap_or(Parties::EVERYONE),
                 shown_to: shown_to.or(readable.filter(|_| keeps)).unwrap_or(all),

@@ -19,7 +19,21 @@ use toml::de::DeTable;
 /// Largest manifest, in bytes.
 const MAX_BYTES: usize = 1 << 20;
 /// The keys at the top.
-const TOP: &[&str] = &["isolation", "agent", "limits", "wall", "clock", "random", "program", "clearance", "fs", "http", "kv", "tool", "cell"];
+const TOP: &[&str] = &[
+    "isolation",
+    "agent",
+    "limits",
+    "wall",
+    "clock",
+    "random",
+    "program",
+    "clearance",
+    "fs",
+    "http",
+    "kv",
+    "tool",
+    "cell",
+];
 /// The kinds whose sections carry a name.
 const NAMED: &[PointKind] = &[PointKind::Fs, PointKind::Http, PointKind::Kv, PointKind::Tool];
 
