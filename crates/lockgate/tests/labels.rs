@@ -168,7 +168,7 @@ fn a09_code_is_started_only_if_its_writers_are_trusted() {
     let place = place(&MANIFEST.replace("[cell]", "[cell]\ntrusts = [\"operator\"]"));
     let value = run(
         &place,
-        "const own = await (await lockgate.spawn('1 + 1')).result(); const letter = await fs.inbox.readText('a');
+        "const own = await (await lockgate.spawn('export default 2')).result(); const letter = await fs.inbox.readText('a');
          return [own, (await attempt(() => lockgate.spawn(letter))).code]",
     );
     assert_eq!(value, json!([2, "untrusted_data"]));
