@@ -23,6 +23,7 @@ mod point;
 mod predicate;
 mod reason;
 mod spawn;
+mod terms;
 mod usage;
 pub mod value;
 
@@ -43,5 +44,6 @@ pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
 pub use reason::{Denial, ReasonCode};
 pub use spawn::{GrantRequest, SpawnAsk, SpawnError};
+pub use terms::{Terms, TermsError};
 pub use usage::{Reservation, Spend, Usage};
 pub use value::Value;

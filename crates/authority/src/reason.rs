@@ -40,6 +40,13 @@ reasons! {
     UnknownOperation = "unknown_operation", "The point has no operation of this name.";
     OpNotGranted = "op_not_granted", "The point is granted, this operation on it is not.";
 
+    // Which token, and whose.
+    TokenInvalid = "token_invalid", "The token is truncated, changed, reordered or holds foreign Datalog.";
+    TokenUntrusted = "token_untrusted", "No root key that is trusted here signed the token.";
+    NotYetValid = "not_yet_valid", "The token is valid from a time that has not come.";
+    HolderUnproven = "holder_unproven", "The use of a token is not signed by its holder, or signed for another use.";
+    Replayed = "replayed", "The same proof of a holder was used before.";
+
     // What the request looks like.
     Malformed = "malformed", "The request, its arguments or a configuration do not have the expected shape.";
     TooLarge = "too_large", "A value, a list or a text is larger than allowed.";

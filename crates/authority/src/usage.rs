@@ -86,7 +86,7 @@ impl Usage {
     }
 
     /// Whether this very grant was revoked, not one above it.
-    pub(crate) fn is_revoked_itself(&self, grant: GrantId) -> bool {
+    pub fn is_revoked_itself(&self, grant: GrantId) -> bool {
         self.revoked.contains(&grant)
     }
 

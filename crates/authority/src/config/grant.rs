@@ -17,6 +17,8 @@ pub(crate) enum Form {
     Manifest,
     /// A cell for its child: asks, so what is not said stays as its own.
     Ask,
+    /// A block of a token: says exactly what it adds. Nothing has a default and a word is the operation of that name.
+    Exact,
 }
 
 /// What a grant permits, as far as it was said.
@@ -58,7 +60,7 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
         (Form::Ask, _) => &["kind", "name"],
         (Form::Manifest, PointKind::Fs) => &["path"],
         (Form::Manifest, PointKind::Tool) => &["command", "env", "directory", "url"],
-        (Form::Manifest, _) => &[],
+        (Form::Manifest | Form::Exact, _) => &[],
     };
     let own: &[&str] = match kind {
         PointKind::Fs => &["allow", "under"],
@@ -141,16 +143,20 @@ fn read_words(
 ) -> Option<Names> {
     let item = match form {
         Form::Manifest => section.need("allow", example, problems)?,
-        Form::Ask => section.get("allow")?,
+        Form::Ask | Form::Exact => section.get("allow")?,
     };
-    let granted = item.each(problems, "a list of operations", |item, _, problems| item.choice(problems, words))?;
+    let named: Vec<_> = match form {
+        Form::Exact => words.iter().flat_map(|(_, ops)| *ops).map(|op| (*op, std::slice::from_ref(op))).collect(),
+        Form::Manifest | Form::Ask => words.to_vec(),
+    };
+    let granted = item.each(problems, "a list of operations", |item, _, problems| item.choice(problems, &named))?;
     Some(Names::only(granted.into_iter().flatten()))
 }
 
 fn read_tool(section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms {
     let item = match form {
         Form::Manifest => section.need("tools", "`tools = [\"NAME\"]`, or `tools = \"*\"` for all", problems),
-        Form::Ask => section.get("tools"),
+        Form::Ask | Form::Exact => section.get("tools"),
     };
     let ops = item.and_then(|item| read_tools(&item, problems));
     let mut caveats = Vec::new();
@@ -184,7 +190,7 @@ fn read_http(section: &Section<'_>, form: Form, problems: &mut Problems) -> Term
     let private = section.get("private").and_then(|item| item.boolean(problems));
     let hosts = match form {
         Form::Manifest => section.need("hosts", "`hosts = [\"api.example.com\"]`", problems),
-        Form::Ask => section.get("hosts"),
+        Form::Ask | Form::Exact => section.get("hosts"),
     };
     if let Some(item) = hosts
         && let Some(hosts) = item.each(problems, "a list of hosts", |item, text, problems| {
@@ -220,7 +226,7 @@ fn read_http(section: &Section<'_>, form: Form, problems: &mut Problems) -> Term
         caveats.push(Caveat::Paths(paths.into()));
     }
     match private {
-        Some(true) if given => caveats.push(Caveat::Private(true)),
+        Some(true) if form != Form::Ask => caveats.push(Caveat::Private(true)),
         // Asking for private addresses gives none: what the parent has stays, and nothing is added.
         Some(true) => {}
         Some(false) => caveats.push(Caveat::Private(false)),

@@ -39,6 +39,20 @@ pub(crate) fn settings(kind: PointKind, ops: &Names, caveats: &[Caveat]) -> Vec<
     out
 }
 
+/// The settings that say what `ops` and `caveats` say and leave nothing to a default.
+pub(crate) fn exact_settings(kind: PointKind, ops: Option<&Names>, caveats: &[Caveat]) -> Vec<Setting> {
+    let mut out = Vec::new();
+    if let Some(ops) = ops {
+        out.push((if kind == PointKind::Tool { "tools" } else { "allow" }.to_owned(), names(ops)));
+    }
+    for (key, value) in caveats.iter().map(setting) {
+        add(&mut out, key, value);
+    }
+    let order = grant::keys(kind, grant::Form::Exact);
+    out.sort_by_key(|(key, _)| order.iter().position(|known| known == key));
+    out
+}
+
 /// The one setting that says what a caveat says.
 pub(crate) fn setting(caveat: &Caveat) -> Setting {
     let (key, value) = match caveat {
