@@ -129,6 +129,16 @@ impl Value {
         })
     }
 
+    /// Whether lists and maps nest at most `most` levels; a scalar has none.
+    pub fn is_within_depth(&self, most: usize) -> bool {
+        let inner = |value: &Value| most.checked_sub(1).is_some_and(|most| value.is_within_depth(most));
+        match self {
+            Value::List(items) => items.iter().all(inner),
+            Value::Map(entries) => entries.iter().all(|(_, value)| inner(value)),
+            _ => true,
+        }
+    }
+
     /// Bytes that the value holds: the lengths of its texts, byte strings and keys, and 8 for each other scalar.
     ///
     /// A measure for budgets that does not depend on the encoding.

@@ -6,6 +6,7 @@
 //! What is absent: WebAssembly, sockets, files, threads and the clock (times are passed in).
 
 mod book;
+mod condense;
 mod effect;
 mod floating;
 mod flow;

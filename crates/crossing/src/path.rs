@@ -40,6 +40,8 @@ pub struct Reply {
     pub id: u32,
     /// What the guest reads.
     pub result: Result<Value, Failed>,
+    /// Bytes of it that count as held for the cell until [`CellBook::release`] is told that it was handed over.
+    pub held: u64,
 }
 
 /// Walks one request along the path.
@@ -84,7 +86,7 @@ pub fn cross(
             effects.wait(pending);
             Step::Later
         }
-        Err(failed) => Step::Answered(Reply { id: request.id, result: Err(unrecorded(&failed)) }),
+        Err(failed) => Step::Answered(Reply { id: request.id, result: Err(unrecorded(&failed)), held: 0 }),
     }
 }
 
@@ -295,7 +297,7 @@ impl Call {
                 return Err(flow::denial(blocked, &grant.point().to_string(), &book.floating, &book.parties));
             }
         };
-        let most = grant.response_bytes().unwrap_or(DEFAULT_RESULT).min(DEFAULT_RESULT);
+        let most = grant.response_bytes().unwrap_or(DEFAULT_RESULT).min(DEFAULT_RESULT).min(book.limits.buffer_bytes);
         let allowance = match usage.remaining_bytes(grant) {
             Some(left) => most.min(left.saturating_sub(self.sent)),
             None => most,
@@ -443,6 +445,7 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
     if let Some(number) = outcome.opens {
         book.open.insert(number, Opened { grant, label });
     }
+    let (held, result) = hold(book, result);
     let told = if reads { label } else { Label::BOTTOM };
     let recorded = record_outcome(book, outcome.intent, told, result.as_ref(), now_us, recorder);
     let result = match recorded {
@@ -450,8 +453,25 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         // The effect happened; what is lost is its record, and the cell must not build on that.
         Err(_) => Err(Failed::new(ReasonCode::JournalUnavailable, "the outcome could not be recorded")),
     };
-    Some(Reply { id, result })
+    Some(Reply { id, result, held })
 }
+
+/// Counts a result as held for the cell until it is handed over; what is too large or too deep is refused.
+fn hold(book: &mut CellBook, result: Result<Value, Failed>) -> (u64, Result<Value, Failed>) {
+    let Ok(value) = result else { return (0, result) };
+    if !value.is_within_depth(MAX_RESULT_DEPTH) {
+        let message = format!("the result nests deeper than {MAX_RESULT_DEPTH} levels");
+        return (0, Err(Failed::new(ReasonCode::TooDeep, message)));
+    }
+    let bytes = value.weight();
+    match book.hold(bytes) {
+        Ok(()) => (bytes, Ok(value)),
+        Err(denial) => (0, Err(Failed::from(denial))),
+    }
+}
+
+/// Deepest result that a guest can read.
+const MAX_RESULT_DEPTH: usize = 60;
 
 /// What a result depends on.
 struct Came<'a> {
@@ -529,7 +549,7 @@ fn refuse(
         Ok(_) => Failed::from(denial),
         Err(failed) => unrecorded(&failed),
     };
-    Step::Answered(Reply { id: request.id, result: Err(failed) })
+    Step::Answered(Reply { id: request.id, result: Err(failed), held: 0 })
 }
 
 /// What a request was about, for the record of its refusal, even where its arguments are too large to be kept.

@@ -5,7 +5,6 @@ use lockgate_authority::{Denial, Value};
 use lockgate_decode::encode_value;
 use lockgate_journal::{Journal, Kind, SessionKey, Ticket};
 use minicbor::Encoder;
-use sha2::{Digest, Sha256};
 
 /// Why something could not be recorded. What was to be recorded does not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +48,8 @@ impl Recorder for Journal {
 pub mod body {
     use super::*;
 
-    /// Largest value kept whole in an entry, in bytes of its CBOR form; of larger ones the SHA-256 and the size.
+    /// Largest value kept whole in an entry, in bytes of its CBOR form; of larger ones long texts and bytes give way to their
+    /// SHA-256 and size.
     pub const MAX_INLINE: usize = 16 << 10;
     /// Largest argument kept whole in the entry of a refusal.
     pub const MAX_REFUSED: usize = 512;
@@ -146,19 +146,14 @@ pub mod body {
         Ok(())
     }
 
-    /// Appends a key and a value that is CBOR already, or where it is too large `{sha256, bytes}` in its place.
+    /// Appends a key and a value that is CBOR already, condensed where it is too large.
     fn raw(out: &mut Vec<u8>, key: &str, cbor: &[u8], most: usize) {
         let _ = Encoder::new(&mut *out).str(key).map(|_| ());
         if cbor.len() <= most {
             out.extend_from_slice(cbor);
-            return;
+        } else {
+            out.extend_from_slice(&crate::condense::condensed(cbor, most));
         }
-        let digest = Sha256::digest(cbor);
-        let _ = (|| -> Fine {
-            let mut e = Encoder::new(&mut *out);
-            e.map(2)?.str("sha256")?.bytes(&digest)?.str("bytes")?.u64(cbor.len() as u64)?;
-            Ok(())
-        })();
     }
 
     fn clipped(text: &str) -> &str {

@@ -4,6 +4,8 @@ use crate::EffectError;
 use lockgate_authority::{ReasonCode, Value};
 use lockgate_decode::{Budget, decode_value, encode_value};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,8 +23,10 @@ pub struct KeyValueFile {
 }
 
 impl KeyValueFile {
-    /// Opens the file, making it where there is none.
+    /// Opens the file, making it where there is none, for its owner alone.
     pub fn open(path: &Path) -> Result<KeyValueFile, rusqlite::Error> {
+        // SQLite gives the files beside it the same mode. Where it cannot be made, opening it says why.
+        let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;

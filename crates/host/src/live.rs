@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub(crate) usage: Usage,
     /// Answers that wait for the cell to end its turn.
     answers: Answers,
+    /// Bytes of them that count as held for the cell.
+    undelivered: u64,
     /// Whether the cell is in a turn, so that it cannot be answered now.
     running: bool,
     pub(crate) finish: Option<OnFinish>,
@@ -89,6 +91,7 @@ impl State {
             next_number: 1,
             usage: Usage::default(),
             answers: Answers::new(),
+            undelivered: 0,
             running: true,
             finish: Some(finish),
             draining: None,
@@ -104,6 +107,19 @@ impl State {
 
     fn ended(&self) -> bool {
         self.finish.is_none()
+    }
+
+    fn answer(&mut self, reply: &Reply) {
+        if reply.id == 0 {
+            return self.book.release(reply.held);
+        }
+        self.undelivered += reply.held;
+        match &reply.result {
+            Ok(value) => self.answers.value(reply.id, value),
+            Err(failed) => {
+                self.answers.refusal(reply.id, failed.code.as_str(), &failed.message, failed.hint.as_deref());
+            }
+        }
     }
 }
 
@@ -141,13 +157,13 @@ impl Live {
                 Err(refused) => return self.finish(state, Err(broken(refused.code, &refused.to_string())), true),
             };
             match step {
-                Step::Answered(reply) => answer(&mut state.answers, &reply),
+                Step::Answered(reply) => state.answer(&reply),
                 Step::Later => {}
                 Step::Ended(stopped) => return self.stop(state, stopped),
             }
         }
         match turn.status {
-            TurnStatus::Waiting => self.resume(&mut state),
+            TurnStatus::Waiting => self.resume(state),
             TurnStatus::Done(value) => match state.book.spend_output(value.weight()) {
                 Ok(()) => self.finish_or_drain(state, Ok(value)),
                 Err(stopped) => self.stop(state, stopped),
@@ -182,8 +198,8 @@ impl Live {
             }
             return;
         }
-        answer(&mut state.answers, &reply);
-        self.resume(&mut state);
+        state.answer(&reply);
+        self.resume(state);
     }
 
     /// Ends the cell from outside: a deadline, a parent that stopped it or ended itself.
@@ -195,11 +211,17 @@ impl Live {
     }
 
     /// Hands over the answers that there are, unless the cell is in a turn: then they wait for its end.
-    fn resume(&self, state: &mut State) {
-        if !state.running && !state.answers.is_empty() {
-            state.running = true;
-            let bytes = state.answers.take(self.session.clock_ms(self.gate.now_us()));
-            self.link.resume(self.id, &bytes);
+    fn resume(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.running || state.answers.is_empty() {
+            return;
+        }
+        state.running = true;
+        let bytes = state.answers.take(self.session.clock_ms(self.gate.now_us()));
+        let undelivered = std::mem::take(&mut state.undelivered);
+        state.book.release(undelivered);
+        if !self.link.resume(self.id, &bytes) {
+            let message = "more results came at once than can be handed over".to_owned();
+            self.finish(state, Err(limit(ReasonCode::LimitBuffers, message)), true);
         }
     }
 
@@ -271,16 +293,6 @@ impl Live {
             used: state.book.used().to_vec(),
             floating: Arc::clone(state.book.floating()),
         }
-    }
-}
-
-fn answer(answers: &mut Answers, reply: &Reply) {
-    if reply.id == 0 {
-        return;
-    }
-    match &reply.result {
-        Ok(value) => answers.value(reply.id, value),
-        Err(failed) => answers.refusal(reply.id, failed.code.as_str(), &failed.message, failed.hint.as_deref()),
     }
 }
 

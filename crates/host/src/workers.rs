@@ -5,8 +5,8 @@ use crate::gate::{GateOptions, OpenError, Placement, Walling};
 use crate::program::{MAX_SOURCE, Prepare, Prepared};
 use lockgate_authority::{ReasonCode, Wall};
 use lockgate_cell::{
-    Bounds, Connection, EndReason, Engine, EngineOptions, Events, Happened, InProcessWeaker, PREPARE_STACK_BYTES,
-    Usage, Worker, WorkerError, WorkerOptions, Workers,
+    Bounds, Connection, EndReason, Engine, EngineOptions, Events, Happened, InProcessWeaker, OrderError,
+    PREPARE_STACK_BYTES, Usage, Worker, WorkerError, WorkerOptions, Workers,
 };
 use lockgate_decode::ModuleKind;
 use lockgate_syntax::{Kind, Options, prepare_in_place};
@@ -273,12 +273,13 @@ impl Link {
             .map_err(|error| RunError::new(ReasonCode::WorkerLost, error.to_string()))
     }
 
-    /// Gives a waiting cell its answers. A worker that is gone says so through its events.
-    pub(crate) fn resume(&self, cell: u32, answers: &[u8]) {
+    /// Gives a waiting cell its answers; `false` where they are more than one message holds. A worker that is gone says so
+    /// through its events.
+    pub(crate) fn resume(&self, cell: u32, answers: &[u8]) -> bool {
         if let Some(wakeful) = &self.wakeful {
             wakeful.touch();
         }
-        let _ = self.connection.resume(cell, answers);
+        !matches!(self.connection.resume(cell, answers), Err(OrderError::Frame(_)))
     }
 
     pub(crate) fn drop_cell(&self, cell: u32) {

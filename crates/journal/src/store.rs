@@ -194,8 +194,11 @@ fn marks(connection: &Connection) -> Result<Option<(u32, u32)>, OpenError> {
 
 /// Whether the tables are exactly those of [`SCHEMA`].
 pub(crate) fn check_schema(connection: &Connection) -> Result<(), StorageError> {
-    let mut statement = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
-    let found = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let read = || -> Result<Vec<String>, rusqlite::Error> {
+        let mut statement = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+        statement.query_map([], |row| row.get(0))?.collect()
+    };
+    let found = read().map_err(|error| StorageError::on(connection, error))?;
     if found == SCHEMA {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::chain::{Chain, Expected, Step};
 use crate::entry::{Hash, Head, SessionId};
-use crate::error::{OpenError, StorageError};
+use crate::error::{Cause, OpenError, StorageError};
 use crate::finding::{Finding, Problem, Report};
 use crate::read::{BadColumn, COLUMNS, Stored, blob, describe, integer};
 use crate::store::{self, WAYPOINT_EVERY};
@@ -59,6 +59,10 @@ fn examine(path: &Path, expected: &[Head], progress: &mut dyn FnMut(u64)) -> Res
     let connection = store::open_checker(path)?;
     let mut report = Report::default();
     if let Err(error) = store::check_schema(&connection) {
+        // A disk without room for SQLite's own index says nothing about what is recorded.
+        if error.cause() == Cause::Full {
+            return Err(error.into());
+        }
         report.add(file(error.to_string()));
         return Ok(report);
     }

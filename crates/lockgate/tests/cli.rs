@@ -398,6 +398,44 @@ fn a07_where_nothing_can_be_recorded_nothing_is_done() {
 }
 
 #[test]
+fn a07_padding_hides_nothing_of_what_was_done() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("out")).expect("made");
+    let script = "const pad = 'x'.repeat(20000);
+        lockgate.fs.out.write('stolen.txt', pad).then(() => lockgate.kv.notes.set('secret', pad))";
+    place.eval(script, &["--allow", "fs:out=out:write", "--allow", "kv:notes"]).value();
+    let intents = place.entries_of("intent");
+    assert_eq!(intents[0]["body"]["args"]["path"], "stolen.txt", "{intents:?}");
+    assert_eq!(intents[0]["body"]["args"]["data"]["bytes"], 20000);
+    assert_eq!(intents[1]["body"]["args"]["key"], "secret");
+    place.verify();
+}
+
+#[test]
+fn j02_a_disk_without_room_is_not_taken_for_damage() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("full")).expect("made");
+    let script = format!(
+        "mount -t tmpfs -o size=512k lockgate-full full && {LOCKGATE} eval 1 --journal full/j.sqlite >/dev/null 2>&1 && \
+         {{ cat /dev/zero > full/fill; {LOCKGATE} journal verify --journal full/j.sqlite; status=$?; rm full/fill; \
+            {LOCKGATE} journal verify --journal full/j.sqlite >&2 || exit 9; exit $status; }}"
+    );
+    let flags: &[&str] = if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
+    let output = Command::new("unshare").args(flags).args(["sh", "-c", &script]).current_dir(place.root()).output();
+    let ran = Ran::from(output.expect("`unshare` of util-linux is there"));
+    assert!(ran.status == 2 && ran.stderr.contains("full"), "{ran:?}");
+}
+
+#[test]
+fn n06_the_file_of_the_stores_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    place.eval("lockgate.kv.n.set('token', 'secret-value')", &["--allow", "kv:n"]).value();
+    let mode = std::fs::metadata(place.path("stores.sqlite")).expect("beside the journal").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
 fn a07_a_limit_on_file_sizes_is_told_like_a_full_disk() {
     let place = Place::new();
     let script = "(async () => { for (let i = 0; i < 3000; i++) await lockgate.kv.k.set('a', 'x'.repeat(15000)); })()";

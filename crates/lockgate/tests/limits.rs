@@ -138,6 +138,24 @@ fn n05_handles_and_children_are_refused_above_the_limit() {
 }
 
 #[test]
+fn n05_results_that_the_gate_holds_are_bounded() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("d")).expect("made");
+    std::fs::write(place.path("d/big"), vec![0; 3 << 20]).expect("written");
+    let read = "Promise.allSettled(Array.from({ length: 24 }, () => lockgate.fs.d.read('big')))
+        .then(all => all.map(one => one.reason?.code ?? one.value.length))";
+    let flags = |buffers: &'static str| ["--allow", "fs:d=d:read", "--limit", "memory=512MiB", "--limit", buffers];
+    let codes = place.eval(read, &flags("buffers=16MiB")).value();
+    let of = |what: &Json| codes.as_array().expect("a list").iter().filter(|code| *code == what).count();
+    // Each is handed over or refused, and the program goes on either way.
+    assert_eq!(of(&json!(3 << 20)) + of(&json!("limit_buffers")), 24, "{codes}");
+    assert!(of(&json!(3 << 20)) >= 5, "{codes}");
+    let none = place.eval("lockgate.fs.d.read('big').catch(error => error.code)", &flags("buffers=1MiB"));
+    assert_eq!(none.value(), "too_large");
+    place.verify();
+}
+
+#[test]
 fn n05_depth_is_refused_below_the_limit() {
     let place = Place::new();
     // Each generation is given its own source, so that it can start the next one.
