@@ -175,6 +175,18 @@ impl SessionView {
         &self.manifest
     }
 
+    /// What the session's own cells hold.
+    pub fn roots(&self) -> &HeldGrants {
+        &self.roots
+    }
+
+    /// What each principal of the session holds or held: its own cells', then each child's.
+    pub fn holders(&self) -> impl Iterator<Item = &HeldGrants> {
+        let mut children: Vec<(&u32, &CellView)> = self.cells.iter().collect();
+        children.sort_by_key(|(number, _)| **number);
+        std::iter::once(&self.roots).chain(children.into_iter().map(|(_, cell)| &cell.held))
+    }
+
     /// What a cell held, where its start is known.
     pub fn held(&self, cell: u32) -> Option<&HeldGrants> {
         self.cells.get(&cell).map(|cell| &cell.held)

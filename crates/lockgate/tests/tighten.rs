@@ -177,7 +177,7 @@ fn a15_the_difference_names_what_was_granted_and_never_used() {
         let keys = of(section)["changed"].as_array().expect("keys").clone();
         keys.into_iter().find(|one| one["key"] == key).unwrap_or_else(|| panic!("{key} of {section}: {found}"))
     };
-    assert_eq!(key("fs.data", "allow")["gone"], json!(["mkdir", "remove", "write"]).clone(), "{found}");
+    assert_eq!(key("fs.data", "allow")["gone"], json!(["mkdir", "remove", "stat", "write"]), "{found}");
     assert_eq!(key("http.local", "hosts")["gone"], json!(["localhost"]));
     assert_eq!(key("http.local", "methods")["gone"], json!(["DELETE"]));
     assert_eq!(key("http.local", "paths")["after"], json!("[\"/moved/\", \"/there/\", \"/v1/x/\", \"/v1/y/\"]"));

@@ -85,7 +85,7 @@ fn sessions(reader: &Reader, names: &[String], all: bool) -> Result<Vec<SessionI
     Ok(if all { known.collect() } else { known.last().into_iter().collect() })
 }
 
-fn damaged(path: &Path, findings: &[lockgate_journal::Finding]) -> Trouble {
+pub(super) fn damaged(path: &Path, findings: &[lockgate_journal::Finding]) -> Trouble {
     Trouble {
         status: 1,
         code: ReasonCode::JournalUnavailable.as_str().to_owned(),
