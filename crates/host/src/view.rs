@@ -14,6 +14,7 @@ use lockgate_crossing::{Target, target};
 use lockgate_journal::{Entry, Kind, SessionId};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Why a session cannot be told again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -271,10 +272,20 @@ impl SessionView {
             _ => None,
         };
         let held = match began {
-            Some(grant) => HeldGrants::new(cell.held.principal().clone(), vec![grant.clone()]),
+            Some(grant) => HeldGrants::new(cell.held.principal().clone(), vec![grant.clone()])
+                .with_parties(Arc::clone(cell.held.parties())),
             None => cell.held.clone(),
         };
         let explanation = crossing.with_request(|request| explain(&held, request, &self.usage));
+        match &crossing.verdict {
+            Verdict::Refused { code, .. } if explanation.code != Some(*code) => {
+                remarks.push(format!("it was refused by something other than a grant: `{code}`"));
+            }
+            Verdict::Allowed { .. } if !explanation.allowed => {
+                remarks.push("it was allowed; what the entries tell does not suffice to see why".to_owned());
+            }
+            _ => {}
+        }
         Some(Retold { explanation, remarks })
     }
 
@@ -347,7 +358,12 @@ impl SessionView {
             })?;
             above.attenuate(&mut Mint::after(chain.last()?.saturating_sub(1)), Vec::new()).ok()
         });
-        Some(CellView { held: HeldGrants::new(principal.clone(), held.collect()), depth, exact: false })
+        Some(CellView {
+            held: HeldGrants::new(principal.clone(), held.collect())
+                .with_parties(Arc::clone(parent_view.held.parties())),
+            depth,
+            exact: false,
+        })
     }
 
     fn intend(&mut self, entry: &Entry) {

@@ -86,7 +86,7 @@ impl Manifest {
             narrow_budgets(grant, &point, past, &mut remarks);
         }
         self.keep_delegated(&mut manifest, past, &mut remarks);
-        Tightened { manifest, remarks }
+        Tightened { manifest: manifest.with_fewest_parties(), remarks }
     }
 
     /// A point that a child asked for must be held, or the child is refused; so it stays although nobody used it.

@@ -102,8 +102,8 @@ pub(super) fn received(kind: PointKind, op: &str, outcome: &Fields) -> Option<u6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockgate_authority::{Denial, ReasonCode};
-    use lockgate_crossing::body;
+    use lockgate_authority::{Denial, Label, PartyNames, ReasonCode};
+    use lockgate_crossing::{Shown, body};
     use lockgate_decode::encode_value;
 
     fn encoded(value: &Value) -> Vec<u8> {
@@ -112,12 +112,19 @@ mod tests {
         out
     }
 
+    fn intent(point: &str, op: &str, args: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let parties = PartyNames::default();
+        // Written by anyone: the entry then has a field before the arguments that not every entry has.
+        body::intent(&mut out, point, op, 3, Shown { label: Label::TOP, parties: &parties }, args);
+        out
+    }
+
     #[test]
     fn j01_what_an_entry_holds_is_read_back() {
         let args = Value::map([("path", Value::from("a")), ("data", Value::Bytes(vec![7; 40]))]);
         let raw = encoded(&args);
-        let mut out = Vec::new();
-        body::intent(&mut out, "fs.data", "write", 3, &raw);
+        let out = intent("fs.data", "write", &raw);
         let fields = Fields::read(&out).expect("a body");
         assert_eq!(
             (fields.text("point"), fields.text("op"), fields.number("grant")),
@@ -131,12 +138,11 @@ mod tests {
     #[test]
     fn j01_a_digest_is_told_from_arguments_of_its_form() {
         let raw = encoded(&Value::map([("data", Value::Bytes(vec![7; 20_000]))]));
-        let mut out = Vec::new();
-        body::intent(&mut out, "fs.data", "write", 3, &raw);
+        let out = intent("fs.data", "write", &raw);
         let fields = Fields::read(&out).expect("a body");
         assert!(matches!(fields.arguments(), Arguments::Digest(sent) if sent == raw.len() as u64));
         let alike = Value::map([("sha256", Value::Bytes(vec![0; 32])), ("bytes", Value::Int(60))]);
-        body::intent(&mut out, "tool.t", "x", 3, &encoded(&alike));
+        let out = intent("tool.t", "x", &encoded(&alike));
         assert!(
             matches!(Fields::read(&out).expect("a body").arguments(), Arguments::Whole(found, _) if found == alike)
         );
