@@ -1,9 +1,32 @@
 //! Every state of a small scope, and random walks through a large one.
 
-use crate::scope::Scope;
-use crate::world::{Invariant, Step, Violation, World};
+use crate::world::{Invariant, Violation};
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::hash::Hash;
+
+/// A transition system. Its states are rebuilt from the steps that lead to them.
+pub trait System {
+    /// One state.
+    type World;
+    /// One transition.
+    type Step: Copy + fmt::Debug;
+    /// What tells states apart.
+    type Key: Eq + Hash;
+
+    /// The state after these steps.
+    fn after(&self, steps: &[Self::Step]) -> Self::World;
+    /// The steps that can be taken in a state.
+    fn steps(&self, world: &Self::World) -> Vec<Self::Step>;
+    /// Takes one.
+    fn take(&self, world: &mut Self::World, step: Self::Step);
+    /// Two states with the same key have the same future.
+    fn key(&self, world: &Self::World) -> Self::Key;
+    /// What is broken in a state.
+    fn check(&self, world: &Self::World) -> Vec<Violation>;
+    /// Most steps from the first state.
+    fn most(&self) -> usize;
+}
 
 /// A broken invariant and the steps that lead there: the fewest, where every state is visited.
 #[derive(Clone, Debug)]
@@ -11,7 +34,7 @@ pub struct Found {
     /// What is broken.
     pub violation: Violation,
     /// From the first state.
-    pub steps: Vec<Step>,
+    pub steps: Vec<String>,
     /// The seed of the walk; `None` where every state was visited.
     pub seed: Option<u64>,
 }
@@ -22,7 +45,7 @@ impl fmt::Display for Found {
         if let Some(seed) = self.seed {
             writeln!(f, "seed {seed}")?;
         }
-        self.steps.iter().try_for_each(|step| writeln!(f, "  {step:?}"))
+        self.steps.iter().try_for_each(|step| writeln!(f, "  {step}"))
     }
 }
 
@@ -43,34 +66,38 @@ impl Explored {
         self.found.iter().find(|found| found.violation.invariant == invariant)
     }
 
-    fn add(&mut self, violations: Vec<Violation>, steps: &[Step], seed: Option<u64>) {
+    fn add<S: fmt::Debug>(&mut self, violations: Vec<Violation>, steps: &[S], seed: Option<u64>) {
+        let steps: Vec<String> = steps.iter().map(|step| format!("{step:?}")).collect();
         for violation in violations {
             if self.violation(violation.invariant).is_none() {
-                self.found.push(Found { violation, steps: steps.to_vec(), seed });
+                self.found.push(Found { violation, steps: steps.clone(), seed });
             }
         }
     }
 }
 
-/// Visits every state of the scope, the nearest first. Time and memory grow with the number of states; a state that breaks
-/// an invariant is not gone on from.
-pub fn explore(scope: &Scope) -> Explored {
+/// Visits every state within the bounds, the nearest first. Time and memory grow with the number of states; a state that
+/// breaks an invariant is not gone on from.
+pub fn explore<S: System>(system: &S) -> Explored {
     let mut out = Explored::default();
-    let mut seen: HashSet<Vec<u8>> = HashSet::from([World::new(scope).key()]);
-    let mut waiting: VecDeque<Vec<Step>> = VecDeque::from([Vec::new()]);
+    let mut seen: HashSet<S::Key> = HashSet::from([system.key(&system.after(&[]))]);
+    let mut waiting: VecDeque<Vec<S::Step>> = VecDeque::from([Vec::new()]);
     while let Some(steps) = waiting.pop_front() {
         out.states += 1;
-        let world = World::after(scope, &steps);
-        let violations = world.check();
+        let world = system.after(&steps);
+        let violations = system.check(&world);
         if !violations.is_empty() {
             out.add(violations, &steps, None);
             continue;
         }
-        for step in world.steps() {
+        if steps.len() == system.most() {
+            continue;
+        }
+        for step in system.steps(&world) {
             out.transitions += 1;
             let mut next = steps.clone();
             next.push(step);
-            if seen.insert(World::after(scope, &next).key()) {
+            if seen.insert(system.key(&system.after(&next))) {
                 waiting.push_back(next);
             }
         }
@@ -79,28 +106,32 @@ pub fn explore(scope: &Scope) -> Explored {
 }
 
 /// Walks at random, a number of times, and checks after every step. Counts a state once for each visit.
-pub fn walk(scope: &Scope, seed: u64, walks: usize) -> Explored {
+pub fn walk<S: System>(system: &S, seed: u64, walks: usize) -> Explored {
     let mut out = Explored::default();
     for number in 0..walks as u64 {
         let seed = seed.wrapping_add(number);
         let mut random = Random(seed);
-        let mut world = World::new(scope);
-        let mut taken = Vec::new();
+        let mut world = system.after(&[]);
+        let mut taken: Vec<S::Step> = Vec::new();
         loop {
             out.states += 1;
-            let violations = world.check();
+            let violations = system.check(&world);
             if !violations.is_empty() {
                 out.add(violations, &taken, Some(seed));
                 break;
             }
-            let steps = world.steps();
+            if taken.len() == system.most() {
+                break;
+            }
+            let steps = system.steps(&world);
             // Sorts of steps first, so that what there is one of is not drowned by what there are many of.
             let mut sorts: Vec<_> = steps.iter().map(std::mem::discriminant).collect();
             sorts.dedup();
             let Some(sort) = random.one(&sorts) else { break };
-            let of_sort: Vec<Step> = steps.into_iter().filter(|step| std::mem::discriminant(step) == *sort).collect();
+            let of_sort: Vec<S::Step> =
+                steps.into_iter().filter(|step| std::mem::discriminant(step) == *sort).collect();
             let Some(step) = random.one(&of_sort) else { break };
-            world.take(*step);
+            system.take(&mut world, *step);
             taken.push(*step);
             out.transitions += 1;
         }

@@ -17,6 +17,6 @@ pub mod oracle;
 mod scope;
 mod world;
 
-pub use explore::{Explored, Found, explore, walk};
+pub use explore::{Explored, Found, System, explore, walk};
 pub use scope::{Ask, Question, Rule, Scope};
 pub use world::{Invariant, Step, Violation, World};

@@ -38,6 +38,36 @@ pub enum Step {
     Tick,
 }
 
+impl<'s> crate::System for &'s Scope {
+    type World = World<'s>;
+    type Step = Step;
+    type Key = Vec<u8>;
+
+    fn after(&self, steps: &[Step]) -> World<'s> {
+        World::after(self, steps)
+    }
+
+    fn steps(&self, world: &World<'s>) -> Vec<Step> {
+        world.steps()
+    }
+
+    fn take(&self, world: &mut World<'s>, step: Step) {
+        world.take(step);
+    }
+
+    fn key(&self, world: &World<'s>) -> Vec<u8> {
+        world.key()
+    }
+
+    fn check(&self, world: &World<'s>) -> Vec<Violation> {
+        world.check()
+    }
+
+    fn most(&self) -> usize {
+        self.steps
+    }
+}
+
 /// What must hold in every reachable state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Invariant {
@@ -49,6 +79,14 @@ pub enum Invariant {
     BudgetsHold,
     /// Code and oracle decide every request of the universe alike (A-1: one decision, the same for all).
     DecisionsAgree,
+    /// What a stranger could have written reaches no sink that does not trust strangers, unless it was endorsed.
+    TrustedSink,
+    /// What not everyone may read reaches no sink that everyone reads.
+    SecretKept,
+    /// A label is never lower than what the cell has read, nor above its clearance.
+    LabelTrue,
+    /// Having a value sealed is not reading it.
+    SealedUnread,
 }
 
 /// A broken invariant.
@@ -89,7 +127,6 @@ pub struct World<'s> {
     table: Table,
     /// The grant behind each row of the table.
     ids: Vec<GrantId>,
-    taken: usize,
     broken: Vec<Violation>,
 }
 
@@ -117,7 +154,6 @@ impl<'s> World<'s> {
             now_ms: 0,
             table,
             ids,
-            taken: 0,
             broken: Vec::new(),
         }
     }
@@ -133,9 +169,6 @@ impl<'s> World<'s> {
     pub fn steps(&self) -> Vec<Step> {
         let scope = self.scope;
         let mut out = Vec::new();
-        if self.taken == scope.steps {
-            return out;
-        }
         for parent in (0..self.cells.len()).filter(|parent| self.depth(*parent) < scope.depth) {
             if self.cells.len() < scope.cells {
                 out.extend((0..scope.asks.len()).map(|ask| Step::Spawn { parent, ask }));
@@ -163,7 +196,6 @@ impl<'s> World<'s> {
 
     /// Takes a step, in both worlds.
     pub fn take(&mut self, step: Step) {
-        self.taken += 1;
         match step {
             Step::Spawn { parent, ask } => self.spawn(parent, ask),
             Step::Use { cell, question } => self.use_grant(cell, &self.scope.universe[question]),

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 fn small() -> &'static Explored {
     static EXPLORED: OnceLock<Explored> = OnceLock::new();
     EXPLORED.get_or_init(|| {
-        let explored = explore(&Scope::SMALL);
+        let explored = explore(&&Scope::SMALL);
         println!("model: {} states, {} transitions, every one visited", explored.states, explored.transitions);
         explored
     })
@@ -20,7 +20,7 @@ fn large() -> &'static Explored {
     WALKED.get_or_init(|| {
         let given = std::env::var("LOCKGATE_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| RandomState::new().hash_one(0_u8));
-        let walked = walk(&Scope::LARGE, seed, 300);
+        let walked = walk(&&Scope::LARGE, seed, 300);
         println!("model: {} steps of 300 random walks, LOCKGATE_SEED={seed}", walked.transitions);
         walked
     })
