@@ -21,5 +21,5 @@ pub use live::Finished;
 pub use program::{MAX_SOURCE, Prepare, Prepared, Program};
 pub use session::{Closed, OnLog, Session};
 pub use trace::traced_manifest;
-pub use view::{Crossing, Learned, Retold, SessionView, Tighten, TightenError, Verdict, ViewError};
+pub use view::{Crossing, LabelSource, Learned, Retold, SessionView, Tighten, TightenError, Verdict, ViewError};
 pub use workers::prepare_hook;

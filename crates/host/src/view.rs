@@ -1,8 +1,10 @@
 //! A session as its entries tell it: a fold that reads, and decides nothing.
 
 mod body;
+mod label;
 mod tighten;
 
+pub use label::LabelSource;
 pub use tighten::{Learned, Tighten, TightenError};
 
 use body::{Arguments, Fields};
@@ -97,6 +99,8 @@ pub struct Crossing {
 pub struct Retold {
     /// The decision, taken again over what was held and spent at that moment.
     pub explanation: Explanation,
+    /// What the cell had read by then that others than the operator could have written, or that not everyone may read.
+    pub sources: Vec<LabelSource>,
     /// What the entries do not tell, so that the explanation may differ from what was decided.
     pub remarks: Vec<String>,
 }
@@ -107,6 +111,8 @@ struct CellView {
     depth: u64,
     /// Whether the caveats that its parent added are known.
     exact: bool,
+    /// What made its label rise.
+    sources: Vec<LabelSource>,
 }
 
 /// The arguments of a `spawn` whose child has not begun.
@@ -118,6 +124,7 @@ struct Asked {
 /// An allowed crossing without its outcome.
 struct InFlight {
     kind: PointKind,
+    name: String,
     op: String,
     sent: u64,
     reservation: Option<Reservation>,
@@ -286,7 +293,7 @@ impl SessionView {
             }
             _ => {}
         }
-        Some(Retold { explanation, remarks })
+        Some(Retold { explanation, sources: cell.sources.clone(), remarks })
     }
 
     /// The section of the manifest behind an allowed crossing.
@@ -318,13 +325,14 @@ impl SessionView {
     fn spawn(&mut self, entry: &Entry) {
         let Some(fields) = Fields::read(&entry.body) else { return };
         let parent = fields.number("parent").and_then(|parent| u32::try_from(parent).ok());
-        let view = match parent {
-            None => CellView { held: self.roots.clone(), depth: 0, exact: true },
+        let mut view = match parent {
+            None => CellView { held: self.roots.clone(), depth: 0, exact: true, sources: Vec::new() },
             Some(parent) => match self.child(parent, &fields) {
                 Some(view) => view,
                 None => return,
             },
         };
+        label::add(&mut view.sources, label::of(entry.serial, "program", &fields));
         self.cells.insert(entry.cell, view);
     }
 
@@ -337,6 +345,8 @@ impl SessionView {
         let first = chains.iter().filter_map(|(_, chain)| chain.last().copied()).min();
         let principal = Principal::new(PrincipalKind::Cell, format!("{}/{name}", parent_view.held.principal().name));
         let depth = parent_view.depth + 1;
+        // A child begins with what its parent has read.
+        let sources = parent_view.sources.clone();
         let derive = |ask: &SpawnAsk| {
             let mut mint = Mint::after(first.unwrap_or(u64::MAX / 2).saturating_sub(1));
             parent_view.held.derive_for_child(&ask.grants, principal.clone(), &mut mint).ok()
@@ -349,7 +359,7 @@ impl SessionView {
             });
         if let Some((index, held)) = found {
             self.asked.remove(index);
-            return Some(CellView { held, depth, exact: true });
+            return Some(CellView { held, depth, exact: true, sources });
         }
         // The ask was too large for its entry. The points are known, what was taken from them is not.
         let held = chains.iter().filter_map(|(_, chain)| {
@@ -363,6 +373,7 @@ impl SessionView {
                 .with_parties(Arc::clone(parent_view.held.parties())),
             depth,
             exact: false,
+            sources,
         })
     }
 
@@ -379,13 +390,20 @@ impl SessionView {
         let reservation = grant.as_ref().and_then(|grant| {
             crossing.with_request(|request| self.usage.set_aside(grant, request)).ok().map(|(reserved, _)| reserved)
         });
-        let in_flight = InFlight { kind: crossing.kind, op: crossing.op, sent: crossing.sent, reservation };
+        let in_flight =
+            InFlight { kind: crossing.kind, name: crossing.name, op: crossing.op, sent: crossing.sent, reservation };
         self.in_flight.insert(entry.serial, in_flight);
     }
 
     fn settle(&mut self, entry: &Entry) {
         let Some(fields) = Fields::read(&entry.body) else { return };
         let Some(in_flight) = fields.number("of").and_then(|of| self.in_flight.remove(&of)) else { return };
+        if let Some(cell) = self.cells.get_mut(&entry.cell)
+            && fields.get("sealed").is_none()
+        {
+            let point = shown(in_flight.kind, &in_flight.name);
+            label::add(&mut cell.sources, label::of(entry.serial, &point, &fields));
+        }
         if fields.text("code") == Some(ReasonCode::CellEnded.as_str()) {
             // What was set aside stays spent: the effect may have happened.
             return;
@@ -416,6 +434,11 @@ impl Crossing {
 fn handle(shown: &str) -> Option<(PointKind, String)> {
     let (kind, name) = shown.split_once('.').unwrap_or((shown, shown));
     PointKind::from_name(kind).map(|kind| (kind, name.to_owned()))
+}
+
+/// The same back into the entries' words.
+fn shown(kind: PointKind, name: &str) -> String {
+    if kind.is_named() && !kind.shares_handle() { format!("{kind}.{name}") } else { kind.to_string() }
 }
 
 /// What a refusal was about, where its arguments were not kept: of a URL the method is not known.

@@ -151,7 +151,7 @@ fn a15_a_tightened_manifest_suffices_and_nothing_can_be_taken_from_it() {
     assert_eq!(run(&place, "tight.toml").value(), done, "{manifest}");
 
     // What is tight stays as it is.
-    assert_eq!(tightened(&place, &["--manifest", "tight.toml"])["difference"], json!([]), "{manifest}");
+    assert_eq!(tightened(&place, &["--manifest", "tight.toml"])["manifest"], manifest);
 
     let smaller = smaller(&manifest);
     assert!(smaller.len() > 20, "{smaller:#?}");

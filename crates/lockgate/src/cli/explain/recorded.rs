@@ -6,7 +6,7 @@ use super::super::output::{DIM, Trouble, YELLOW, paint, print_json, terminal};
 use super::super::setup;
 use super::Arguments;
 use lockgate_authority::{HeldGrants, Manifest, Principal, ReasonCode, Usage};
-use lockgate_host::{Crossing, Retold, SessionView, TightenError, Verdict};
+use lockgate_host::{Crossing, LabelSource, Retold, SessionView, TightenError, Verdict};
 use lockgate_journal::{Entry, Kind, Query, Reader, SessionId, body_to_json, verify};
 use serde_json::{Value as Json, json};
 use std::process::ExitCode;
@@ -30,6 +30,7 @@ pub(super) fn recorded(arguments: &Arguments, manifest: Option<&Manifest>) -> Do
             "at_ms": crossing.at_ms,
             "decided": decided,
             "explanation": retold.explanation,
+            "label_sources": retold.sources.iter().map(source_json).collect::<Vec<_>>(),
             "remarks": retold.remarks,
         });
         print_json(&json!({"ok": true, "value": value}));
@@ -40,11 +41,25 @@ pub(super) fn recorded(arguments: &Arguments, manifest: Option<&Manifest>) -> Do
             Verdict::Refused { code, message } => println!("         it was refused: {} ({code})", terminal(message)),
         }
         super::tell(&retold.explanation);
+        for source in &retold.sources {
+            let readers = source.readers.as_ref().map(|readers| format!(", for {} only", readers.join(" and ")));
+            println!(
+                "  had read {} {} by {}{}",
+                terminal(&source.point),
+                paint(&format!("(entry {})", source.serial), DIM),
+                if source.writers.is_empty() { "the operator".to_owned() } else { source.writers.join(", ") },
+                readers.unwrap_or_default(),
+            );
+        }
         for remark in &retold.remarks {
             println!("{} {remark}", paint("note", YELLOW));
         }
     }
     Ok(ExitCode::from(u8::from(matches!(crossing.verdict, Verdict::Refused { .. }))))
+}
+
+fn source_json(source: &LabelSource) -> Json {
+    json!({"serial": source.serial, "point": source.point, "writers": source.writers, "readers": source.readers})
 }
 
 /// What a principal of a session holds, and what was spent and revoked, at its end or before `--serial`.
