@@ -39,7 +39,10 @@ pub use grant::{Grant, GrantId, HeldGrants, Layer, Mint, TooManyLayers};
 pub use isolation::{GrantRule, Isolation, LimitProblem, Wall};
 pub use label::{Blocked, Flow, Flowing, Label, LabelCaveat, LabelRule, Parties, PartyNames, Sink, TooManyParties};
 pub use limits::{Limit, Limits, PartialLimits, Unit};
-pub use manifest::{ClockMode, Manifest, ManifestErrors, ManifestGrant, RandomMode, Source, ToolCommand, Used};
+pub use manifest::{
+    Call, ClockMode, KeyDifference, Manifest, ManifestErrors, ManifestGrant, Past, RandomMode, Remark, SectionChange,
+    SectionDifference, Source, Tightened, ToolCommand, Used,
+};
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
 pub use reason::{Denial, ReasonCode};

@@ -1,12 +1,16 @@
 //! What an operator grants, as `lockgate.toml`.
 
+mod difference;
 mod flag;
 mod narrow;
 mod parse;
 mod render;
+mod tighten;
 
+pub use difference::{KeyDifference, SectionChange, SectionDifference};
 pub(crate) use flag::name_of as name_of_host;
 pub use narrow::Used;
+pub use tighten::{Call, Past, Remark, Tightened};
 
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};

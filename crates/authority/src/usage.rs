@@ -1,11 +1,15 @@
 //! What was spent through each grant, and which grants were revoked.
 
 use crate::caveat::{Caveat, Rate};
+use crate::decide::Request;
 use crate::grant::{Grant, GrantId, Layer};
 use crate::reason::{Denial, ReasonCode};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Largest result of one crossing where nothing smaller is set, in bytes. Larger things are read in parts.
+const DEFAULT_RESULT: u64 = 8 << 20;
 
 /// What one crossing spends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +110,17 @@ impl Usage {
             self.accounts.entry(layer.id()).or_default().spend(layer, spend, now_ms);
         }
         Ok(Reservation { layers: grant.layers_shared(), bytes: spend.bytes })
+    }
+
+    /// Spends what a request is known to spend and, where the grant's bytes are bounded, sets aside what its result may
+    /// have; gives the reservation and that allowance, in bytes.
+    pub fn set_aside(&mut self, grant: &Grant, request: &Request<'_>) -> Result<(Reservation, u64), Denial> {
+        let most = grant.response_bytes().unwrap_or(DEFAULT_RESULT).min(DEFAULT_RESULT);
+        let left = self.remaining_bytes(grant).map(|left| left.saturating_sub(request.bytes));
+        let allowance = left.map_or(most, |left| most.min(left));
+        let bytes = request.bytes.saturating_add(if left.is_some() { allowance } else { 0 });
+        let reservation = self.reserve(grant, Spend { bytes, ..request.spend() }, request.now_ms)?;
+        Ok((reservation, allowance))
     }
 
     /// Gives back what an effect did not need of its reservation. `used` above the reservation counts as all of it.

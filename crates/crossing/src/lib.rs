@@ -16,5 +16,5 @@ mod record;
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
 pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 pub use floating::{Floating, Origin, Shown};
-pub use path::{Pending, Reply, Step, abandon, cross, settle};
+pub use path::{Pending, Reply, Step, abandon, cross, settle, target};
 pub use record::{RecordFailed, Recorder, body};

@@ -16,7 +16,7 @@ use crate::flow::{self, Direction, direction};
 use crate::record::{RecordFailed, Recorder, body};
 use lockgate_authority::{
     CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind, ReasonCode, Request, Reservation,
-    Spend, Value, authorize_flow,
+    Value, authorize_flow,
 };
 use lockgate_decode::{Budget, RawRequest, decode_value};
 use lockgate_journal::{Kind, Ticket};
@@ -160,7 +160,8 @@ impl Held {
             if args.as_map().is_none() {
                 return Err(Denial::new(ReasonCode::Malformed, "the arguments are not an object"));
             }
-            let target = target(self.kind, &self.op, &args, book)?;
+            let open = |number| book.open.contains_key(&number);
+            let target = target(self.kind, &self.op, &args, book.depth + 1, &open)?;
             Ok((args, target))
         };
         match read() {
@@ -170,8 +171,15 @@ impl Held {
     }
 }
 
-/// What the request is about, in canonical form.
-fn target(kind: PointKind, op: &str, args: &Value, book: &CellBook) -> Result<Target, Denial> {
+/// What a request is about, in canonical form. `child_depth` is the depth of a child that it would start, `open` says
+/// whether the cell has a stream or child of a number.
+pub fn target(
+    kind: PointKind,
+    op: &str,
+    args: &Value,
+    child_depth: u64,
+    open: &dyn Fn(u32) -> bool,
+) -> Result<Target, Denial> {
     match (kind, op) {
         (PointKind::Fs, _) => {
             let path = match (op, args.get("path")) {
@@ -203,11 +211,11 @@ fn target(kind: PointKind, op: &str, args: &Value, book: &CellBook) -> Result<Ta
             Ok(Target::Url { url: Box::new(url), method })
         }
         (PointKind::Http, "body" | "cancel") => {
-            continued(args.get("stream"), book, ReasonCode::UnknownStream, "the cell has no such open stream")
+            continued(args.get("stream"), open, ReasonCode::UnknownStream, "the cell has no such open stream")
         }
-        (PointKind::Cell, "spawn") => Ok(Target::Child { depth: book.depth + 1 }),
+        (PointKind::Cell, "spawn") => Ok(Target::Child { depth: child_depth }),
         (PointKind::Cell, "result" | "send" | "receive" | "stop") => {
-            continued(args.get("child"), book, ReasonCode::UnknownChild, "the cell has no such child")
+            continued(args.get("child"), open, ReasonCode::UnknownChild, "the cell has no such child")
         }
         _ => Ok(Target::None),
     }
@@ -221,14 +229,14 @@ fn text<'v>(value: Option<&'v Value>, name: &str) -> Result<&'v str, Denial> {
 
 fn continued(
     value: Option<&Value>,
-    book: &CellBook,
+    open: &dyn Fn(u32) -> bool,
     code: ReasonCode,
     message: &'static str,
 ) -> Result<Target, Denial> {
     value
         .and_then(Value::as_u64)
         .and_then(|number| u32::try_from(number).ok())
-        .filter(|number| book.open.contains_key(number))
+        .filter(|number| open(*number))
         .map(|number| Target::Continued { number })
         .ok_or_else(|| Denial::new(code, message))
 }
@@ -297,14 +305,8 @@ impl Call {
                 return Err(flow::denial(blocked, &grant.point().to_string(), &book.floating, &book.parties));
             }
         };
-        let most = grant.response_bytes().unwrap_or(DEFAULT_RESULT).min(DEFAULT_RESULT).min(book.limits.buffer_bytes);
-        let allowance = match usage.remaining_bytes(grant) {
-            Some(left) => most.min(left.saturating_sub(self.sent)),
-            None => most,
-        };
-        let bounded = usage.remaining_bytes(grant).is_some();
-        let spend = Spend { bytes: self.sent + if bounded { allowance } else { 0 }, ..request.spend() };
-        let reservation = usage.reserve(grant, spend, now_ms)?;
+        let (reservation, allowance) = usage.set_aside(grant, &request)?;
+        let allowance = allowance.min(book.limits.buffer_bytes);
         let grant = grant.clone();
         drop(usage);
         if let Err(denial) = book.hold(self.sent) {
@@ -314,9 +316,6 @@ impl Call {
         Ok((grant, reservation, allowance))
     }
 }
-
-/// Largest result of one crossing where nothing smaller is set, in bytes. Larger things are read in parts.
-const DEFAULT_RESULT: u64 = 8 << 20;
 
 #[derive(Debug)]
 enum Recorded {

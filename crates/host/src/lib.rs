@@ -12,6 +12,7 @@ mod program;
 mod session;
 mod spawn;
 mod trace;
+mod view;
 mod workers;
 
 pub use error::RunError;
@@ -20,4 +21,5 @@ pub use live::Finished;
 pub use program::{MAX_SOURCE, Prepare, Prepared, Program};
 pub use session::{Closed, OnLog, Session};
 pub use trace::traced_manifest;
+pub use view::{Crossing, LabelSource, Learned, Retold, SessionView, Tighten, TightenError, Verdict, ViewError};
 pub use workers::prepare_hook;

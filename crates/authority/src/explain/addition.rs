@@ -147,7 +147,12 @@ fn widened(caveat: &Caveat, request: &Request<'_>, spent: crate::usage::Spend) -
             Caveat::Hosts(append(hosts, HostPattern::Exact(url.host().clone())))
         }
         (Caveat::Schemes(schemes), Subject::Url { url, .. }) => Caveat::Schemes(append(schemes, url.scheme())),
-        (Caveat::Ports(ports), Subject::Url { url, .. }) => Caveat::Ports(append(ports, url.port())),
+        (Caveat::Ports(ports), Subject::Url { url, .. }) => {
+            let mut ports = append(ports, url.port());
+            // As the ports of a section that names none are.
+            ports.sort_unstable();
+            Caveat::Ports(ports)
+        }
         (Caveat::Methods(Names::Only(names)), Subject::Url { method, .. }) => Caveat::Methods(plus(names, method)),
         (Caveat::Paths(paths), Subject::Url { url, .. }) => {
             Caveat::Paths(append(paths, UrlPathPrefix::parse(url.path()).ok()?))

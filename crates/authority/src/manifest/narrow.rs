@@ -83,6 +83,11 @@ fn narrow_http(caveats: &mut Vec<Caveat>, used: &[&Used<'_>]) {
     let ports: BTreeSet<_> = urls().map(CanonicalUrl::port).collect();
     let private = hosts.iter().any(|host| host.is_known_private());
     let listed: BTreeSet<&str> = urls().map(CanonicalUrl::path).collect();
+    let below = |path: &str, other: &str| {
+        path.strip_prefix(other).is_some_and(|rest| other.ends_with('/') || rest.starts_with('/'))
+    };
+    let covered = |path: &str| listed.iter().any(|other| *other != path && below(path, other));
+    let listed: BTreeSet<&str> = listed.iter().copied().filter(|path| !covered(path)).collect();
     let bounded = caveats.iter().any(|caveat| matches!(caveat, Caveat::Paths(_)));
     let paths: Vec<String> = match listed.len() {
         few if few <= MOST_LISTED => listed.into_iter().map(str::to_owned).collect(),
@@ -110,6 +115,9 @@ fn paths(used: &[&Used<'_>], bounded: bool) -> Option<Vec<CanonicalPath>> {
         // The directory itself was listed; below it everything is covered.
         return None;
     }
+    // What lies below another of them is covered by it.
+    let paths: BTreeSet<&CanonicalPath> =
+        paths.iter().copied().filter(|path| !paths.iter().any(|other| other != path && path.is_under(other))).collect();
     if paths.len() <= MOST_LISTED {
         return Some(paths.into_iter().cloned().collect());
     }
@@ -125,6 +133,8 @@ fn prefixes(used: &[&Used<'_>]) -> Option<Vec<Box<str>>> {
     let keys = used.iter().filter_map(|used| if let Subject::Key(key) = used.subject { Some(key) } else { None });
     let prefixes: Option<BTreeSet<&str>> = keys.map(|key| key.get(..=key.rfind(['/', ':'])?)).collect();
     let prefixes = prefixes?;
+    let covered = |prefix: &str| prefixes.iter().any(|other| *other != prefix && prefix.starts_with(other));
+    let prefixes: BTreeSet<&str> = prefixes.iter().copied().filter(|prefix| !covered(prefix)).collect();
     (prefixes.len() <= MOST_LISTED).then(|| prefixes.into_iter().map(Box::from).collect())
 }
 

@@ -34,7 +34,7 @@ pub(super) fn manifest(manifest: &Manifest) -> String {
 }
 
 /// What stands behind the point, then what is permitted.
-fn grant_settings(grant: &ManifestGrant) -> Vec<Setting> {
+pub(super) fn grant_settings(grant: &ManifestGrant) -> Vec<Setting> {
     let mut out = match &grant.source {
         Source::Directory(path) => vec![text("path", path)],
         Source::Url(url) => vec![text("url", url.as_str())],

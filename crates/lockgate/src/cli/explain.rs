@@ -1,11 +1,13 @@
 //! `lockgate explain`.
 
+mod recorded;
+
 use super::Done;
 use super::output::{DIM, GREEN, RED, Trouble, paint, print_json, terminal};
 use super::setup;
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Explanation, Mint, PointKind, Principal, PrincipalKind, Request, Subject, Usage,
-    Value, explain as explain_request,
+    CanonicalPath, CanonicalUrl, Explanation, HeldGrants, Manifest, Mint, PointKind, Principal, PrincipalKind, Request,
+    Subject, Usage, Value, explain as explain_request,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -16,27 +18,46 @@ use std::process::ExitCode;
 #[command(after_help = "\
 Examples:
   lockgate explain --manifest lockgate.toml fs.data read reports/may.csv
-  lockgate explain --manifest lockgate.toml http GET https://api.example.com/v1/items
+  lockgate explain --manifest lockgate.toml agent:report-writer http GET https://api.example.com/v1/items
   lockgate explain --manifest lockgate.toml kv.notes set greeting
   lockgate explain --manifest lockgate.toml tool.files write_file --args '{\"path\": \"/srv/out/a.txt\"}'
+  lockgate explain --session 3f2a --serial 17                 why entry 17 was decided as it was
+  lockgate explain --session 3f2a cell:agent/child fs.data read a.txt     what a child may do now
+
+A principal is `agent`, `agent:NAME`, `cell:PATH`, `external:NAME` or `operator`; without one, the manifest's agent is meant.
+A point is `fs.NAME`, `http`, `kv.NAME`, `tool.NAME`, `cell`, `clock`, `random` or `log`. The operation of `http` is the method.
 
 Exit status: 0 allowed, 1 refused, 2 usage or configuration.")]
 pub(crate) struct Arguments {
-    /// The manifest
+    /// Who, on which point, which operation, and the path, URL or key that it is about
+    #[arg(value_name = "[PRINCIPAL] POINT OPERATION [SUBJECT]", num_args = 0..=4)]
+    what: Vec<String>,
+    /// The manifest; with a session, only where the journal did not keep it
     #[arg(long, value_name = "FILE")]
-    manifest: PathBuf,
-    /// The point: `fs.NAME`, `http`, `kv.NAME`, `tool.NAME`, `cell`, `clock`, `random` or `log`
-    point: String,
-    /// The operation; for `http` the method
-    operation: String,
-    /// The path, URL or key, where the point has one
-    subject: Option<String>,
+    manifest: Option<PathBuf>,
+    /// A recorded session, by the beginning of its id: what was held, spent and revoked in it counts
+    #[arg(long, value_name = "SESSION")]
+    session: Option<String>,
+    /// An entry of the session: explain it, or as of it the action that is given
+    #[arg(long, value_name = "N")]
+    serial: Option<u64>,
+    /// The journal's file
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     /// The arguments as JSON, for caveats that speak of them
     #[arg(long, value_name = "JSON")]
     args: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What is asked, in words.
+struct Action<'a> {
+    principal: Option<Principal>,
+    point: &'a str,
+    operation: &'a str,
+    subject: Option<&'a str>,
 }
 
 /// The subject in canonical form, so that it can be borrowed by a request.
@@ -48,8 +69,45 @@ enum About {
 }
 
 pub(crate) fn explain(arguments: &Arguments) -> Done {
-    let (manifest, _) = setup::read_manifest(&arguments.manifest)?;
-    let (kind, name) = point(&arguments.point)?;
+    let manifest = arguments.manifest.as_deref().map(setup::read_manifest).transpose()?.map(|(manifest, _)| manifest);
+    let past = arguments.session.is_some() || arguments.serial.is_some() || arguments.journal.is_some();
+    if arguments.what.is_empty() && past {
+        return recorded::recorded(arguments, manifest.as_ref());
+    }
+    let action = action(&arguments.what)?;
+    let (held, usage) = match (past, &manifest) {
+        (true, _) => recorded::state(arguments, manifest.as_ref(), action.principal.as_ref())?,
+        (false, Some(manifest)) => (held(manifest, action.principal.as_ref()), Usage::new()),
+        (false, None) => {
+            return Err(Trouble::usage("there is nothing to explain it by")
+                .hint("give `--manifest FILE` or `--session SESSION`"));
+        }
+    };
+    let explanation = decide(arguments, &action, &held, &usage)?;
+    if arguments.json {
+        print_json(&json!({"ok": true, "value": explanation}));
+    } else {
+        tell(&explanation);
+    }
+    Ok(ExitCode::from(u8::from(!explanation.allowed)))
+}
+
+/// What a manifest gives a principal: everything to its agent, nothing to anybody else.
+fn held(manifest: &Manifest, principal: Option<&Principal>) -> HeldGrants {
+    let agent = Principal::new(PrincipalKind::Agent, manifest.agent().unwrap_or("agent"));
+    match principal {
+        Some(other) if *other != agent => HeldGrants::new(other.clone(), Vec::new()),
+        _ => manifest.hold(agent, &mut Mint::new()),
+    }
+}
+
+fn decide(
+    arguments: &Arguments,
+    action: &Action<'_>,
+    held: &HeldGrants,
+    usage: &Usage,
+) -> Result<Explanation, Trouble> {
+    let (kind, name) = point(action.point)?;
     let args = match &arguments.args {
         Some(_) => setup::input(arguments.args.as_deref())?,
         None => Value::Map(Vec::new()),
@@ -59,9 +117,9 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
             Trouble::usage("`--args` is not a JSON object").hint("for example `--args '{\"path\": \"a.txt\"}'`")
         );
     }
-    let about = about(kind, arguments.subject.as_deref())?;
-    let operation = if kind == PointKind::Http { "request" } else { &arguments.operation };
-    let method = arguments.operation.to_ascii_uppercase();
+    let about = about(kind, action.subject)?;
+    let operation = if kind == PointKind::Http { "request" } else { action.operation };
+    let method = action.operation.to_ascii_uppercase();
     let subject = match &about {
         About::Nothing if kind == PointKind::Cell && operation == "spawn" => Subject::Child { depth: 1 },
         About::Nothing => Subject::None,
@@ -69,16 +127,37 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
         About::Key(key) => Subject::Key(key),
         About::Url(url) => Subject::Url { url, method: &method },
     };
-    let held =
-        manifest.hold(Principal::new(PrincipalKind::Agent, manifest.agent().unwrap_or("agent")), &mut Mint::new());
     let request = Request { kind, name: &name, op: operation, subject, args: &args, bytes: 0, now_ms: now_ms() };
-    let explanation = explain_request(&held, &request, &Usage::new());
-    if arguments.json {
-        print_json(&json!({"ok": true, "value": explanation}));
-    } else {
-        tell(&explanation);
-    }
-    Ok(ExitCode::from(u8::from(!explanation.allowed)))
+    Ok(explain_request(held, &request, usage))
+}
+
+/// `[PRINCIPAL] POINT OPERATION [SUBJECT]`.
+fn action(what: &[String]) -> Result<Action<'_>, Trouble> {
+    let words: Vec<&str> = what.iter().map(String::as_str).collect();
+    let principal = words.first().and_then(|first| principal(first));
+    let rest = if principal.is_some() { words.get(1..) } else { words.get(..) };
+    let (point, operation, subject) = match rest {
+        Some([point, operation]) => (*point, *operation, None),
+        Some([point, operation, subject]) => (*point, *operation, Some(*subject)),
+        _ => {
+            return Err(Trouble::usage("an action is a point, an operation and what it is about")
+                .hint("for example `lockgate explain --manifest lockgate.toml fs.data read reports/may.csv`"));
+        }
+    };
+    Ok(Action { principal, point, operation, subject })
+}
+
+/// `agent:NAME` and the like; `cell` alone is a point.
+fn principal(text: &str) -> Option<Principal> {
+    let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+    let kind = match kind {
+        "operator" => PrincipalKind::Operator,
+        "agent" => PrincipalKind::Agent,
+        "external" => PrincipalKind::External,
+        "cell" if !name.is_empty() => PrincipalKind::Cell,
+        _ => return None,
+    };
+    Some(Principal::new(kind, if name.is_empty() { kind.as_str() } else { name }))
 }
 
 fn now_ms() -> u64 {
@@ -129,8 +208,15 @@ fn tell(explanation: &Explanation) {
     }
     for candidate in &explanation.candidates {
         let mark = if candidate.allows { "allows" } else { "does not allow" };
-        println!("  {} {} {mark}", candidate.point, paint(&candidate.grant.to_string(), DIM));
-        for layer in &candidate.layers {
+        let chain: Vec<String> = candidate.layers.iter().map(|layer| layer.grant.get().to_string()).collect();
+        println!("  {} {} {mark}", candidate.point, paint(&format!("grant {}", chain.join(" > ")), DIM));
+        for (index, layer) in candidate.layers.iter().enumerate() {
+            if index > 0 {
+                println!("    {} {}", paint("narrowed to", DIM), layer.grant);
+            }
+            if layer.revoked {
+                println!("    {}  revoked", paint("refuses", RED));
+            }
             for caveat in &layer.caveats {
                 let mark = if caveat.cleared { paint("clears ", GREEN) } else { paint("refuses", RED) };
                 println!("    {mark}  {}", terminal(&caveat.setting));

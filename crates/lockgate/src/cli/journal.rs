@@ -143,7 +143,7 @@ fn sessions(path: &PathBuf, json: bool) -> Done {
 }
 
 /// The one session whose id begins so.
-fn find(reader: &Reader, beginning: &str) -> Result<SessionId, Trouble> {
+pub(super) fn find(reader: &Reader, beginning: &str) -> Result<SessionId, Trouble> {
     let known: Vec<SessionId> = reader.sessions()?.iter().map(|session| session.head.session).collect();
     let mut matching = known.iter().filter(|id| id.to_string().starts_with(&beginning.to_lowercase()));
     match (matching.next(), matching.next()) {

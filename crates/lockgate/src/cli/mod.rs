@@ -7,6 +7,7 @@ mod journal;
 mod output;
 mod run;
 mod setup;
+mod tighten;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use output::Trouble;
@@ -38,6 +39,8 @@ enum Command {
     Journal(journal::Arguments),
     /// Say whether a manifest allows an action, by which grant, and what would allow it
     Explain(explain::Arguments),
+    /// Print the least manifest that would have sufficed for recorded sessions
+    Tighten(tighten::Arguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -74,6 +77,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor(arguments) => (arguments.json, doctor::doctor(&arguments)),
         Command::Journal(arguments) => (arguments.json(), journal::journal(arguments)),
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
+        Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "lockgate", &mut std::io::stdout());
             (false, Ok(ExitCode::SUCCESS))

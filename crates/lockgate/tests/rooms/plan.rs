@@ -54,6 +54,8 @@ pub const ROOMS: &[Room] = &[
             "lockgate-wall",
         ],
     },
+    // The model beside the code; never shipped.
+    Room { name: "lockgate-sim", floor: 4, may_use: &["lockgate-authority"] },
     // Runs on the machine of who builds, and is never shipped: its doors are its business.
     Room { name: "xtask", floor: 4, may_use: &["lockgate-authority"] },
 ];

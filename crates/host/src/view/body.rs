@@ -1,0 +1,162 @@
+//! The bodies of entries, read back.
+
+use lockgate_authority::{PointKind, Value};
+use lockgate_crossing::body::MAX_REFUSED;
+use lockgate_decode::{Budget, decode_value};
+use lockgate_journal::MAX_BODY;
+use minicbor::Decoder;
+
+/// What one value of a body may cost: the arguments of a crossing lie one level deep in it.
+const BODY: Budget = Budget { bytes: MAX_BODY, nodes: 100_000, depth: 66, text: MAX_BODY };
+
+/// The fields of an entry's body. A field that is no data (the arguments of a refused crossing can be anything) is left
+/// out, with those behind it.
+pub(super) struct Fields {
+    fields: Vec<(String, Value)>,
+    /// Bytes of the arguments as they are in the entry.
+    sent: u64,
+}
+
+/// The arguments of a crossing, as far as its entry holds them.
+pub(super) enum Arguments {
+    /// All of them, and their size in bytes.
+    Whole(Value, u64),
+    /// Their size in bytes; the entry holds their digest.
+    Digest(u64),
+    /// They were no data.
+    Unreadable,
+}
+
+impl Fields {
+    /// Reads a body; `None` where it is no map with text keys.
+    pub(super) fn read(body: &[u8]) -> Option<Fields> {
+        let mut decoder = Decoder::new(body);
+        let mut out = Fields { fields: Vec::new(), sent: 0 };
+        for _ in 0..decoder.map().ok()?? {
+            let key = decoder.str().ok()?.to_owned();
+            let start = decoder.position();
+            if decoder.skip().is_err() {
+                break;
+            }
+            let bytes = body.get(start..decoder.position())?;
+            let Ok(value) = decode_value(bytes, &BODY) else { continue };
+            if key == "args" {
+                out.sent = bytes.len() as u64;
+            }
+            out.fields.push((key, value));
+        }
+        Some(out)
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.fields.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.get(key)?.as_text()
+    }
+
+    pub(super) fn bytes(&self, key: &str) -> Option<&[u8]> {
+        self.get(key)?.as_bytes()
+    }
+
+    pub(super) fn number(&self, key: &str) -> Option<u64> {
+        self.get(key)?.as_u64()
+    }
+
+    pub(super) fn arguments(&self) -> Arguments {
+        match self.get("args") {
+            None => Arguments::Unreadable,
+            Some(args) => match digest_of(args) {
+                Some(bytes) => Arguments::Digest(bytes),
+                None if args.as_map().is_some() => Arguments::Whole(args.clone(), self.sent),
+                None => Arguments::Unreadable,
+            },
+        }
+    }
+}
+
+/// The size of a value of which an entry holds only `{sha256, bytes}`. A value of that very form would be small enough to
+/// be kept whole, so its size tells the two apart.
+fn digest_of(value: &Value) -> Option<u64> {
+    let fields = value.as_map()?;
+    let bytes = value.get("bytes")?.as_u64()?;
+    let digest = value.get("sha256")?.as_bytes()?;
+    (fields.len() == 2 && digest.len() == 32 && bytes > MAX_REFUSED as u64).then_some(bytes)
+}
+
+/// Bytes that a crossing was charged for its result, never fewer than it was; `None` where the entry does not tell.
+pub(super) fn received(kind: PointKind, op: &str, outcome: &Fields) -> Option<u64> {
+    if matches!((kind, op), (PointKind::Fs, "write") | (PointKind::Cell | PointKind::Parent, "send")) {
+        return Some(0);
+    }
+    let Some(result) = outcome.get("ok") else { return Some(0) };
+    match digest_of(result) {
+        None => Some(result.weight()),
+        // A part of a response and a file are bytes, which weigh less than their encoding.
+        Some(encoded) if matches!((kind, op), (PointKind::Http, "body") | (PointKind::Fs, "read")) => Some(encoded),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockgate_authority::{Denial, Label, PartyNames, ReasonCode};
+    use lockgate_crossing::{Shown, body};
+    use lockgate_decode::encode_value;
+
+    fn encoded(value: &Value) -> Vec<u8> {
+        let mut out = Vec::new();
+        let _ = encode_value(value, &mut minicbor::Encoder::new(&mut out));
+        out
+    }
+
+    fn intent(point: &str, op: &str, args: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let parties = PartyNames::default();
+        // Written by anyone: the entry then has a field before the arguments that not every entry has.
+        body::intent(&mut out, point, op, 3, Shown { label: Label::TOP, parties: &parties }, args);
+        out
+    }
+
+    #[test]
+    fn j01_what_an_entry_holds_is_read_back() {
+        let args = Value::map([("path", Value::from("a")), ("data", Value::Bytes(vec![7; 40]))]);
+        let raw = encoded(&args);
+        let out = intent("fs.data", "write", &raw);
+        let fields = Fields::read(&out).expect("a body");
+        assert_eq!(
+            (fields.text("point"), fields.text("op"), fields.number("grant")),
+            (Some("fs.data"), Some("write"), Some(3))
+        );
+        assert!(
+            matches!(fields.arguments(), Arguments::Whole(found, sent) if found == args && sent == raw.len() as u64)
+        );
+    }
+
+    #[test]
+    fn j01_a_digest_is_told_from_arguments_of_its_form() {
+        let raw = encoded(&Value::map([("data", Value::Bytes(vec![7; 20_000]))]));
+        let out = intent("fs.data", "write", &raw);
+        let fields = Fields::read(&out).expect("a body");
+        assert!(matches!(fields.arguments(), Arguments::Digest(sent) if sent == raw.len() as u64));
+        let alike = Value::map([("sha256", Value::Bytes(vec![0; 32])), ("bytes", Value::Int(60))]);
+        let out = intent("tool.t", "x", &encoded(&alike));
+        assert!(
+            matches!(Fields::read(&out).expect("a body").arguments(), Arguments::Whole(found, _) if found == alike)
+        );
+    }
+
+    #[test]
+    fn j01_arguments_that_are_no_data_leave_the_rest_readable() {
+        let denial = Denial::new(ReasonCode::Malformed, "the arguments hold something");
+        for junk in [&b"\xff"[..], b"\x5f\x41", b"\xa1\x01\x02", b""] {
+            let mut out = Vec::new();
+            body::refusal(&mut out, Some("fs.data"), "read", &denial, None, junk);
+            let fields = Fields::read(&out).expect("a body");
+            assert_eq!(fields.text("code"), Some("malformed"), "{junk:?}");
+            assert!(matches!(fields.arguments(), Arguments::Unreadable), "{junk:?}");
+        }
+    }
+}
