@@ -71,7 +71,8 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
     };
     let held =
         manifest.hold(Principal::new(PrincipalKind::Agent, manifest.agent().unwrap_or("agent")), &mut Mint::new());
-    let request = Request { kind, name: &name, op: operation, subject, args: &args, bytes: 0, now_ms: now_ms() };
+    let request =
+        Request { kind, name: &name, op: operation, subject, args: &args, bytes: 0, now_ms: now_ms(), seen: None };
     let explanation = explain_request(&held, &request, &Usage::new());
     if arguments.json {
         print_json(&json!({"ok": true, "value": explanation}));
