@@ -33,9 +33,9 @@ MODES = {
 }
 
 
-def manifest_of(name: str, mode: str, url: str) -> str:
+def manifest_of(name: str, mode: str, url: str, where: pathlib.Path = HERE) -> str:
     """The committed manifest with the server's address, and without what the mode leaves out."""
-    data = tomllib.loads((HERE / f"{name}.toml").read_text())
+    data = tomllib.loads((where / f"{name}.toml").read_text())
     for section in data["tool"].values():
         section["url"] = url
         for key in MODES["all"] - MODES[mode]:
@@ -172,7 +172,7 @@ async def run_suite(name: str, modes: list[str], options, results: Results) -> N
 async def run_mode(suite, server, pairs, visible, mode, approved, scratch, options, results) -> None:
     manifest = scratch / f"{mode}.toml"
     if mode != "nothing":
-        manifest.write_text(manifest_of(suite.name, mode, server.url))
+        manifest.write_text(manifest_of(suite.name, mode, server.url, options.manifests))
     label = mode + ("+approvals" if approved else "")
     jobs = [(user, None) for user in suite.users] + ([] if options.benign else pairs)
     begun = time.time()
@@ -233,6 +233,7 @@ def main() -> None:
     parser.add_argument("--approvals", action="store_true", help="also run `all` with an approver")
     parser.add_argument("--benign", action="store_true", help="user tasks only")
     parser.add_argument("--results", type=pathlib.Path, default=HERE / "results/results.jsonl")
+    parser.add_argument("--manifests", type=pathlib.Path, default=HERE, help="the directory of the manifests")
     parser.add_argument("--why", action="store_true", help="say what was refused of the user tasks and what got through")
     options = parser.parse_args()
     results = Results(options.results)
@@ -241,7 +242,7 @@ def main() -> None:
     packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("agentdojo", "mcp"))
     print(f"{packages}, benchmark {VERSION}")
     for name in options.suites:
-        path = HERE / f"{name}.toml"
+        path = options.manifests / f"{name}.toml"
         if path.exists():
             print(f"{path.name} sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
     print(table(results, options.suites))
