@@ -4,6 +4,7 @@ use crate::canonical::{CanonicalPath, HostPattern, Scheme, UrlPathPrefix};
 use crate::label::LabelCaveat;
 use crate::limits::PartialLimits;
 use crate::predicate::Predicate;
+use crate::provenance::Sources;
 use crate::reason::ReasonCode;
 
 /// A set of names: operations, tools or methods. Kept sorted.
@@ -78,6 +79,33 @@ pub struct ArgumentNames {
     pub names: Names,
 }
 
+/// Where an argument of an operation must come from. Speaks of callers whose arguments are traced; of any other nothing
+/// is known, and every value is [`Origin::Unknown`](crate::Origin::Unknown).
+#[derive(Clone, Debug, PartialEq)]
+pub struct FromCaveat {
+    /// The operation that it speaks of; others it does not restrict.
+    pub op: Box<str>,
+    /// JSON Pointer (RFC 6901) of the argument; one that is missing or says nothing satisfies it.
+    pub pointer: Box<str>,
+    /// Every leaf must be able to come from one of these.
+    pub accepted: Sources,
+    /// Whether only the addresses within texts are held to it: links, e-mail addresses, account numbers.
+    pub addresses: bool,
+    /// Whether a call that does not satisfy it needs an approval instead of being refused.
+    pub ask: bool,
+}
+
+/// What the prompt must say for an operation to be called at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AskedCaveat {
+    /// The operation that it speaks of; others it does not restrict.
+    pub op: Box<str>,
+    /// The prompt holds one of these phrases; a word that ends with `*` stands for all that begin so.
+    pub phrases: Box<[Box<str>]>,
+    /// Whether a call that does not satisfy it needs an approval instead of being refused.
+    pub ask: bool,
+}
+
 /// A restriction on a grant.
 ///
 /// The set is closed: what a caveat means is decided here and nowhere else. Caveats on something that a request does
@@ -109,6 +137,10 @@ pub enum Caveat {
     Argument(Box<ArgumentCaveat>),
     /// One operation takes no other arguments than these.
     ArgumentNames(Box<ArgumentNames>),
+    /// One argument must come from an accepted source.
+    From(Box<FromCaveat>),
+    /// The prompt must ask for one operation.
+    Asked(Box<AskedCaveat>),
     /// Children may be nested no deeper than this; the first cell has depth 0.
     Depth(u64),
     /// At most this many children may be started in total.
@@ -147,13 +179,15 @@ impl Caveat {
             Caveat::Methods(_) => 7,
             Caveat::Paths(_) => 8,
             Caveat::ArgumentNames(_) | Caveat::Argument(_) => 9,
+            Caveat::From(from) if !from.ask => 10,
+            Caveat::Asked(asked) if !asked.ask => 10,
             Caveat::Depth(_) | Caveat::Children(_) => 10,
             Caveat::Ceilings(_) | Caveat::ResponseBytes(_) | Caveat::Timeout(_) | Caveat::Label(_) => 11,
             Caveat::Until(_) => 12,
             Caveat::Calls(_) => 13,
             Caveat::Bytes(_) => 14,
             Caveat::Rate(_) => 15,
-            Caveat::Approval => 16,
+            Caveat::From(_) | Caveat::Asked(_) | Caveat::Approval => 16,
         }
     }
 
@@ -170,6 +204,8 @@ impl Caveat {
             Caveat::Methods(_) => ReasonCode::MethodNotGranted,
             Caveat::Paths(_) => ReasonCode::UrlPathNotGranted,
             Caveat::Argument(_) | Caveat::ArgumentNames(_) => ReasonCode::ArgumentRefused,
+            Caveat::From(from) if !from.ask => ReasonCode::ProvenanceRefused,
+            Caveat::Asked(asked) if !asked.ask => ReasonCode::NotAsked,
             Caveat::Depth(_) | Caveat::Children(_) | Caveat::Ceilings(_) => ReasonCode::SpawnRefused,
             Caveat::ResponseBytes(_) => ReasonCode::TooLarge,
             Caveat::Timeout(_) => ReasonCode::TimedOut,
@@ -177,7 +213,7 @@ impl Caveat {
             Caveat::Calls(_) => ReasonCode::BudgetCalls,
             Caveat::Bytes(_) => ReasonCode::BudgetBytes,
             Caveat::Rate(_) => ReasonCode::RateExceeded,
-            Caveat::Approval => ReasonCode::ApprovalRequired,
+            Caveat::From(_) | Caveat::Asked(_) | Caveat::Approval => ReasonCode::ApprovalRequired,
             Caveat::Label(_) => ReasonCode::UntrustedData,
         }
     }

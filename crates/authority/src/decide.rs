@@ -1,10 +1,11 @@
 //! The one function that decides.
 
 use crate::canonical::{CanonicalPath, CanonicalUrl};
-use crate::caveat::{ArgumentCaveat, Caveat};
+use crate::caveat::{ArgumentCaveat, Caveat, FromCaveat};
 use crate::grant::{Grant, GrantId, Layer};
 use crate::label::{Blocked, Flowing};
 use crate::point::PointKind;
+use crate::provenance::{Origin, Seen, Traced};
 use crate::reason::{Denial, ReasonCode, quoted};
 use crate::usage::{Spend, Usage};
 use crate::value::Value;
@@ -54,6 +55,8 @@ pub struct Request<'a> {
     pub bytes: u64,
     /// The time, in milliseconds since the Unix epoch.
     pub now_ms: u64,
+    /// What the caller has seen, where its arguments are traced; never for a cell.
+    pub seen: Option<&'a Seen>,
 }
 
 impl Request<'_> {
@@ -243,6 +246,10 @@ pub(crate) fn clears(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usa
             request.op != &*allowed.op
                 || request.args.as_map().is_some_and(|args| args.iter().all(|(name, _)| allowed.names.contains(name)))
         }
+        Caveat::From(from) => *from.op != *request.op || comes_from(from, request),
+        Caveat::Asked(asked) => {
+            *asked.op != *request.op || request.seen.is_some_and(|seen| seen.is_asked(&asked.phrases))
+        }
         Caveat::Depth(most) => match request.subject {
             Subject::Child { depth } => depth <= *most,
             _ => !request.is_spawn(),
@@ -273,6 +280,16 @@ fn clears_argument(caveat: &ArgumentCaveat, request: &Request<'_>) -> bool {
     }
 }
 
+/// Whether an argument comes from an accepted source. What is not there says nothing.
+fn comes_from(from: &FromCaveat, request: &Request<'_>) -> bool {
+    let Some(value) = request.args.pointer(&from.pointer) else { return true };
+    match request.seen {
+        Some(seen) if from.addresses => seen.addresses_come_from(value, from.accepted),
+        Some(seen) => seen.comes_from(value, from.accepted),
+        None => from.accepted.contains(Origin::Unknown),
+    }
+}
+
 /// Words for a refusal; they name what the request itself said, never what another principal holds.
 fn denial(refusal: Option<Refusal<'_>>, request: &Request<'_>) -> Denial {
     let handle = if request.kind.is_named() && !request.kind.shares_handle() {
@@ -300,6 +317,14 @@ fn denial(refusal: Option<Refusal<'_>>, request: &Request<'_>) -> Denial {
         }
         (_, Subject::Url { url, method }) => (code, url_message(code, url, method)),
         (ReasonCode::ArgumentRefused, _) => (code, argument_message(caveat, &op, &handle)),
+        (ReasonCode::ProvenanceRefused, _) => (code, provenance_message(caveat, request, &handle)),
+        (ReasonCode::NotAsked, _) => (code, format!("the prompt does not ask for {op} on {handle}")),
+        (ReasonCode::ApprovalRequired, _) if matches!(caveat, Some(Caveat::From(_))) => {
+            (code, format!("{op} on {handle} needs an approval: {}", provenance_message(caveat, request, &handle)))
+        }
+        (ReasonCode::ApprovalRequired, _) if matches!(caveat, Some(Caveat::Asked(_))) => {
+            (code, format!("{op} on {handle} needs an approval: the prompt does not ask for it"))
+        }
         (ReasonCode::Expired, _) => (code, format!("the grant of {handle} has expired")),
         _ => (code, budget_message(code, &op, &handle)),
     };
@@ -329,6 +354,26 @@ fn argument_message(caveat: Option<&Caveat>, op: &str, handle: &str) -> String {
         }
         _ => format!("an argument of {op} on {handle} is not granted"),
     }
+}
+
+/// Which argument, and where it can have come from: what the caller itself has seen.
+fn provenance_message(caveat: Option<&Caveat>, request: &Request<'_>, handle: &str) -> String {
+    let Some(Caveat::From(from)) = caveat else { return format!("an argument on {handle} comes from elsewhere") };
+    let (argument, op) = (quoted(&from.pointer), quoted(request.op));
+    let what = if from.addresses { "an address in the argument" } else { "the argument" };
+    let traced = request.seen.zip(request.args.pointer(&from.pointer)).map(|(seen, value)| seen.trace(value));
+    let outside =
+        traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(from.accepted));
+    let found = match outside {
+        Some(Traced { sources, place: Some(place) }) if !sources.contains(Origin::Unknown) => {
+            format!("it was found in {} ({sources})", quoted(&place))
+        }
+        Some(Traced { sources, .. }) if !sources.contains(Origin::Unknown) => {
+            format!("it was found in text that is {sources}")
+        }
+        _ => "it was found nowhere".to_owned(),
+    };
+    format!("{what} {argument} of {op} does not come from {}: {found}", from.accepted)
 }
 
 fn budget_message(code: ReasonCode, op: &str, on: &str) -> String {
@@ -363,6 +408,8 @@ fn hint(code: ReasonCode, request: &Request<'_>) -> Option<String> {
         ReasonCode::MethodNotGranted => "methods",
         ReasonCode::UrlPathNotGranted => "paths",
         ReasonCode::ArgumentRefused => "where",
+        ReasonCode::ProvenanceRefused => "from",
+        ReasonCode::NotAsked => "asked",
         ReasonCode::BudgetCalls => "calls",
         ReasonCode::BudgetBytes => "bytes",
         ReasonCode::Expired => "until",

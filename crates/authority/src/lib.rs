@@ -21,6 +21,7 @@ mod limits;
 mod manifest;
 mod point;
 mod predicate;
+mod provenance;
 mod reason;
 mod spawn;
 mod terms;
@@ -31,7 +32,7 @@ pub use canonical::{
     ArgumentPath, CanonicalPath, CanonicalUrl, Host, HostError, HostPattern, PathError, Scheme, UrlError,
     UrlPathPrefix, is_private,
 };
-pub use caveat::{ArgumentCaveat, ArgumentNames, Caveat, Names, Rate};
+pub use caveat::{ArgumentCaveat, ArgumentNames, AskedCaveat, Caveat, FromCaveat, Names, Rate};
 pub use config::{Place, Problem};
 pub use decide::{Decision, Flowed, Request, Subject, authorize, authorize_flow};
 pub use explain::{Addition, CandidateReport, CaveatReport, Change, Explanation, LayerReport, explain};
@@ -45,6 +46,7 @@ pub use manifest::{
 };
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
+pub use provenance::{FieldLabel, FieldPattern, Origin, Seen, Sources, Traced};
 pub use reason::{Denial, ReasonCode};
 pub use spawn::{GrantRequest, SpawnAsk, SpawnError};
 pub use terms::{Terms, TermsError};

@@ -22,6 +22,7 @@ use crate::isolation::{GrantRule, Isolation, Wall};
 use crate::label::{Label, LabelCaveat, PartyNames};
 use crate::limits::{Limits, PartialLimits};
 use crate::point::{Point, PointKind, Principal};
+use crate::provenance::FieldLabel;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -87,6 +88,8 @@ pub struct ManifestGrant {
     pub ops: Names,
     /// The caveats.
     pub caveats: Vec<Caveat>,
+    /// Which fields of a tool server's results outsiders cannot have written; all others they can.
+    pub labels: Vec<FieldLabel>,
 }
 
 /// A manifest that was read without a single problem and that its isolation policy accepts.
@@ -213,6 +216,12 @@ impl Manifest {
     /// The section that grants this point.
     pub fn grant(&self, kind: PointKind, name: &str) -> Option<&ManifestGrant> {
         self.grants.iter().find(|grant| grant.point.kind == kind && &*grant.point.name == name)
+    }
+
+    /// The fields of tools' results that the operator declared, by tool server.
+    pub fn field_labels(&self) -> Arc<[(Box<str>, Box<[FieldLabel]>)]> {
+        let labelled = self.grants.iter().filter(|grant| !grant.labels.is_empty());
+        labelled.map(|grant| (Box::from(&*grant.point.name), grant.labels.as_slice().into())).collect()
     }
 
     /// Makes the root grants: one for each section, and the clock, random bytes, console output, which every cell has.

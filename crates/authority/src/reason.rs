@@ -64,6 +64,8 @@ reasons! {
     UrlPathNotGranted = "url_path_not_granted", "The path of the URL lies outside the granted prefixes.";
     RedirectRefused = "redirect_refused", "The server redirected to somewhere that is not granted.";
     ArgumentRefused = "argument_refused", "An argument does not satisfy the caveat on it.";
+    ProvenanceRefused = "provenance_refused", "An argument does not come from a source that the grant accepts.";
+    NotAsked = "not_asked", "The prompt does not ask for this operation.";
 
     // How often, how much, until when, with whose approval.
     Expired = "expired", "The grant was valid until a time that has passed.";

@@ -12,7 +12,7 @@ fn root(mint: &mut Mint, caveats: Vec<Caveat>) -> Grant {
 
 fn request(bytes: u64, now_ms: u64) -> Request<'static> {
     const ARGS: &Value = &Value::EMPTY_MAP;
-    Request { kind: PointKind::Tool, name: "t", op: "x", subject: Subject::None, args: ARGS, bytes, now_ms }
+    Request { kind: PointKind::Tool, name: "t", op: "x", subject: Subject::None, args: ARGS, bytes, now_ms, seen: None }
 }
 
 /// Decides and spends, as a crossing does.

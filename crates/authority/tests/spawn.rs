@@ -178,6 +178,7 @@ fn read<'a>(held: &'a HeldGrants, path: &str) -> Decision<'a> {
         args: &args,
         bytes: 0,
         now_ms: 0,
+        seen: None,
     };
     authorize(held.for_handle(PointKind::Fs, "data"), &request, &Usage::new())
 }

@@ -3,7 +3,7 @@
 use crate::effect::Target;
 use crate::floating::{Floating, Shown};
 use lockgate_authority::{
-    Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Usage,
+    Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen, Usage,
 };
 use lockgate_journal::SessionKey;
 use std::collections::HashMap;
@@ -84,6 +84,8 @@ pub(crate) struct InFlight {
     pub(crate) reads: bool,
     /// The label of what was sent.
     pub(crate) label: Label,
+    /// The tool server and tool, where results are remembered.
+    pub(crate) called: Option<(Arc<str>, Box<str>)>,
 }
 
 /// A stream or child that was begun.
@@ -120,6 +122,8 @@ pub struct CellBook {
     pub(crate) traced: bool,
     pub(crate) used: Vec<UsedGrant>,
     pub(crate) scratch: Vec<u8>,
+    /// What it has seen, where its arguments are traced.
+    pub(crate) seen: Option<Box<Seen>>,
 }
 
 /// One operation that was allowed, for the trace of what a run really needed.
@@ -168,6 +172,7 @@ impl CellBook {
             traced: false,
             used: Vec::new(),
             scratch: Vec::new(),
+            seen: None,
         }
     }
 
@@ -190,6 +195,17 @@ impl CellBook {
     /// A label with the names that the session's parties have.
     pub fn shown(&self, label: Label) -> Shown<'_> {
         Shown { label, parties: &self.parties }
+    }
+
+    /// The same book for a caller that is not a cell: what it sees is remembered, and its arguments are traced.
+    #[must_use]
+    pub fn seeing(self, seen: Seen) -> Self {
+        CellBook { seen: Some(Box::new(seen)), ..self }
+    }
+
+    /// What the caller has seen; none for a cell.
+    pub fn seen(&self) -> Option<&Seen> {
+        self.seen.as_deref()
     }
 
     /// The session's book.

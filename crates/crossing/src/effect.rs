@@ -136,6 +136,7 @@ impl Ready {
             args: &self.args,
             bytes: 0,
             now_ms,
+            seen: None,
         };
         match authorize_flow(self.candidates.iter(), &request, &self.flowing, usage) {
             Flowed::Allow(grant) => {

@@ -279,6 +279,7 @@ impl Call {
             args: &self.args,
             bytes: self.sent,
             now_ms,
+            seen: book.seen.as_deref(),
         };
         let opens = matches!(self.target, Target::Child { .. }) || self.held.kind == PointKind::Http;
         if opens && !matches!(self.target, Target::Continued { .. }) && book.open.len() as u64 >= book.limits.handles {
@@ -350,6 +351,7 @@ impl Allowed {
             (held.kind, held.op.as_str()),
             (PointKind::Clock, "sleep") | (PointKind::Cell, "result" | "receive") | (PointKind::Parent, "receive")
         );
+        let called = book.seen.is_some().then(|| (Arc::clone(&held.name), held.op.as_str().into()));
         let in_flight = InFlight {
             id: held.id,
             grant: grant.clone(),
@@ -358,6 +360,7 @@ impl Allowed {
             sent,
             reads: flowing.reads,
             label: flowing.label,
+            called,
         };
         book.in_flight.insert(intent, in_flight);
         let durable = changes_world(held.kind, &held.op);
@@ -428,7 +431,7 @@ fn unrecorded(_: &RecordFailed) -> Failed {
 /// Records what came of an effect and gives the answer; `None` where the cell ended meanwhile and the crossing was
 /// closed with it.
 pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn Recorder) -> Option<Reply> {
-    let InFlight { id, grant, reservation, sent, reads, label, .. } = book.in_flight.remove(&outcome.intent)?;
+    let InFlight { id, grant, reservation, sent, reads, label, called, .. } = book.in_flight.remove(&outcome.intent)?;
     let received = outcome.received.unwrap_or_else(|| outcome.result.as_ref().map_or(0, Value::weight));
     book.session.usage().settle(reservation, sent.saturating_add(received));
     book.release(sent);
@@ -445,6 +448,12 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         book.open.insert(number, Opened { grant, label });
     }
     let (held, result) = hold(book, result);
+    if let (Some(seen), Some((name, op))) = (&mut book.seen, &called) {
+        match &result {
+            Ok(value) => seen.add_result(name, op, value),
+            Err(failed) => seen.add_failure(name, op, &failed.message),
+        }
+    }
     let told = if reads { label } else { Label::BOTTOM };
     let recorded = record_outcome(book, outcome.intent, told, result.as_ref(), now_us, recorder);
     let result = match recorded {

@@ -3,7 +3,7 @@
 use crate::error::RunError;
 use crate::live::Finished;
 use crate::program::Program;
-use lockgate_authority::{HeldGrants, Limit, Limits, Value};
+use lockgate_authority::{HeldGrants, Limit, Limits, Principal, Value};
 use lockgate_crossing::Shown;
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_decode::encode_value;
@@ -128,6 +128,17 @@ pub(crate) fn ended(finished: &Finished) -> Vec<u8> {
         }
     }
     encoded(&Value::map(entries))
+}
+
+/// `{caller, prompt}`: somebody outside the process begins to call tools.
+pub(crate) fn caller(principal: &Principal, prompt: &str) -> Vec<u8> {
+    encoded(&Value::map([("caller", Value::text(principal.to_string())), ("prompt", inline(&Value::text(prompt)))]))
+}
+
+/// `{crossings, refusals}`: a caller is gone.
+pub(crate) fn caller_gone(crossings: u64, refusals: u64) -> Vec<u8> {
+    let count = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    encoded(&Value::map([("crossings", count(crossings)), ("refusals", count(refusals))]))
 }
 
 /// `{cells}`: the end of a session.

@@ -3,6 +3,7 @@
 //! A [`Gate`] holds the journal and the workers; a [`Session`] holds what an operator's manifest grants; its
 //! [`run`](Session::run) starts a program in a fresh cell and gives what it left behind.
 
+mod caller;
 mod effects;
 mod entries;
 mod error;
@@ -15,9 +16,12 @@ mod trace;
 mod view;
 mod workers;
 
+pub use caller::{CallId, Caller, VisibleTool};
 pub use error::RunError;
 pub use gate::{Gate, GateOptions, OpenError, Placement, Walling};
 pub use live::Finished;
+pub use lockgate_crossing::Failed;
+pub use lockgate_effects::tool::ToolInfo;
 pub use program::{MAX_SOURCE, Prepare, Prepared, Program};
 pub use session::{Closed, OnLog, Session};
 pub use trace::traced_manifest;

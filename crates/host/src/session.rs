@@ -7,8 +7,8 @@ use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::program::Program;
 use crate::spawn::Mailbox;
 use lockgate_authority::{
-    ClockMode, Denial, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind, RandomMode,
-    ReasonCode, Value,
+    ClockMode, Denial, FieldLabel, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind,
+    RandomMode, ReasonCode, Value,
 };
 use lockgate_cell::Bounds;
 use lockgate_crossing::{CellBook, Failed, Floating, SessionBook};
@@ -40,6 +40,7 @@ pub(crate) struct SessionInner {
     pub(crate) random: RandomMode,
     pub(crate) directories: HashMap<String, Arc<Directory>>,
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
+    pub(crate) labels: Arc<[(Box<str>, Box<[FieldLabel]>)]>,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
     /// What the operator's program depends on.
@@ -149,10 +150,15 @@ impl Session {
 }
 
 impl SessionInner {
+    /// The next cell's or caller's number within the session.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.cells.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Starts a cell: records it, then sends it to a worker. `tell` is called once when it has ended.
     pub(crate) fn start_cell(self: &Arc<Self>, spec: CellSpec<'_>, tell: OnFinish) -> Result<Arc<Live>, RunError> {
         let gate = &self.gate;
-        let number = self.cells.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         let seed = self.seed(number)?;
         let now = gate.now_us();
         let link = if spec.awaited { gate.pick_near_link()? } else { gate.pick_link()? };

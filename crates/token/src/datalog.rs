@@ -81,7 +81,13 @@ fn caveat(caveat: &Caveat) -> Option<Check> {
         Caveat::Bytes(_) | Caveat::ResponseBytes(_) | Caveat::Timeout(_) | Caveat::Ceilings(_) | Caveat::Label(_) => {
             return Some(check([states(caveat)]));
         }
-        Caveat::Calls(_) | Caveat::Children(_) | Caveat::Rate(_) | Caveat::Argument(_) | Caveat::ArgumentNames(_) => {
+        Caveat::Calls(_)
+        | Caveat::Children(_)
+        | Caveat::Rate(_)
+        | Caveat::Argument(_)
+        | Caveat::ArgumentNames(_)
+        | Caveat::From(_)
+        | Caveat::Asked(_) => {
             vec![states(caveat)]
         }
         Caveat::Under(paths) => {

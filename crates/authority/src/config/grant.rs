@@ -1,5 +1,6 @@
 //! One grant, as a manifest's section, a flag or a child's ask, into operations and caveats.
 
+use super::from::{read_asked, read_from};
 use super::labels::{self, LabelTerm};
 use super::problem::Problems;
 use super::read::{Item, Section};
@@ -59,14 +60,14 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
     let source: &[&str] = match (form, kind) {
         (Form::Ask, _) => &["kind", "name"],
         (Form::Manifest, PointKind::Fs) => &["path"],
-        (Form::Manifest, PointKind::Tool) => &["command", "env", "directory", "url"],
+        (Form::Manifest, PointKind::Tool) => &["command", "env", "directory", "url", "source"],
         (Form::Manifest | Form::Exact, _) => &[],
     };
     let own: &[&str] = match kind {
         PointKind::Fs => &["allow", "under"],
         PointKind::Http => &["hosts", "methods", "paths", "schemes", "ports", "private", "response_bytes", "timeout"],
         PointKind::Kv => &["allow", "prefix"],
-        PointKind::Tool => &["tools", "where", "arguments", "timeout"],
+        PointKind::Tool => &["tools", "where", "arguments", "from", "asked", "timeout"],
         PointKind::Cell => &["children", "depth", "limits"],
         _ => &[],
     };
@@ -165,6 +166,12 @@ fn read_tool(section: &Section<'_>, form: Form, problems: &mut Problems) -> Term
     }
     if let Some(item) = section.get("arguments") {
         caveats.extend(read_arguments(&item, ops.as_ref(), problems));
+    }
+    if let Some(item) = section.get("from") {
+        caveats.extend(read_from(&item, ops.as_ref(), problems));
+    }
+    if let Some(item) = section.get("asked") {
+        caveats.extend(read_asked(&item, ops.as_ref(), problems));
     }
     caveats.extend(section.get("timeout").and_then(|item| item.duration(problems)).map(Caveat::Timeout));
     Terms { ops, caveats, ..Terms::default() }

@@ -1,5 +1,6 @@
 //! Grants and limits back into the words of a manifest.
 
+use super::from::{asked_setting, from_setting};
 use super::r#where::{argument_setting, merge};
 use super::{grant, units};
 use crate::canonical::Scheme;
@@ -70,6 +71,11 @@ pub(crate) fn setting(caveat: &Caveat) -> Setting {
             ("where", nested([&argument.op, &name], Toml::Table(conditions)))
         }
         Caveat::ArgumentNames(allowed) => ("arguments", nested([&allowed.op], names(&allowed.names))),
+        Caveat::From(from) => {
+            let (name, conditions) = from_setting(from);
+            ("from", nested([&from.op, &name], Toml::Table(conditions)))
+        }
+        Caveat::Asked(asked) => ("asked", nested([&asked.op], Toml::Table(asked_setting(asked)))),
         Caveat::Depth(depth) => ("depth", count(*depth)),
         Caveat::Children(children) => ("children", count(*children)),
         Caveat::Ceilings(limits) => ("limits", Toml::Table(limit_settings(limits).into_iter().collect())),

@@ -80,7 +80,7 @@ pub(crate) fn read_arguments(item: &Item<'_>, ops: Option<&Names>, problems: &mu
     caveats
 }
 
-fn check_operation(name: &str, item: &Item<'_>, ops: Option<&Names>, problems: &mut Problems) {
+pub(super) fn check_operation(name: &str, item: &Item<'_>, ops: Option<&Names>, problems: &mut Problems) {
     if let Some(Names::Only(known)) = ops
         && !known.iter().any(|known| **known == *name)
     {
@@ -201,7 +201,7 @@ pub(crate) fn host(item: &Item<'_>, text: &str, problems: &mut Problems) -> Opti
 }
 
 /// The pointer of an argument given by its name, or by a pointer if it starts with `/`.
-fn pointer(name: &str) -> Option<String> {
+pub(super) fn pointer(name: &str) -> Option<String> {
     if !name.starts_with('/') {
         return (!name.is_empty()).then(|| format!("/{}", name.replace('~', "~0").replace('/', "~1")));
     }
@@ -210,7 +210,7 @@ fn pointer(name: &str) -> Option<String> {
 }
 
 /// The shortest name that [`pointer`] reads back.
-fn argument_name(pointer: &str) -> String {
+pub(super) fn argument_name(pointer: &str) -> String {
     let name = pointer.strip_prefix('/').unwrap_or(pointer);
     if name.is_empty() || name.contains(['/', '~']) { pointer.to_owned() } else { name.to_owned() }
 }

@@ -3,6 +3,7 @@
 use super::caveat_clears;
 use crate::canonical::{ArgumentPath, HostPattern, UrlPathPrefix};
 use crate::caveat::{ArgumentCaveat, ArgumentNames, Caveat, Names, Rate};
+use crate::config::from::from_key;
 use crate::config::render::{Setting, bare_or_quoted, section, setting, settings, texts};
 use crate::config::r#where::argument_setting;
 use crate::decide::{Request, Subject};
@@ -102,6 +103,8 @@ fn changes(grant: &Grant, request: &Request<'_>, usage: &Usage) -> Addition {
             Caveat::ArgumentNames(allowed) => {
                 (format!("arguments.{}", bare_or_quoted(&allowed.op)), wide.as_ref().and_then(argument_names))
             }
+            Caveat::From(from) => (from_key(from), None),
+            Caveat::Asked(asked) => (format!("asked.{}", bare_or_quoted(&asked.op)), None),
             _ => (named(caveat, request.kind).0, wide.map(|wide| named(&wide, request.kind).1)),
         };
         let change = Change { grant: id, key, value: value.map(|value| value.to_string()) };

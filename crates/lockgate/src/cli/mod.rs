@@ -4,6 +4,7 @@ mod doctor;
 mod eval;
 mod explain;
 mod journal;
+mod mcp;
 mod output;
 mod run;
 mod setup;
@@ -41,6 +42,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Print the least manifest that would have sufficed for recorded sessions
     Tighten(tighten::Arguments),
+    /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
+    Mcp(mcp::Arguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -78,6 +81,11 @@ pub(crate) fn main() -> ExitCode {
         Command::Journal(arguments) => (arguments.json(), journal::journal(arguments)),
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
+        Command::Mcp(arguments) => {
+            // Standard output is the protocol's.
+            let json = arguments.json;
+            return mcp::mcp(&arguments).unwrap_or_else(|trouble| trouble.print_to_stderr(json));
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "lockgate", &mut std::io::stdout());
             (false, Ok(ExitCode::SUCCESS))

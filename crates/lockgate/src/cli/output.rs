@@ -37,6 +37,15 @@ impl Trouble {
         self
     }
 
+    /// Prints it to standard error, as one JSON object or as text, where standard output is for something else.
+    pub(crate) fn print_to_stderr(self, json: bool) -> ExitCode {
+        if json {
+            eprintln!("{}", json!({"ok": false, "error": self.to_json()}));
+            return ExitCode::from(self.status);
+        }
+        self.print(false)
+    }
+
     /// Prints it, as one JSON object on standard output or as text on standard error.
     pub(crate) fn print(self, json: bool) -> ExitCode {
         if json {

@@ -121,9 +121,13 @@ pub(crate) fn input(flag: Option<&str>) -> Result<Value, Trouble> {
 
 /// Opens the gate with the walls that the manifest asks for.
 pub(crate) fn gate(common: &Common, manifest: &Manifest) -> Result<Gate, Trouble> {
-    let journal = journal_path(common.journal.as_deref())?;
+    gate_for(common.journal.as_deref(), common.in_process_weaker, manifest)
+}
+
+pub(crate) fn gate_for(journal: Option<&Path>, in_process: bool, manifest: &Manifest) -> Result<Gate, Trouble> {
+    let journal = journal_path(journal)?;
     let stores = journal.with_file_name("stores.sqlite");
-    let walling = if common.in_process_weaker {
+    let walling = if in_process {
         Walling::InProcessWeaker
     } else {
         let exe = std::env::current_exe()

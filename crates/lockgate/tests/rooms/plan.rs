@@ -42,14 +42,16 @@ pub const ROOMS: &[Room] = &[
             "lockgate-wall",
         ],
     },
+    Room { name: "lockgate-mcp", floor: 4, may_use: &["lockgate-authority", "lockgate-host"] },
     Room {
         name: "lockgate",
-        floor: 4,
+        floor: 5,
         may_use: &[
             "lockgate-authority",
             "lockgate-cell",
             "lockgate-host",
             "lockgate-journal",
+            "lockgate-mcp",
             "lockgate-token",
             "lockgate-wall",
         ],
@@ -91,9 +93,9 @@ pub const EXTERNAL: &[External] = &[
     at("http-body-util", &["lockgate-effects"]),
     at("hyper", &["lockgate-effects"]),
     at("hyper-util", &["lockgate-effects"]),
-    at("rmcp", &["lockgate-effects"]),
+    at("rmcp", &["lockgate-effects", "lockgate-mcp"]),
     at("sse-stream", &["lockgate-effects"]),
-    at("tokio", &["lockgate-effects", "lockgate-host"]),
+    at("tokio", &["lockgate-effects", "lockgate-host", "lockgate-mcp"]),
     at("tokio-rustls", &["lockgate-effects"]),
     at("webpki-roots", &["lockgate-effects"]),
     // A database file: the journal, and the stores of `kv`.
@@ -151,6 +153,7 @@ pub const HARMLESS: &[&str] = &[
     "strsim",
     "thiserror",
     "toml",
+    "unicode-normalization",
     "url",
 ];
 
@@ -312,6 +315,13 @@ pub const ALLOWED: &[Allowed] = &[
         places: &["src/program.rs"],
         doors: &[Door::Files],
         why: "reads the program and the modules it imports",
+    },
+    // mcp: one client on the standard streams, which the SDK opens.
+    Allowed {
+        room: "lockgate-mcp",
+        places: &["src/lib.rs"],
+        doors: &[Door::Network, Door::Streams, Door::Threads],
+        why: "speaks with its client over the streams it was started with, on a runtime of its own",
     },
     // lockgate: the command, where the environment enters.
     Allowed {

@@ -151,6 +151,7 @@ impl Asked {
             args: &self.args,
             bytes: self.bytes,
             now_ms: self.now_ms,
+            seen: None,
         }
     }
 }

@@ -1,0 +1,162 @@
+//! Provenance: `[tool.NAME.source]`, `[tool.NAME.from.OPERATION]`, `[tool.NAME.asked]` and back.
+
+use super::node::Data;
+use super::problem::Problems;
+use super::read::Item;
+use super::render::{bare_or_quoted, texts};
+use super::r#where::{argument_name, check_operation, pointer};
+use crate::caveat::{AskedCaveat, Caveat, FromCaveat, Names};
+use crate::provenance::{FieldLabel, FieldPattern, Origin, Sources};
+use toml::Value as Toml;
+
+/// The keys of a condition on where an argument comes from.
+const FROM: &[&str] = &["any", "addresses", "otherwise"];
+/// The keys of what a prompt must say.
+const ASKED: &[&str] = &["phrases", "otherwise"];
+/// What becomes of a call that does not satisfy a condition: whether it is asked about.
+const OTHERWISE: &[(&str, bool)] = &[("refuse", false), ("ask", true)];
+/// Whether a field is trusted.
+const LABELS: &[(&str, bool)] = &[("trusted", true), ("outside", false)];
+
+/// Reads the table `source`: for each tool a label of its whole result, or one for each of its fields.
+pub(crate) fn read_labels(item: &Item<'_>, ops: &Names, problems: &mut Problems) -> Vec<FieldLabel> {
+    let mut out = Vec::new();
+    let Some(operations) = item.table(problems) else { return out };
+    for (op, fields) in operations.entries() {
+        check_operation(&op.name, &fields, Some(ops), problems);
+        let mut add = |pattern: &str, label: &Item<'_>, problems: &mut Problems| {
+            let Some(trusted) = label.choice(problems, LABELS) else { return };
+            match FieldPattern::parse(pattern) {
+                Some(field) => out.push(FieldLabel { op: op.name.as_str().into(), field, trusted }),
+                None => {
+                    let hint = Some("such as `\"/*/id\"`, or `\"\"` for the whole result".to_owned());
+                    label.problem(problems, "expected a JSON Pointer in which `*` stands for any item", hint);
+                }
+            }
+        };
+        if matches!(fields.node.data, Data::Text(_)) {
+            add("", &fields, problems);
+            continue;
+        }
+        let Some(fields) = fields.table(problems) else { continue };
+        for (field, label) in fields.entries() {
+            add(&field.name, &label, problems);
+        }
+    }
+    out
+}
+
+/// The table `source`.
+pub(crate) fn labels(labels: &[FieldLabel]) -> toml::Table {
+    let mut out = toml::Table::new();
+    for label in labels {
+        let word = if label.trusted { "trusted" } else { "outside" };
+        let fields = out.entry(label.op.to_string()).or_insert_with(|| Toml::Table(toml::Table::new()));
+        if let Toml::Table(fields) = fields {
+            fields.insert(label.field.to_string(), Toml::from(word));
+        }
+    }
+    out
+}
+
+/// Reads the table `from`: for each operation and argument the accepted origins.
+pub(crate) fn read_from(item: &Item<'_>, ops: Option<&Names>, problems: &mut Problems) -> Vec<Caveat> {
+    let mut caveats = Vec::new();
+    let Some(operations) = item.table(problems) else { return caveats };
+    for (op, arguments) in operations.entries() {
+        check_operation(&op.name, &arguments, ops, problems);
+        let Some(arguments) = arguments.table(problems) else { continue };
+        for (argument, condition) in arguments.entries() {
+            let Some(pointer) = pointer(&argument.name) else {
+                condition.problem(problems, "expected an argument's name or a JSON Pointer", None);
+                continue;
+            };
+            let caveat = |accepted, addresses, ask| {
+                let (op, pointer) = (op.name.as_str().into(), pointer.as_str().into());
+                Caveat::From(Box::new(FromCaveat { op, pointer, accepted, addresses, ask }))
+            };
+            if matches!(condition.node.data, Data::List(_)) {
+                caveats.extend(origins(&condition, problems).map(|accepted| caveat(accepted, false, false)));
+                continue;
+            }
+            let Some(section) = condition.section(FROM, problems) else { continue };
+            let ask = section.get("otherwise").and_then(|item| item.choice(problems, OTHERWISE)).unwrap_or(false);
+            let of = |key: &str, problems: &mut Problems| section.get(key).and_then(|item| origins(&item, problems));
+            let (any, addresses) = (of("any", problems), of("addresses", problems));
+            if any.is_none() && addresses.is_none() && problems.is_empty() {
+                let hint = "add `any = [\"prompt\", \"trusted\"]`".to_owned();
+                condition.problem(problems, "expected `any` or `addresses`", Some(hint));
+            }
+            caveats.extend(any.map(|accepted| caveat(accepted, false, ask)));
+            caveats.extend(addresses.map(|accepted| caveat(accepted, true, ask)));
+        }
+    }
+    caveats
+}
+
+fn origins(item: &Item<'_>, problems: &mut Problems) -> Option<Sources> {
+    let known: Vec<(&str, Origin)> = Origin::ALL.iter().map(|origin| (origin.as_str(), *origin)).collect();
+    let found = item.each(problems, "a list of origins", |item, _, problems| item.choice(problems, &known))?;
+    Some(found.into_iter().collect())
+}
+
+/// Reads the table `asked`: for each operation the phrases of which the prompt must hold one.
+pub(crate) fn read_asked(item: &Item<'_>, ops: Option<&Names>, problems: &mut Problems) -> Vec<Caveat> {
+    let mut caveats = Vec::new();
+    let Some(operations) = item.table(problems) else { return caveats };
+    for (op, value) in operations.entries() {
+        check_operation(&op.name, &value, ops, problems);
+        let (list, ask) = if matches!(value.node.data, Data::List(_)) {
+            (Some(value), false)
+        } else {
+            let Some(section) = value.section(ASKED, problems) else { continue };
+            let ask = section.get("otherwise").and_then(|item| item.choice(problems, OTHERWISE)).unwrap_or(false);
+            (section.need("phrases", "`phrases = [\"send\", \"pay*\"]`", problems), ask)
+        };
+        let phrases = list.and_then(|item| item.each(problems, "a list of phrases", phrase));
+        caveats.extend(phrases.map(|phrases| {
+            Caveat::Asked(Box::new(AskedCaveat { op: op.name.as_str().into(), phrases: phrases.into(), ask }))
+        }));
+    }
+    caveats
+}
+
+fn phrase(item: &Item<'_>, text: &str, problems: &mut Problems) -> Option<Box<str>> {
+    let plain = text.split(' ').all(|word| {
+        let word = word.strip_suffix('*').unwrap_or(word);
+        !word.is_empty() && word.chars().all(|next| next.is_alphanumeric() || matches!(next, '-' | '_'))
+    });
+    if !plain {
+        let message = format!("expected words such as `send` or `pay*`, found {}", item.node.found());
+        item.problem(problems, message, None);
+    }
+    plain.then(|| text.into())
+}
+
+/// The settings of one caveat on an argument's origin: its argument's name and the table of its conditions.
+pub(crate) fn from_setting(from: &FromCaveat) -> (String, toml::Table) {
+    let mut table = toml::Table::new();
+    let origins = texts(from.accepted.iter());
+    table.insert(if from.addresses { "addresses" } else { "any" }.to_owned(), origins);
+    otherwise(&mut table, from.ask);
+    (argument_name(&from.pointer), table)
+}
+
+/// `from.OPERATION.ARGUMENT`.
+pub(crate) fn from_key(from: &FromCaveat) -> String {
+    format!("from.{}.{}", bare_or_quoted(&from.op), bare_or_quoted(&argument_name(&from.pointer)))
+}
+
+/// The table of what a prompt must say.
+pub(crate) fn asked_setting(asked: &AskedCaveat) -> toml::Table {
+    let mut table = toml::Table::new();
+    table.insert("phrases".to_owned(), texts(asked.phrases.iter()));
+    otherwise(&mut table, asked.ask);
+    table
+}
+
+fn otherwise(table: &mut toml::Table, ask: bool) {
+    if ask {
+        table.insert("otherwise".to_owned(), Toml::from("ask"));
+    }
+}

@@ -1,0 +1,415 @@
+//! What a session has seen, and the tracing of a value in it.
+
+use super::label::{self, FieldLabel};
+use super::text::{asks, canonical, holds_words};
+use super::token::{self, Token, TokenKind};
+use super::{Origin, Sources};
+use crate::value::Value;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// Bytes of text that a session remembers. What comes later is not indexed, and from then on what is found nowhere
+/// counts as an outsider's.
+const MAX_BYTES: usize = 8 << 20;
+/// Entries of the index: texts and tokens.
+const MAX_ENTRIES: usize = 1 << 18;
+/// Nodes of one result or one argument.
+const MAX_NODES: usize = 1 << 16;
+/// Bytes of remembered text that tracing one argument may look through.
+const MAX_WORK: usize = 64 << 20;
+/// Words of a name that are compared with the prompt; what is longer is no name.
+const MAX_NAME_WORDS: usize = 12;
+/// Longest argument whose text is looked for in others as a whole, in bytes.
+const MAX_NEEDLE: usize = 64 << 10;
+
+/// What a caller has seen: its prompt and the results of its calls. Bounded: 8 MiB of text and 262,144 entries.
+#[derive(Debug, Default)]
+pub struct Seen {
+    labels: Arc<[(Box<str>, Box<[FieldLabel]>)]>,
+    prompt: String,
+    /// Canonical texts of more than one word, looked through for words.
+    texts: Vec<(Box<str>, Sources)>,
+    /// Canonical texts and tokens, looked up as wholes.
+    wholes: FxHashMap<Box<str>, Found>,
+    places: Vec<Box<str>>,
+    bytes: usize,
+    full: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    sources: Sources,
+    /// Where it was first seen.
+    place: u32,
+}
+
+/// Where a value can have come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traced {
+    /// The origins; never empty.
+    pub sources: Sources,
+    /// Where it was first seen, such as `bank.get_iban/iban`; none for what is unknown or stands only within a text.
+    pub place: Option<Box<str>>,
+}
+
+impl Seen {
+    /// Begins with the prompt, which may be empty. `labels` are the fields that the operator declared, by tool server.
+    pub fn new(prompt: &str, labels: Arc<[(Box<str>, Box<[FieldLabel]>)]>) -> Seen {
+        let mut seen = Seen { labels, ..Seen::default() };
+        seen.prompt = canonical(prompt);
+        seen.add_text(prompt, Sources::only(Origin::Prompt), "prompt");
+        seen
+    }
+
+    /// Whether the prompt holds one of the phrases; by whole words.
+    pub(crate) fn is_asked(&self, phrases: &[Box<str>]) -> bool {
+        asks(&self.prompt, phrases)
+    }
+
+    /// Whether there was more than it remembers.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Remembers the result of a call of `op` on the tool server `name`.
+    pub fn add_result(&mut self, name: &str, op: &str, result: &Value) {
+        let all = Arc::clone(&self.labels);
+        let labels = all.iter().find(|(known, _)| **known == *name).map_or(&[][..], |(_, labels)| labels);
+        let mut nodes = MAX_NODES;
+        let mut path = Vec::new();
+        self.add_value(&Result { name, op, labels }, result, &mut path, None, &mut nodes);
+    }
+
+    /// Remembers what a call that failed said: the tool's own words, whatever its results are labelled.
+    pub fn add_failure(&mut self, name: &str, op: &str, message: &str) {
+        self.add_text(message, Sources::only(Origin::Outside), &format!("{name}.{op}"));
+    }
+
+    fn add_value(
+        &mut self,
+        result: &Result<'_>,
+        value: &Value,
+        path: &mut Vec<String>,
+        within: Option<Named>,
+        nodes: &mut usize,
+    ) {
+        let Some(left) = nodes.checked_sub(1) else {
+            self.full = true;
+            return;
+        };
+        *nodes = left;
+        match value {
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    path.push(index.to_string());
+                    self.add_value(result, item, path, within, nodes);
+                    path.pop();
+                }
+            }
+            Value::Map(entries) => self.add_record(result, entries, path, within, nodes),
+            leaf => {
+                let origin = result.origin(path);
+                let also = match (within, origin) {
+                    (Some(Named), Origin::Trusted) => Origin::Named,
+                    (Some(Named), _) => Origin::Cited,
+                    (None, origin) => origin,
+                };
+                self.add_leaf(leaf, [origin, also].into_iter().collect(), &result.place(path));
+            }
+        }
+    }
+
+    /// The fields of a record, which is named where the prompt holds one of its trusted texts.
+    fn add_record(
+        &mut self,
+        result: &Result<'_>,
+        entries: &[(String, Value)],
+        path: &mut Vec<String>,
+        within: Option<Named>,
+        nodes: &mut usize,
+    ) {
+        let keys = Sources::only(result.origin(path));
+        let place = result.place(path);
+        let mut naming: Vec<&str> = Vec::new();
+        for (key, value) in entries {
+            self.add_text(key, keys, &place);
+            path.push(key.clone());
+            let names = value.as_text().is_some_and(|text| self.prompt_names(text));
+            if names && result.origin(path) == Origin::Trusted {
+                naming.push(key);
+            }
+            path.pop();
+        }
+        for (key, value) in entries {
+            path.push(key.clone());
+            let by_another = naming.iter().any(|name| name != key);
+            self.add_value(result, value, path, within.or(by_another.then_some(Named)), nodes);
+            path.pop();
+        }
+    }
+
+    /// Whether the prompt names a record by this text, which must tell something: three letters or digits at least. Of a
+    /// name of several words, half of them at least and two in a row suffice; a file's name is read without its extension
+    /// and with spaces for what joins its words.
+    fn prompt_names(&self, text: &str) -> bool {
+        let text = canonical(text);
+        if text.chars().filter(|next| next.is_alphanumeric()).count() < 3 {
+            return false;
+        }
+        if holds_words(&self.prompt, &text) {
+            return true;
+        }
+        if let Some(token) = token::whole(&text)
+            && token.kind != TokenKind::Id
+        {
+            let of_prompt = |found: Found| found.sources.contains(Origin::Prompt);
+            return token.kind != TokenKind::Number && self.of_whole(&token.text).is_some_and(of_prompt);
+        }
+        let stem =
+            if text.contains(' ') { &text } else { text.rsplit_once('.').map_or(text.as_str(), |(stem, _)| stem) };
+        let words: Vec<&str> = stem.split([' ', '-', '_']).filter(|word| !word.is_empty()).collect();
+        if words.len() > MAX_NAME_WORDS {
+            return false;
+        }
+        let run = words.len().div_ceil(2).max(2).min(words.len());
+        stem.chars().filter(|next| next.is_alphanumeric()).count() >= 3
+            && words.windows(run.max(1)).any(|run| holds_words(&self.prompt, &run.join(" ")))
+    }
+
+    fn add_leaf(&mut self, leaf: &Value, sources: Sources, place: &str) {
+        match leaf {
+            Value::Text(text) => self.add_text(text, sources, place),
+            Value::Int(number) => self.add_whole(token::number(*number as f64), sources, place),
+            Value::Float(number) => self.add_whole(token::number(*number), sources, place),
+            _ => {}
+        }
+    }
+
+    fn add_text(&mut self, text: &str, sources: Sources, place: &str) {
+        if self.bytes.saturating_add(text.len()) > MAX_BYTES {
+            self.full = true;
+            return;
+        }
+        let text = canonical(text);
+        let known = self.wholes.get(&*text).is_some_and(|found| sources.is_within(found.sources));
+        if text.is_empty() || known {
+            return;
+        }
+        let (tokens, all) = token::tokens(&text);
+        self.full |= !all;
+        for token in tokens {
+            self.add_whole(token.text, sources, place);
+        }
+        if !text.chars().all(char::is_alphanumeric) && !self.full {
+            self.bytes += text.len();
+            self.texts.push((text.as_str().into(), sources));
+        }
+        self.add_whole(text, sources, place);
+    }
+
+    fn add_whole(&mut self, text: String, sources: Sources, place: &str) {
+        if let Some(found) = self.wholes.get_mut(&*text) {
+            found.sources = found.sources.or(sources);
+            return;
+        }
+        if self.wholes.len() >= MAX_ENTRIES || self.bytes.saturating_add(text.len()) > MAX_BYTES {
+            self.full = true;
+            return;
+        }
+        self.bytes += text.len();
+        if self.places.last().is_none_or(|last| **last != *place) {
+            self.places.push(place.into());
+        }
+        let place = u32::try_from(self.places.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        self.wholes.insert(text.into(), Found { sources, place });
+    }
+
+    /// Where a value can have come from, every leaf of it: for a list or map each leaf by itself.
+    ///
+    /// Empty texts, `null` and empty lists say nothing and have no entry. Truth values are never traced.
+    pub fn trace(&self, value: &Value) -> Vec<(String, Traced)> {
+        let mut out = Vec::new();
+        let mut work = MAX_WORK;
+        self.each_leaf(value, &mut |path, leaf| {
+            if let Some(traced) = self.trace_leaf(leaf, &mut work) {
+                let pointer =
+                    path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect();
+                out.push((pointer, traced));
+            }
+        });
+        out
+    }
+
+    /// Whether every leaf of the value can have come from one of the accepted origins.
+    pub(crate) fn comes_from(&self, value: &Value, accepted: Sources) -> bool {
+        let mut work = MAX_WORK;
+        let mut fine = true;
+        let whole = self.each_leaf(value, &mut |_, leaf| {
+            fine = fine && self.trace_leaf(leaf, &mut work).is_none_or(|traced| traced.sources.meets(accepted));
+        });
+        fine && whole
+    }
+
+    /// Whether every address in the texts of the value — links, e-mail addresses, account numbers — can have come from
+    /// one of the accepted origins. A text without any is fine.
+    pub(crate) fn addresses_come_from(&self, value: &Value, accepted: Sources) -> bool {
+        let mut fine = true;
+        let whole = self.each_leaf(value, &mut |_, leaf| {
+            let Some(text) = leaf.as_text() else { return };
+            let (tokens, all) = token::tokens(&canonical(text));
+            fine = fine
+                && all
+                && tokens
+                    .iter()
+                    .filter(|token| token.kind == TokenKind::Address)
+                    .all(|token| self.of_whole(&token.text).is_some_and(|found| found.sources.meets(accepted)));
+        });
+        fine && whole
+    }
+
+    /// False where the value has more leaves than are looked at.
+    fn each_leaf<'v>(&self, value: &'v Value, each: &mut impl FnMut(&[&str], &'v Value)) -> bool {
+        label::leaves(value, &mut { MAX_NODES }, each)
+    }
+
+    /// Where one leaf can have come from; `None` where it says nothing.
+    fn trace_leaf(&self, leaf: &Value, work: &mut usize) -> Option<Traced> {
+        match leaf {
+            Value::Null | Value::Undefined => None,
+            Value::Int(number) => Some(self.traced(self.of_whole(&token::number(*number as f64)))),
+            Value::Float(number) => Some(self.traced(self.of_whole(&token::number(*number)))),
+            Value::Text(text) => self.trace_text(text, work),
+            _ => Some(self.traced(None)),
+        }
+    }
+
+    fn trace_text(&self, text: &str, work: &mut usize) -> Option<Traced> {
+        let text = canonical(text);
+        if text.is_empty() {
+            return None;
+        }
+        let whole = token::whole(&text);
+        let as_token = whole.as_ref().and_then(|token| self.of_whole(&token.text));
+        let found = match (self.of_whole(&text), as_token) {
+            (Some(left), Some(right)) => Some(Found { sources: left.sources.or(right.sources), place: left.place }),
+            (left, right) => left.or(right),
+        };
+        if let Some(sources) = self.of_dates(&text) {
+            let sources = found.map_or(sources, |found| found.sources.or(sources));
+            return Some(Traced { sources, place: found.and_then(|found| self.place(found)) });
+        }
+        // A part of an address is another address: only plain words are looked for within texts.
+        if whole.is_some() {
+            return Some(self.traced(found));
+        }
+        let within = self.within_texts(&text, work);
+        let sources = found.map_or(within, |found| found.sources.or(within));
+        if !sources.is_empty() {
+            let place = found.and_then(|found| self.place(found));
+            return Some(Traced { sources, place });
+        }
+        Some(self.composed(&text))
+    }
+
+    /// Where a day, a time or both together can have come from: each part by itself. `None` for what is something else.
+    fn of_dates(&self, text: &str) -> Option<Sources> {
+        let (mut parts, _) = token::tokens(text);
+        parts.retain(|part| part.kind != TokenKind::DayOfMonth);
+        if parts.is_empty() || parts.len() > 2 || parts.iter().any(|part| part.kind != TokenKind::Date) {
+            return None;
+        }
+        let letters = text.chars().filter(|next| next.is_alphabetic()).count();
+        if letters > 12 {
+            return None;
+        }
+        let all = parts.iter().map(|part| {
+            let day = token::without_year(&part.text).and_then(|day| self.of_whole(&day));
+            [self.of_whole(&part.text), day]
+                .into_iter()
+                .flatten()
+                .fold(Sources::NONE, |all, found| all.or(found.sources))
+        });
+        let all: Vec<Sources> = all.collect();
+        let outside = Sources::only(Origin::Outside);
+        if all.iter().any(|sources| !sources.is_empty() && sources.is_within(outside)) {
+            return Some(outside);
+        }
+        let common: Sources =
+            Origin::ALL.iter().copied().filter(|origin| all.iter().all(|sources| sources.contains(*origin))).collect();
+        Some(if common.is_empty() { self.traced(None).sources } else { common })
+    }
+
+    fn within_texts(&self, part: &str, work: &mut usize) -> Sources {
+        let mut sources = Sources::NONE;
+        if part.len() > MAX_NEEDLE {
+            return sources;
+        }
+        for (text, from) in &self.texts {
+            if from.is_within(sources) {
+                continue;
+            }
+            let Some(left) = work.checked_sub(text.len()) else {
+                // Too much to look through: it may stand anywhere.
+                return sources.or(Sources::only(Origin::Outside));
+            };
+            *work = left;
+            if holds_words(text, part) {
+                sources = sources.or(*from);
+            }
+        }
+        sources
+    }
+
+    /// A text that was made up of parts: an outsider's where one of its tokens is only an outsider's, else where all its
+    /// tokens can have come from, else unknown.
+    fn composed(&self, text: &str) -> Traced {
+        let outside = Sources::only(Origin::Outside);
+        let (tokens, all) = token::tokens(text);
+        let of = |token: &Token| self.of_whole(&token.text).map_or(Sources::NONE, |found| found.sources);
+        let foreign = tokens.iter().any(|token| {
+            let sources = of(token);
+            !sources.is_empty() && sources.is_within(outside)
+        });
+        if foreign || !all { Traced { sources: outside, place: None } } else { self.traced(None) }
+    }
+
+    fn of_whole(&self, text: &str) -> Option<Found> {
+        self.wholes.get(text).copied()
+    }
+
+    fn traced(&self, found: Option<Found>) -> Traced {
+        match found {
+            Some(found) => Traced { sources: found.sources, place: self.place(found) },
+            // What was not remembered may have been an outsider's.
+            None if self.full => Traced { sources: Sources::only(Origin::Outside), place: None },
+            None => Traced { sources: Sources::only(Origin::Unknown), place: None },
+        }
+    }
+
+    fn place(&self, found: Found) -> Option<Box<str>> {
+        self.places.get(usize::try_from(found.place).ok()?).cloned()
+    }
+}
+
+/// That the prompt names the record which a field is in.
+#[derive(Clone, Copy)]
+struct Named;
+
+/// A result that is being read.
+struct Result<'a> {
+    name: &'a str,
+    op: &'a str,
+    labels: &'a [FieldLabel],
+}
+
+impl Result<'_> {
+    fn origin(&self, path: &[String]) -> Origin {
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        label::origin(self.labels, self.op, &names)
+    }
+
+    fn place(&self, path: &[String]) -> String {
+        let pointer: String = path.iter().map(|name| format!("/{name}")).collect();
+        format!("{}.{}{pointer}", self.name, self.op)
+    }
+}

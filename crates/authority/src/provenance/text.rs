@@ -1,0 +1,133 @@
+//! Texts in the one form in which they are compared.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// NFKC, lower case, every run of white space and control characters one space, none at the ends; characters that show
+/// nothing, such as zero-width joiners and soft hyphens, are dropped.
+pub(super) fn canonical(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut space = false;
+    for next in text.nfkc().flat_map(char::to_lowercase) {
+        if is_invisible(next) {
+            continue;
+        }
+        if next.is_whitespace() || next.is_control() {
+            space = !out.is_empty();
+        } else {
+            if std::mem::take(&mut space) {
+                out.push(' ');
+            }
+            out.push(next);
+        }
+    }
+    out
+}
+
+fn is_invisible(next: char) -> bool {
+    matches!(next, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether `part` stands in `text` as words of its own, both canonical. `Ann` stands in `ask Ann, please` and in
+/// `Ann's`, not in `Annual`, `mary-ann` or `ann@example.com`.
+pub(super) fn holds_words(text: &str, part: &str) -> bool {
+    if part.is_empty() || part.len() > text.len() {
+        return false;
+    }
+    text.match_indices(part).any(|(at, found)| {
+        let before = text.get(..at).unwrap_or_default();
+        let after = text.get(at + found.len()..).unwrap_or_default();
+        (!starts_in_word(part) || !ends_joined(before)) && (!ends_in_word(part) || !starts_joined(after))
+    })
+}
+
+fn starts_in_word(part: &str) -> bool {
+    part.starts_with(char::is_alphanumeric)
+}
+
+fn ends_in_word(part: &str) -> bool {
+    part.ends_with(char::is_alphanumeric)
+}
+
+/// Whether what stands before a word is joined to it.
+fn ends_joined(before: &str) -> bool {
+    let mut back = before.chars().rev();
+    match back.next() {
+        None => false,
+        Some(next) if next.is_alphanumeric() || matches!(next, '@' | '_' | '-') => true,
+        Some('.' | '/' | ':') => back.next().is_some_and(char::is_alphanumeric),
+        Some(_) => false,
+    }
+}
+
+/// Whether what stands after a word is joined to it: a full stop ends a sentence unless a word follows at once.
+fn starts_joined(after: &str) -> bool {
+    let mut next = after.chars();
+    match next.next() {
+        None => false,
+        Some(first) if first.is_alphanumeric() || matches!(first, '@' | '_') => true,
+        Some('-' | '.' | '/' | ':') => next.next().is_some_and(char::is_alphanumeric),
+        Some(_) => false,
+    }
+}
+
+/// Whether the prompt, canonical, holds one of the phrases. In a phrase a word that ends with `*` stands for every word
+/// that begins so: `schedul*` for `schedule` and `scheduling`.
+pub(crate) fn asks(prompt: &str, phrases: &[Box<str>]) -> bool {
+    let words: Vec<&str> = words(prompt).collect();
+    phrases.iter().any(|phrase| {
+        let phrase = canonical(phrase);
+        let wanted: Vec<&str> = phrase.split(' ').filter(|word| !word.is_empty()).collect();
+        !wanted.is_empty() && words.windows(wanted.len()).any(|words| words.iter().zip(&wanted).all(is_meant))
+    })
+}
+
+fn is_meant((word, wanted): (&&str, &&str)) -> bool {
+    match wanted.strip_suffix('*') {
+        Some(stem) => word.starts_with(stem),
+        None => word == wanted,
+    }
+}
+
+/// The words of a canonical text: letters, digits and what joins them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|next: char| !(next.is_alphanumeric() || matches!(next, '-' | '_'))).filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a17_canonical_texts_do_not_depend_on_case_width_or_space() {
+        assert_eq!(canonical("  Hello\n\t WORLD "), "hello world");
+        assert_eq!(canonical("Ｆｕｌｌ ﬁle"), "full file");
+        assert_eq!(canonical("a\u{200b}b\u{ad}c"), "abc");
+        assert_eq!(canonical("e\u{301}"), "é");
+        assert_eq!(canonical("\u{0}x\u{0}"), "x");
+    }
+
+    #[test]
+    fn a17_words_are_found_as_words() {
+        for text in ["ask ann, please", "ann", "ann's", "(ann)", "to ann.", "#ann", "dear ann: hi"] {
+            assert!(holds_words(text, "ann"), "{text}");
+        }
+        for text in ["annual", "mary-ann", "ann@example.com", "joe@ann", "ann.lee", "x.ann", "ann_1", "an", ""] {
+            assert!(!holds_words(text, "ann"), "{text}");
+        }
+        assert!(holds_words("the team meeting at noon", "team meeting"));
+        assert!(!holds_words("anything", ""));
+    }
+
+    #[test]
+    fn a17_a_prompt_asks_by_whole_words_or_stems() {
+        let phrases = |list: &[&str]| list.iter().map(|text| Box::from(*text)).collect::<Vec<Box<str>>>();
+        let prompt = canonical("Please re-schedule the Dentist, then send an e-mail.");
+        assert!(asks(&prompt, &phrases(&["delete", "re-schedul*"])));
+        assert!(asks(&prompt, &phrases(&["Send an"])));
+        assert!(asks(&prompt, &phrases(&["e-mail"])));
+        assert!(!asks(&prompt, &phrases(&["schedul*", "dent", "mail"])));
+        assert!(!asks(&prompt, &phrases(&["", " ", "an send"])));
+        assert!(!asks(&prompt, &[]));
+    }
+}

@@ -1,0 +1,266 @@
+//! A caller that is not a cell: somebody outside the process who calls tools, such as a model through `lockgate mcp`.
+//!
+//! Each of its calls walks the same path as a cell's request. What it has seen is kept, so that caveats can demand where
+//! an argument comes from.
+
+use crate::entries;
+use crate::error::RunError;
+use crate::session::{Session, SessionInner};
+use lockgate_authority::{HeldGrants, PointKind, Principal, ReasonCode, Seen, Traced, Value};
+use lockgate_crossing::{
+    Acted, CellBook, Effects, Failed, Outcome, Pending, Ready, Reply, Step, abandon, cross, settle,
+};
+use lockgate_decode::{RawRequest, encode_value};
+use lockgate_effects::tool::ToolInfo;
+use lockgate_journal::Kind;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a tool may take where the grant says nothing.
+const TOOL_TIMEOUT: Duration = Duration::from_secs(60);
+/// A handle that no caller has.
+const NO_HANDLE: u32 = u32::MAX;
+
+/// One caller of a session's tools. Dropping it gives up its calls in flight and records that it is gone.
+pub struct Caller(Arc<Inner>);
+
+/// A call that was begun, to be given up with [`Caller::cancel`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallId(u32);
+
+/// A tool that a caller may call, as its server describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VisibleTool {
+    /// The server, as the manifest names it.
+    pub server: String,
+    /// The tool.
+    pub tool: ToolInfo,
+}
+
+type Then = Box<dyn FnOnce(Result<Value, Failed>) + Send>;
+
+struct Inner {
+    session: Arc<SessionInner>,
+    held: HeldGrants,
+    state: Mutex<State>,
+}
+
+struct State {
+    book: CellBook,
+    waiting: HashMap<u32, Waiting>,
+    next: u32,
+    closed: bool,
+}
+
+struct Waiting {
+    then: Then,
+    give_up: watch::Sender<bool>,
+}
+
+impl Session {
+    /// Lets a principal call the tools that the session's grants cover. `prompt` is what its user asked for, told over a
+    /// channel that nobody else writes to; empty where there is none.
+    ///
+    /// An error where its arrival cannot be recorded.
+    pub fn caller(&self, principal: Principal, prompt: &str) -> Result<Caller, RunError> {
+        let session = &self.0;
+        let held =
+            HeldGrants::new(principal, session.held.all().to_vec()).with_parties(Arc::clone(session.held.parties()));
+        let number = session.next_number();
+        let body = entries::caller(held.principal(), prompt);
+        let recorder = session.gate.recorder();
+        let _ = recorder
+            .append(session.book.key(), Kind::Note, number, session.gate.now_us(), &body)
+            .map_err(|error| RunError::unrecorded(&error.to_string()))?;
+        let seen = Seen::new(prompt, Arc::clone(&session.labels));
+        let mut book = CellBook::new(Arc::clone(&session.book), number, 0, session.limits, &held).seeing(seen);
+        book.begin_at(Arc::default(), session.clearance);
+        let state = State { book, waiting: HashMap::new(), next: 1, closed: false };
+        Ok(Caller(Arc::new(Inner { session: Arc::clone(session), held, state: Mutex::new(state) })))
+    }
+}
+
+impl Caller {
+    /// To whom its calls are attributed.
+    pub fn principal(&self) -> &Principal {
+        self.0.held.principal()
+    }
+
+    /// The tools that some grant does not exclude, by server and then by name.
+    pub fn tools(&self) -> Vec<VisibleTool> {
+        let mut out = Vec::new();
+        for (kind, name, grants) in self.0.held.handles() {
+            let Some(server) = self.0.session.tool_server(name).filter(|_| kind == PointKind::Tool) else { continue };
+            let visible = |tool: &&ToolInfo| grants.iter().any(|grant| grant.operations().contains(&tool.name));
+            let tools = server.tools().iter().filter(visible).cloned();
+            out.extend(tools.map(|tool| VisibleTool { server: name.to_owned(), tool }));
+        }
+        out.sort_by(|left, right| (&left.server, &left.tool.name).cmp(&(&right.server, &right.tool.name)));
+        out
+    }
+
+    /// Calls a tool and waits for its result. A refusal is an error with its reason.
+    pub fn call(&self, server: &str, tool: &str, args: &Value) -> Result<Value, Failed> {
+        let (tell, answer) = mpsc::sync_channel(1);
+        self.submit(server, tool, args, move |result| drop(tell.send(result)));
+        answer.recv().unwrap_or_else(|_| Err(Failed::new(ReasonCode::Internal, "the call was lost by the gate")))
+    }
+
+    /// Begins a call; `then` is told its result once, on this thread or one of the gate's.
+    pub fn submit(
+        &self,
+        server: &str,
+        tool: &str,
+        args: &Value,
+        then: impl FnOnce(Result<Value, Failed>) + Send + 'static,
+    ) -> CallId {
+        let mut bytes = Vec::new();
+        // Writing to a `Vec` cannot fail.
+        let _ = encode_value(args, &mut minicbor::Encoder::new(&mut bytes));
+        self.0.begin(server, tool, &bytes, Box::new(then))
+    }
+
+    /// Gives a call up: its server is told, and it answers with `cancelled` unless it has its result already.
+    pub fn cancel(&self, call: CallId) {
+        if let Some(waiting) = self.0.lock().waiting.get(&call.0) {
+            waiting.give_up.send_replace(true);
+        }
+    }
+
+    /// Where the leaves of an argument can have come from: what a caveat would be told.
+    pub fn trace(&self, value: &Value) -> Vec<(String, Traced)> {
+        self.0.lock().book.seen().map(|seen| seen.trace(value)).unwrap_or_default()
+    }
+
+    /// Gives up all calls in flight and records that the caller is gone. What is called afterwards is refused.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // As for a cell: a panic while it is held is a defect, and the state is complete before anything can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(self: &Arc<Self>, server: &str, tool: &str, args: &[u8], then: Then) -> CallId {
+        let gate = &self.session.gate;
+        let mut state = self.lock();
+        let id = state.next;
+        state.next = state.next.checked_add(1).unwrap_or(1);
+        if state.closed {
+            drop(state);
+            then(Err(Failed::new(ReasonCode::CellEnded, "the caller has ended its session")));
+            return CallId(id);
+        }
+        let (give_up, given_up) = watch::channel(false);
+        state.waiting.insert(id, Waiting { then, give_up });
+        let is_meant = |handle: &lockgate_crossing::Handle| handle.kind() == PointKind::Tool && handle.name() == server;
+        let handle = state.book.handles().iter().position(is_meant);
+        let handle = handle.and_then(|index| u32::try_from(index).ok()).unwrap_or(NO_HANDLE);
+        let request = RawRequest { id, handle, op: tool, args };
+        let effects = CallEffects { caller: self, given_up };
+        let step = cross(&mut state.book, request, gate.now_us(), gate.recorder(), &effects);
+        let reply = match step {
+            Step::Later => return CallId(id),
+            Step::Answered(reply) => reply,
+            Step::Ended(stopped) => Reply { id, result: Err(Failed::new(stopped.code, stopped.message)), held: 0 },
+        };
+        answer(state, reply);
+        CallId(id)
+    }
+
+    fn settle(&self, outcome: Outcome) {
+        let gate = &self.session.gate;
+        let mut state = self.lock();
+        if let Some(reply) = settle(&mut state.book, outcome, gate.now_us(), gate.recorder()) {
+            answer(state, reply);
+        }
+    }
+
+    fn close(&self) {
+        let gate = &self.session.gate;
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.closed, true) {
+            return;
+        }
+        let now = gate.now_us();
+        let (key, number) = (state.book.session().key(), state.book.number());
+        let gone = entries::caller_gone(state.book.crossings(), state.book.refusals());
+        // Where this cannot be recorded, the end of the session says so to who waits for it.
+        let _ = abandon(&mut state.book, now, gate.recorder());
+        let _ = gate.recorder().append(key, Kind::Note, number, now, &gone);
+        let waiting: Vec<Waiting> = state.waiting.drain().map(|(_, waiting)| waiting).collect();
+        drop(state);
+        for Waiting { then, give_up } in waiting {
+            give_up.send_replace(true);
+            then(Err(Failed::new(ReasonCode::Cancelled, "the call was given up before it was done")));
+        }
+    }
+}
+
+/// Tells who waits, without the lock.
+fn answer(mut state: MutexGuard<'_, State>, reply: Reply) {
+    let waiting = state.waiting.remove(&reply.id);
+    state.book.release(reply.held);
+    drop(state);
+    if let Some(waiting) = waiting {
+        (waiting.then)(reply.result);
+    }
+}
+
+/// Effects on behalf of one call.
+struct CallEffects<'a> {
+    caller: &'a Arc<Inner>,
+    given_up: watch::Receiver<bool>,
+}
+
+impl Effects for CallEffects<'_> {
+    fn act(&self, ready: Ready) -> Acted {
+        act(Arc::clone(self.caller), ready, self.given_up.clone());
+        Acted::Later
+    }
+
+    fn wait(&self, pending: Pending) {
+        let (caller, given_up) = (Arc::clone(self.caller), self.given_up.clone());
+        let gate = Arc::clone(&caller.session.gate);
+        pending.when_durable(gate.recorder(), move |durable| match durable {
+            Ok(ready) => act(caller, ready, given_up),
+            Err(outcome) => {
+                let gate = Arc::clone(&caller.session.gate);
+                drop(gate.runtime().spawn(async move { caller.settle(outcome) }));
+            }
+        });
+    }
+}
+
+/// Calls the tool on the gate's runtime and settles when it has answered or the call was given up.
+fn act(caller: Arc<Inner>, mut ready: Ready, mut given_up: watch::Receiver<bool>) {
+    let gate = Arc::clone(&caller.session.gate);
+    drop(gate.runtime().spawn(async move {
+        let args = ready.take_args();
+        let timeout = ready.grant().timeout_ms().map_or(TOOL_TIMEOUT, Duration::from_millis);
+        let result = match caller.session.tool_server(ready.name()) {
+            None => Err(Failed::new(ReasonCode::ToolUnavailable, "the tool server is gone")),
+            Some(server) => tokio::select! {
+                biased;
+                _ = given_up.wait_for(|given_up| *given_up) => {
+                    Err(Failed::new(ReasonCode::Cancelled, "the call was given up before it was done"))
+                }
+                result = server.call(ready.op(), args, timeout) => {
+                    result.map_err(|error| Failed::new(error.code, error.message))
+                }
+            },
+        };
+        caller.settle(ready.outcome(result));
+    }));
+}

@@ -1,0 +1,45 @@
+use lockgate_authority::{ReasonCode, Value};
+use lockgate_host::Failed;
+use rmcp::model::{CallToolResult, ContentBlock};
+use serde_json::json;
+
+/// What a client reads. `Err` where the gate lost the call.
+pub(crate) fn of<E>(result: Result<Result<Value, Failed>, E>) -> CallToolResult {
+    match result {
+        Ok(Ok(value)) => done(value),
+        Ok(Err(failed)) => refused(&failed),
+        Err(_) => refused(&Failed::new(ReasonCode::Internal, "the call was lost by the gate")),
+    }
+}
+
+pub(crate) fn cancelled() -> CallToolResult {
+    refused(&Failed::new(ReasonCode::Cancelled, "the call was given up before it was done"))
+}
+
+/// A result in the form in which its server gave it: text, structured content, or content blocks.
+fn done(value: Value) -> CallToolResult {
+    match value {
+        Value::Text(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
+        Value::Map(_) => CallToolResult::structured(value.to_display_json()),
+        value => {
+            let json = value.to_display_json();
+            match serde_json::from_value::<Vec<ContentBlock>>(json.clone()) {
+                Ok(blocks) => CallToolResult::success(blocks),
+                Err(_) => CallToolResult::success(vec![ContentBlock::text(json.to_string())]),
+            }
+        }
+    }
+}
+
+/// A refusal or failure: for a reader one line and the next step, for a program the same with its code.
+fn refused(failed: &Failed) -> CallToolResult {
+    let mut text = format!("{} ({})", failed.message, failed.code);
+    if let Some(hint) = &failed.hint {
+        text.push_str("\nnext step: ");
+        text.push_str(hint);
+    }
+    let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+    let error = json!({"code": failed.code.as_str(), "message": failed.message, "hint": failed.hint});
+    result.structured_content = Some(json!({ "error": error }));
+    result
+}
