@@ -426,6 +426,7 @@ impl Crossing {
             args: self.args.as_ref().unwrap_or(&Value::EMPTY_MAP),
             bytes: self.sent,
             now_ms: self.at_ms,
+            seen: None,
         })
     }
 }
