@@ -57,12 +57,7 @@ impl Ask {
         let ops =
             self.rules.iter().find_map(|rule| if let Rule::Ops(ops) = rule { Some(Names::only(*ops)) } else { None });
         let rest = self.rules.iter().filter(|rule| !matches!(rule, Rule::Ops(_)));
-        GrantRequest {
-            kind: kind(self.kind),
-            name: Some(self.name.to_owned()),
-            ops,
-            caveats: rest.map(Rule::caveat).collect(),
-        }
+        GrantRequest::new(kind(self.kind), Some(self.name.to_owned()), ops, rest.map(Rule::caveat).collect())
     }
 }
 
@@ -94,6 +89,7 @@ impl Question {
             args: &Value::EMPTY_MAP,
             bytes: self.bytes,
             now_ms,
+            seen: None,
         })
     }
 }

@@ -168,6 +168,11 @@ impl SpawnAsk {
 }
 
 impl GrantRequest {
+    /// Asks for the parent's grants on a point with these operations and further caveats; nothing is said of labels.
+    pub fn new(kind: PointKind, name: Option<String>, ops: Option<Names>, caveats: Vec<Caveat>) -> Self {
+        GrantRequest { kind, name, ops, caveats, labels: Vec::new() }
+    }
+
     /// Reads the list of grants that a child asks for: `[{kind, name?, …}, …]` with the keys that a manifest has for
     /// this kind, except those that say what stands behind the point.
     pub fn parse_list(asked: &Value) -> Result<Vec<GrantRequest>, SpawnError> {
