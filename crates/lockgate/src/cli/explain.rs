@@ -3,11 +3,13 @@
 use super::Done;
 use super::output::{DIM, GREEN, RED, Trouble, paint, print_json, terminal};
 use super::setup;
+use super::streams::{self, Page};
 use lockgate_authority::{
     CanonicalPath, CanonicalUrl, Explanation, Mint, PointKind, Principal, PrincipalKind, Request, Subject, Usage,
     Value, explain as explain_request,
 };
 use serde_json::json;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -51,7 +53,7 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
     let (manifest, _) = setup::read_manifest(&arguments.manifest)?;
     let (kind, name) = point(&arguments.point)?;
     let args = match &arguments.args {
-        Some(_) => setup::input(arguments.args.as_deref())?,
+        Some(args) => setup::json_flag("args", "{\"path\": \"a.txt\"}", args)?,
         None => Value::Map(Vec::new()),
     };
     if args.as_map().is_none() {
@@ -74,9 +76,9 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
     let request = Request { kind, name: &name, op: operation, subject, args: &args, bytes: 0, now_ms: now_ms() };
     let explanation = explain_request(&held, &request, &Usage::new());
     if arguments.json {
-        print_json(&json!({"ok": true, "value": explanation}));
+        print_json(&json!({"ok": true, "value": explanation}))?;
     } else {
-        tell(&explanation);
+        streams::page(|page| tell(page, &explanation))?;
     }
     Ok(ExitCode::from(u8::from(!explanation.allowed)))
 }
@@ -121,29 +123,30 @@ fn about(kind: PointKind, subject: Option<&str>) -> Result<About, Trouble> {
     }
 }
 
-fn tell(explanation: &Explanation) {
+fn tell(page: &mut Page<'_>, explanation: &Explanation) -> io::Result<()> {
     let verdict = if explanation.allowed { paint("allowed", GREEN) } else { paint("refused", RED) };
-    println!("{verdict}  {}", terminal(&explanation.request));
+    writeln!(page, "{verdict}  {}", terminal(&explanation.request))?;
     if let (Some(code), Some(message)) = (explanation.code, &explanation.message) {
-        println!("         {} ({code})", terminal(message));
+        writeln!(page, "         {} ({code})", terminal(message))?;
     }
     for candidate in &explanation.candidates {
         let mark = if candidate.allows { "allows" } else { "does not allow" };
-        println!("  {} {} {mark}", candidate.point, paint(&candidate.grant.to_string(), DIM));
+        writeln!(page, "  {} {} {mark}", candidate.point, paint(&candidate.grant.to_string(), DIM))?;
         for layer in &candidate.layers {
             for caveat in &layer.caveats {
                 let mark = if caveat.cleared { paint("clears ", GREEN) } else { paint("refuses", RED) };
-                println!("    {mark}  {}", terminal(&caveat.setting));
+                writeln!(page, "    {mark}  {}", terminal(&caveat.setting))?;
             }
         }
     }
     if explanation.candidates.is_empty() {
-        println!("  no grant covers this point");
+        writeln!(page, "  no grant covers this point")?;
     }
     if let Some(addition) = &explanation.addition {
-        println!("the smallest change to the manifest that would allow it:");
+        writeln!(page, "the smallest change to the manifest that would allow it:")?;
         for line in addition.to_string().lines() {
-            println!("  {line}");
+            writeln!(page, "  {line}")?;
         }
     }
+    Ok(())
 }
