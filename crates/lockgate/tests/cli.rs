@@ -1,6 +1,8 @@
 //! The command line as a person and a program meet it: the real binary, a jailed worker, a real journal.
 
 mod common;
+#[path = "cli/streams.rs"]
+mod streams;
 
 use common::{LOCKGATE, Place, Ran};
 use serde_json::{Value as Json, json};
@@ -199,10 +201,14 @@ fn g05_trace_prints_a_manifest_that_suffices() {
 fn f01_bad_programs_are_named() {
     let place = Place::new();
     let missing = place.lockgate(&["run", "nope.ts"]);
-    missing.trouble(1, "not_found", &["`nope.ts`"]);
+    missing.trouble(2, "not_found", &["`nope.ts`"]);
     std::fs::write(place.path("latin.js"), b"'\xe4'").expect("written");
-    place.lockgate(&["run", "latin.js"]).trouble(1, "malformed", &["`latin.js`", "UTF-8"]);
-    place.lockgate(&["run", "."]).error(1, "not_found");
+    place.lockgate(&["run", "latin.js"]).trouble(2, "malformed", &["`latin.js`", "UTF-8"]);
+    place.lockgate(&["run", "."]).error(2, "not_found");
+    place.file("long.js", &" ".repeat((4 << 20) + 1));
+    place.lockgate(&["run", "long.js"]).trouble(2, "too_large", &["`long.js`"]);
+    // What a program imports is its own affair.
+    place.program("import './gone.js';", &[]).error(1, "not_found");
     let none = place.plain(&["run"]);
     assert!(none.status == 2 && none.stderr.contains("<PROGRAM>"), "{none:?}");
     let unknown = place.plain(&["run", "a.js", "--alow", "x"]);

@@ -1,6 +1,7 @@
 //! `lockgate doctor`.
 
 use super::output::{CYAN, GREEN, RED, Trouble, YELLOW, paint, print_json};
+use super::streams::{self, Page};
 use super::{Done, PROBE, ZYGOTE};
 use lockgate_authority::{Manifest, ReasonCode, Value};
 use lockgate_host::{Gate, GateOptions, Placement, Program, Walling};
@@ -8,6 +9,7 @@ use lockgate_wall::probe::{self, Attempt, Facts, Kvm, Outcome, Report, Smt};
 use lockgate_wall::{State, WallSet};
 use serde_json::{Value as Json, json};
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -42,9 +44,9 @@ pub(crate) fn doctor(arguments: &Arguments) -> Done {
         && report.walls.missing(WallSet::container()).is_empty()
         && cell.is_ok();
     if arguments.json {
-        print_json(&as_json(&report, &cell, sound));
+        print_json(&as_json(&report, &cell, sound))?;
     } else {
-        tell(&report, &cell, sound, arguments.verbose);
+        streams::page(|page| tell(page, &report, &cell, sound, arguments.verbose))?;
     }
     Ok(ExitCode::from(if sound { 0 } else { 4 }))
 }
@@ -77,108 +79,121 @@ fn first_cell(exe: &std::path::Path) -> Result<u64, String> {
     outcome
 }
 
-fn tell(report: &Report, cell: &Result<u64, String>, sound: bool, verbose: bool) {
-    println!("{}", paint("walls of a worker", CYAN));
+fn tell(
+    page: &mut Page<'_>,
+    report: &Report,
+    cell: &Result<u64, String>,
+    sound: bool,
+    verbose: bool,
+) -> io::Result<()> {
+    writeln!(page, "{}", paint("walls of a worker", CYAN))?;
     for held in report.walls.iter() {
         let state = match held.state {
             State::Up => paint("up    ", GREEN),
             _ => paint("ABSENT", RED),
         };
-        println!("  {state}  {:<18} {}", held.wall.name(), held.detail);
+        writeln!(page, "  {state}  {:<18} {}", held.wall.name(), held.detail)?;
         if !matches!(held.state, State::Up) {
-            println!("          {} {}", paint("to have it:", YELLOW), held.wall.remedy());
+            writeln!(page, "          {} {}", paint("to have it:", YELLOW), held.wall.remedy())?;
         }
     }
-    println!("{}", paint("attempts to cross them, each really made", CYAN));
-    println!("  {:<24} {:<34} {:<30}", "attempt", "with every wall", "with no wall");
+    writeln!(page, "{}", paint("attempts to cross them, each really made", CYAN))?;
+    writeln!(page, "  {:<24} {:<34} {:<30}", "attempt", "with every wall", "with no wall")?;
     for attempt in &report.walled {
         let bare = report.bare.iter().find(|bare| bare.probe == attempt.probe);
-        println!(
+        writeln!(
+            page,
             "  {:<24} {:<34} {:<30}",
             attempt.probe.name(),
             shown(&attempt.outcome),
             bare.map_or(String::new(), |bare| plain(&bare.outcome))
-        );
+        )?;
     }
-    println!("{}", paint("each wall alone stops, of what succeeds without any", CYAN));
+    writeln!(page, "{}", paint("each wall alone stops, of what succeeds without any", CYAN))?;
     for layer in &report.layers {
         let stopped: Vec<&str> = report.stopped_by(layer.wall).iter().map(|probe| probe.name()).collect();
-        println!(
+        writeln!(
+            page,
             "  {:<18} {}",
             layer.wall.name(),
             if stopped.is_empty() { "-".to_owned() } else { stopped.join(", ") }
-        );
+        )?;
         if verbose {
             for attempt in &layer.attempts {
-                println!("      {:<24} {}", attempt.probe.name(), plain(&attempt.outcome));
+                writeln!(page, "      {:<24} {}", attempt.probe.name(), plain(&attempt.outcome))?;
             }
         }
     }
-    facts(&report.facts);
-    println!("{}", paint("first cell", CYAN));
+    facts(page, &report.facts)?;
+    writeln!(page, "{}", paint("first cell", CYAN))?;
     match cell {
-        Ok(us) => println!("  a jailed cell computed 1 + 1 = 2 in {us} µs"),
-        Err(error) => println!("  {} {error}", paint("FAILED", RED)),
+        Ok(us) => writeln!(page, "  a jailed cell computed 1 + 1 = 2 in {us} µs")?,
+        Err(error) => writeln!(page, "  {} {error}", paint("FAILED", RED))?,
     }
-    verdict(report, sound);
+    verdict(page, report, sound)
 }
 
-fn verdict(report: &Report, sound: bool) {
+fn verdict(page: &mut Page<'_>, report: &Report, sound: bool) -> io::Result<()> {
     for hole in report.holes() {
-        println!("{} {} got through every wall: {}", paint("HOLE:", RED), hole.probe, hole.outcome);
+        writeln!(page, "{} {} got through every wall: {}", paint("HOLE:", RED), hole.probe, hole.outcome)?;
     }
     for (wall, attempt) in report.broken() {
-        println!(
+        writeln!(
+            page,
             "{} {wall} alone should stop {} and did not: {}",
             paint("BROKEN:", RED),
             attempt.probe,
             attempt.outcome
-        );
+        )?;
     }
     let absent: Vec<&str> = report.absent().iter().map(|held| held.wall.name()).collect();
     if !absent.is_empty() {
-        println!("{} {}", paint("absent here:", YELLOW), absent.join(", "));
+        writeln!(page, "{} {}", paint("absent here:", YELLOW), absent.join(", "))?;
     }
     if sound {
-        println!("{}", paint("every attempt was blocked", GREEN));
+        writeln!(page, "{}", paint("every attempt was blocked", GREEN))
     } else {
-        println!("{}", paint("this machine is NOT sound: do not run hostile code on it", RED));
+        writeln!(page, "{}", paint("this machine is NOT sound: do not run hostile code on it", RED))
     }
 }
 
-fn facts(facts: &Facts) {
-    println!("{}", paint("this machine", CYAN));
-    println!(
+fn facts(page: &mut Page<'_>, facts: &Facts) -> io::Result<()> {
+    writeln!(page, "{}", paint("this machine", CYAN))?;
+    writeln!(
+        page,
         "  kernel {} on {}, {}",
         facts.kernel,
         facts.architecture,
         if facts.root { "as root" } else { "as an ordinary user" }
-    );
+    )?;
     if let Some(container) = &facts.container {
-        println!("  in a container ({})", container.sign);
+        writeln!(page, "  in a container ({})", container.sign)?;
     }
-    println!("  protection keys: {}", if facts.protection_keys { "yes" } else { "no" });
-    println!(
+    writeln!(page, "  protection keys: {}", if facts.protection_keys { "yes" } else { "no" })?;
+    writeln!(
+        page,
         "  kvm: {}",
         match facts.kvm {
             Kvm::Absent => "no device",
             Kvm::Closed => "a device this user may not open",
             Kvm::Present => "a device is there (not proof that a guest runs)",
         }
-    );
-    println!(
+    )?;
+    writeln!(
+        page,
         "  threads share cores (SMT): {}",
         match facts.smt {
             Smt::On => "yes: a neighbour's timing can be observed",
             Smt::Off => "no",
             Smt::Unknown => "the kernel does not say",
         }
-    );
+    )?;
     let open: Vec<String> = facts.unmitigated().map(|(name, state)| format!("{name} ({state})")).collect();
-    println!(
+    writeln!(
+        page,
         "  processor vulnerabilities without mitigation: {}",
         if open.is_empty() { "none".to_owned() } else { open.join(", ") }
-    );
+    )
 }
 
 fn shown(outcome: &Outcome) -> String {

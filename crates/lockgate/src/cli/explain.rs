@@ -5,11 +5,13 @@ mod recorded;
 use super::Done;
 use super::output::{DIM, GREEN, RED, Trouble, paint, print_json, terminal};
 use super::setup;
+use super::streams::{self, Page};
 use lockgate_authority::{
     CanonicalPath, CanonicalUrl, Explanation, HeldGrants, Manifest, Mint, PointKind, Principal, PrincipalKind, Request,
     Subject, Usage, Value, explain as explain_request,
 };
 use serde_json::json;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -85,9 +87,9 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
     };
     let explanation = decide(arguments, &action, &held, &usage)?;
     if arguments.json {
-        print_json(&json!({"ok": true, "value": explanation}));
+        print_json(&json!({"ok": true, "value": explanation}))?;
     } else {
-        tell(&explanation);
+        streams::page(|page| tell(page, &explanation))?;
     }
     Ok(ExitCode::from(u8::from(!explanation.allowed)))
 }
@@ -109,7 +111,7 @@ fn decide(
 ) -> Result<Explanation, Trouble> {
     let (kind, name) = point(action.point)?;
     let args = match &arguments.args {
-        Some(_) => setup::input(arguments.args.as_deref())?,
+        Some(args) => setup::json_flag("args", "{\"path\": \"a.txt\"}", args)?,
         None => Value::Map(Vec::new()),
     };
     if args.as_map().is_none() {
@@ -201,36 +203,37 @@ fn about(kind: PointKind, subject: Option<&str>) -> Result<About, Trouble> {
     }
 }
 
-fn tell(explanation: &Explanation) {
+fn tell(page: &mut Page<'_>, explanation: &Explanation) -> io::Result<()> {
     let verdict = if explanation.allowed { paint("allowed", GREEN) } else { paint("refused", RED) };
-    println!("{verdict}  {}", terminal(&explanation.request));
+    writeln!(page, "{verdict}  {}", terminal(&explanation.request))?;
     if let (Some(code), Some(message)) = (explanation.code, &explanation.message) {
-        println!("         {} ({code})", terminal(message));
+        writeln!(page, "         {} ({code})", terminal(message))?;
     }
     for candidate in &explanation.candidates {
         let mark = if candidate.allows { "allows" } else { "does not allow" };
         let chain: Vec<String> = candidate.layers.iter().map(|layer| layer.grant.get().to_string()).collect();
-        println!("  {} {} {mark}", candidate.point, paint(&format!("grant {}", chain.join(" > ")), DIM));
+        writeln!(page, "  {} {} {mark}", candidate.point, paint(&format!("grant {}", chain.join(" > ")), DIM))?;
         for (index, layer) in candidate.layers.iter().enumerate() {
             if index > 0 {
-                println!("    {} {}", paint("narrowed to", DIM), layer.grant);
+                writeln!(page, "    {} {}", paint("narrowed to", DIM), layer.grant)?;
             }
             if layer.revoked {
-                println!("    {}  revoked", paint("refuses", RED));
+                writeln!(page, "    {}  revoked", paint("refuses", RED))?;
             }
             for caveat in &layer.caveats {
                 let mark = if caveat.cleared { paint("clears ", GREEN) } else { paint("refuses", RED) };
-                println!("    {mark}  {}", terminal(&caveat.setting));
+                writeln!(page, "    {mark}  {}", terminal(&caveat.setting))?;
             }
         }
     }
     if explanation.candidates.is_empty() {
-        println!("  no grant covers this point");
+        writeln!(page, "  no grant covers this point")?;
     }
     if let Some(addition) = &explanation.addition {
-        println!("the smallest change to the manifest that would allow it:");
+        writeln!(page, "the smallest change to the manifest that would allow it:")?;
         for line in addition.to_string().lines() {
-            println!("  {line}");
+            writeln!(page, "  {line}")?;
         }
     }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use super::Done;
 use super::output::{CYAN, DIM, GREEN, RED, Trouble, YELLOW, paint, print_json, terminal};
 use super::setup;
+use super::streams::{self, Page};
 use clap::Subcommand;
 use lockgate_authority::ReasonCode;
 use lockgate_journal::{
@@ -11,7 +12,7 @@ use lockgate_journal::{
 };
 use serde_json::{Value as Json, json};
 use std::fs::File;
-use std::io::{BufReader, IsTerminal, Write};
+use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -122,7 +123,7 @@ impl From<ExportError> for Trouble {
 fn sessions(path: &PathBuf, json: bool) -> Done {
     let sessions = Reader::open(path)?.sessions()?;
     if !json && sessions.is_empty() {
-        println!("no sessions yet");
+        streams::line("no sessions yet")?;
     }
     for session in sessions {
         if json {
@@ -133,10 +134,15 @@ fn sessions(path: &PathBuf, json: bool) -> Done {
                 "last_time_us": session.last_time,
                 "ended": session.ended,
                 "head": session.head.to_string(),
-            }));
+            }))?;
         } else {
             let state = if session.ended { "" } else { "  open or interrupted" };
-            println!("{}  {}  {:>6} entries{state}", session.head.session, clock(session.first_time), session.entries);
+            streams::line(&format!(
+                "{}  {}  {:>6} entries{state}",
+                session.head.session,
+                clock(session.first_time),
+                session.entries
+            ))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -165,7 +171,7 @@ fn show(path: &PathBuf, session: Option<&str>, all: bool, json: bool) -> Done {
             Some(last) => Query::session(last.head.session),
             None => {
                 if !json {
-                    println!("no sessions yet");
+                    streams::line("no sessions yet")?;
                 }
                 return Ok(ExitCode::SUCCESS);
             }
@@ -192,7 +198,7 @@ fn tail(path: &PathBuf, lines: u64, idle: Option<u64>, json: bool) -> Done {
     }
 }
 
-/// Prints an entry; a reader that has gone away (`| head`) ends the command quietly.
+/// Prints an entry.
 fn print_entry(entry: &Entry, json: bool) -> Result<(), Trouble> {
     let body: Json = serde_json::from_str(&body_to_json(&entry.body)).unwrap_or(Json::Null);
     let line = if json {
@@ -223,37 +229,26 @@ fn print_entry(entry: &Entry, json: bool) -> Result<(), Trouble> {
             terminal(&told(entry.kind, &body))
         )
     };
-    match writeln!(std::io::stdout(), "{line}") {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(Trouble::usage(format!("cannot write: {error}"))),
-    }
+    streams::line(&line)
 }
 
 /// One line of words for an entry's body.
 fn told(kind: Kind, body: &Json) -> String {
+    if let Some(why) = body.get("$unreadable").and_then(Json::as_str) {
+        return format!("(cannot be decoded: {why}; `lockgate journal verify` says whether it was altered)");
+    }
     let text = |key: &str| body.get(key).and_then(Json::as_str).unwrap_or("-").to_owned();
-    let short = |value: Option<&Json>| -> String {
-        const MOST: usize = 160;
-        let text = value.map(Json::to_string).unwrap_or_default();
-        let cut = text.floor_char_boundary(MOST);
-        if cut < text.len() { format!("{}…", &text[..cut]) } else { text }
-    };
+    let short = |value: Option<&Json>| value.map(|value| cut(value.to_string())).unwrap_or_default();
+    let args = || body.get("args").map(|args| cut(subject_first(args))).unwrap_or_default();
     match kind {
-        Kind::Intent => format!("{} {} {}", text("point"), text("op"), short(body.get("args"))),
+        Kind::Intent => format!("{} {} {}", text("point"), text("op"), args()),
         Kind::Outcome if body.get("code").is_some() => {
             format!("of {}: {} ({})", short(body.get("of")), text("message"), text("code"))
         }
         Kind::Outcome => format!("of {}: {}", short(body.get("of")), short(body.get("ok"))),
         Kind::Refusal => {
-            format!(
-                "{} {}: {} ({}) {}",
-                text("point"),
-                text("op"),
-                text("message"),
-                text("code"),
-                short(body.get("args"))
-            )
+            let about = body.get("about").and_then(Json::as_str).map(|about| format!(" {about}")).unwrap_or_default();
+            format!("{} {}{about}: {} ({}) {}", text("point"), text("op"), text("message"), text("code"), args())
         }
         Kind::Limit => format!("{}: {}", text("limit"), text("message")),
         Kind::Spawn => {
@@ -263,6 +258,23 @@ fn told(kind: Kind, body: &Json) -> String {
         Kind::Start => format!("agent {}, isolation {}", text("agent"), text("isolation")),
         _ => short(Some(body)),
     }
+}
+
+/// Arguments as JSON, what they are about before the rest: a long value does not push it out of the line.
+fn subject_first(args: &Json) -> String {
+    const SUBJECTS: [&str; 4] = ["method", "url", "path", "key"];
+    let Some(map) = args.as_object() else { return args.to_string() };
+    let first = SUBJECTS.iter().filter_map(|subject| map.get_key_value(*subject));
+    let rest = map.iter().filter(|(key, _)| !SUBJECTS.contains(&key.as_str()));
+    let parts: Vec<String> = first.chain(rest).map(|(key, value)| format!("{}:{value}", json!(key))).collect();
+    format!("{{{}}}", parts.join(","))
+}
+
+/// The beginning of a long text.
+fn cut(text: String) -> String {
+    const MOST: usize = 160;
+    let cut = text.floor_char_boundary(MOST);
+    if cut < text.len() { format!("{}…", &text[..cut]) } else { text }
 }
 
 /// Microseconds since 1970 as `2026-01-31 12:00:00.000000` in UTC.
@@ -297,20 +309,20 @@ fn verify(path: &PathBuf, expect: &[String], export: Option<PathBuf>, json: bool
             let progress = !json && std::io::stderr().is_terminal();
             let report = verify_with(path, &heads, |entries| {
                 if progress {
-                    eprint!("\r{entries} entries");
+                    streams::note_raw(&format!("\r{entries} entries"));
                 }
             })?;
             if progress {
-                eprint!("\r");
+                streams::note_raw("\r");
             }
             (report, path.display().to_string())
         }
     };
-    tell_report(&report, &shown, json);
+    tell_report(&report, &shown, json)?;
     Ok(ExitCode::from(u8::from(!report.is_clean())))
 }
 
-fn tell_report(report: &Report, shown: &str, json: bool) {
+fn tell_report(report: &Report, shown: &str, json: bool) -> Result<(), Trouble> {
     if json {
         let findings: Vec<Json> = report
             .findings
@@ -324,7 +336,7 @@ fn tell_report(report: &Report, shown: &str, json: bool) {
                 })
             })
             .collect();
-        print_json(&json!({
+        return print_json(&json!({
             "ok": report.is_clean(),
             "journal": shown,
             "entries": report.entries,
@@ -332,23 +344,28 @@ fn tell_report(report: &Report, shown: &str, json: bool) {
             "open": report.open.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "findings": findings,
         }));
-        return;
     }
+    streams::page(|page| tell_findings(page, report, shown))
+}
+
+fn tell_findings(page: &mut Page<'_>, report: &Report, shown: &str) -> io::Result<()> {
     for finding in &report.findings {
-        println!("{} {finding}", paint("wrong:", RED));
+        writeln!(page, "{} {finding}", paint("wrong:", RED))?;
     }
     let open = match report.open.len() {
         0 => String::new(),
         count => format!(", {count} of them open or interrupted"),
     };
     let verdict = if report.is_clean() { paint("verified", GREEN) } else { paint("NOT as recorded", RED) };
-    println!("{verdict}: {} entries in {} sessions{open} ({shown})", report.entries, report.sessions);
+    writeln!(page, "{verdict}: {} entries in {} sessions{open} ({shown})", report.entries, report.sessions)?;
     if report.is_clean() {
-        println!(
+        writeln!(
+            page,
             "{}",
             paint("a head noted at the end of a run and given with `--expect` also rules out a rewritten journal", DIM)
-        );
+        )?;
     }
+    Ok(())
 }
 
 fn write_export(path: &PathBuf, session: Option<&str>, output: Option<PathBuf>, json: bool) -> Done {
@@ -359,10 +376,13 @@ fn write_export(path: &PathBuf, session: Option<&str>, output: Option<PathBuf>, 
                 .map_err(|error| Trouble::usage(format!("cannot write `{}`: {error}", file.display())))?;
             export(path, only, std::io::BufWriter::new(created))?
         }
-        None => export(path, only, std::io::BufWriter::new(std::io::stdout().lock()))?,
+        None => export(path, only, io::BufWriter::new(io::stdout().lock())).map_err(|error| match error {
+            ExportError::Write(error) => streams::unwritten(&error),
+            error => error.into(),
+        })?,
     };
     if output.is_some() {
-        tell_report(&report, &path.display().to_string(), json);
+        tell_report(&report, &path.display().to_string(), json)?;
     }
     Ok(ExitCode::from(u8::from(!report.is_clean())))
 }

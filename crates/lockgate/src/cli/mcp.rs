@@ -3,6 +3,7 @@
 use super::Done;
 use super::output::{CYAN, Trouble, paint};
 use super::setup;
+use super::streams::{Console, note};
 use lockgate_authority::{Point, Principal, PrincipalKind};
 use lockgate_mcp::serve_stdio;
 use std::fs::File;
@@ -46,7 +47,8 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
     let prompt = prompt(arguments.prompt.as_deref())?;
     let (manifest, base) = setup::read_manifest(&arguments.manifest)?;
     let gate = setup::gate_for(arguments.journal.as_deref(), false, &manifest)?;
-    let session = gate.session(&manifest, &base, setup::on_log(arguments.quiet))?;
+    let console = Arc::new(Console::default());
+    let session = gate.session(&manifest, &base, setup::on_log(&console, arguments.quiet))?;
     let principal = Principal::new(PrincipalKind::External, arguments.name.as_str());
     let caller = Arc::new(session.caller(principal, &prompt)?);
     let served = serve_stdio(&caller);
@@ -57,8 +59,8 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
             .hint("start it from an MCP client, which speaks the protocol over standard input and output")
     })?;
     if !arguments.quiet {
-        eprintln!("{}   {}", paint("session", CYAN), closed.id);
-        eprintln!("{}      {}", paint("head", CYAN), closed.head);
+        note(&format!("{}   {}", paint("session", CYAN), closed.id));
+        note(&format!("{}      {}", paint("head", CYAN), closed.head));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+mod crossed;
 mod doctor;
 mod eval;
 mod explain;
@@ -8,11 +9,14 @@ mod mcp;
 mod output;
 mod run;
 mod setup;
+mod streams;
 mod tighten;
+mod usage;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use output::Trouble;
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// What the gate starts its zygote with; not a command for people.
@@ -65,14 +69,9 @@ pub(crate) fn main() -> ExitCode {
         Some(PROBE) => return doctor::probe_main(),
         _ => {}
     }
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match Arguments::try_parse_from(&arguments) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Asking for help is no mistake.
-            let code = if error.use_stderr() { 2 } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(error) => return usage::answer(&error, &arguments),
     };
     let (json, done) = match arguments.command {
         Command::Run(arguments) => (arguments.common.json, run::run(arguments)),
@@ -87,8 +86,9 @@ pub(crate) fn main() -> ExitCode {
             return mcp::mcp(&arguments).unwrap_or_else(|trouble| trouble.print_to_stderr(json));
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "lockgate", &mut std::io::stdout());
-            (false, Ok(ExitCode::SUCCESS))
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "lockgate", &mut script);
+            (false, streams::page(|page| page.write_all(&script)).map(|()| ExitCode::SUCCESS))
         }
     };
     match done {

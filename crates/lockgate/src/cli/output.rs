@@ -1,5 +1,6 @@
 //! How results, errors and text of guests reach a person or a program.
 
+use super::streams;
 use lockgate_authority::{ManifestErrors, ReasonCode, Value};
 use lockgate_host::{OpenError, RunError};
 use serde_json::{Map, Value as Json, json};
@@ -17,6 +18,10 @@ pub(crate) struct Trouble {
     pub(crate) place: Option<String>,
     /// Lines below the message for a person.
     pub(crate) details: Vec<String>,
+    /// Standard output cannot take it, so that it is text even with `--json`.
+    pub(crate) unwritable: bool,
+    /// Ends the command without a word.
+    pub(crate) silent: bool,
 }
 
 impl Trouble {
@@ -29,7 +34,23 @@ impl Trouble {
             fields: Map::new(),
             place: None,
             details: Vec::new(),
+            unwritable: false,
+            silent: false,
         }
+    }
+
+    /// Standard output failed.
+    pub(crate) fn cannot_write(error: &std::io::Error) -> Trouble {
+        Trouble {
+            unwritable: true,
+            ..Trouble::usage(format!("cannot write the result: {error}"))
+                .hint("make room where its output goes, or send it elsewhere")
+        }
+    }
+
+    /// Nobody reads standard output any more: no error, and nothing more to say.
+    pub(crate) fn reader_gone() -> Trouble {
+        Trouble { status: 0, silent: true, ..Trouble::usage("nobody reads the result") }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Trouble {
@@ -40,7 +61,7 @@ impl Trouble {
     /// Prints it to standard error, as one JSON object or as text, where standard output is for something else.
     pub(crate) fn print_to_stderr(self, json: bool) -> ExitCode {
         if json {
-            eprintln!("{}", json!({"ok": false, "error": self.to_json()}));
+            super::streams::note(&json!({"ok": false, "error": self.to_json()}).to_string());
             return ExitCode::from(self.status);
         }
         self.print(false)
@@ -48,19 +69,27 @@ impl Trouble {
 
     /// Prints it, as one JSON object on standard output or as text on standard error.
     pub(crate) fn print(self, json: bool) -> ExitCode {
-        if json {
-            print_json(&json!({"ok": false, "error": self.to_json()}));
-        } else {
-            let place = self.place.map(|place| format!("{place}: ")).unwrap_or_default();
-            eprintln!("{} {}{}", paint("error:", RED), terminal(&place), terminal(&self.message));
-            for line in &self.details {
-                eprintln!("  {}", terminal(line));
+        if json && !self.silent && !self.unwritable {
+            match print_json(&json!({"ok": false, "error": self.to_json()})) {
+                Ok(()) => {}
+                Err(gone) if gone.silent => {}
+                Err(unwritable) => return unwritable.print(false),
             }
-            if let Some(hint) = &self.hint {
-                eprintln!("{} {}", paint("hint:", CYAN), terminal(hint));
-            }
+        } else if !self.silent {
+            self.tell();
         }
         ExitCode::from(self.status)
+    }
+
+    fn tell(&self) {
+        let place = self.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        streams::note(&format!("{} {}{}", paint("error:", RED), terminal(&place), terminal(&self.message)));
+        for line in &self.details {
+            streams::note(&format!("  {}", terminal(line)));
+        }
+        if let Some(hint) = &self.hint {
+            streams::note(&format!("{} {}", paint("hint:", CYAN), terminal(hint)));
+        }
     }
 
     pub(crate) fn to_json(&self) -> Json {
@@ -108,6 +137,8 @@ impl From<&RunError> for Trouble {
             fields,
             place,
             details,
+            unwritable: false,
+            silent: false,
         }
     }
 }
@@ -164,8 +195,8 @@ impl From<ManifestErrors> for Trouble {
 }
 
 /// One object on one line.
-pub(crate) fn print_json(value: &Json) {
-    println!("{value}");
+pub(crate) fn print_json(value: &Json) -> Result<(), Trouble> {
+    streams::line(&value.to_string())
 }
 
 /// A result as JSON: bytes as `{"$bytes": base64}`, what JSON lacks as null.
@@ -174,13 +205,13 @@ pub(crate) fn to_json(value: &Value) -> Json {
 }
 
 /// A result for a person: text as it is, the rest as indented JSON, nothing for `undefined`.
-pub(crate) fn print_result(value: &Value) {
+pub(crate) fn print_result(value: &Value) -> Result<(), Trouble> {
     match value {
-        Value::Undefined => {}
-        Value::Text(text) => println!("{}", terminal(text)),
+        Value::Undefined => Ok(()),
+        Value::Text(text) => streams::line(&terminal(text)),
         value => match serde_json::to_string_pretty(&to_json(value)) {
-            Ok(text) => println!("{}", terminal(&text)),
-            Err(_) => println!("(a result that cannot be shown)"),
+            Ok(text) => streams::line(&terminal(&text)),
+            Err(_) => streams::line("(a result that cannot be shown)"),
         },
     }
 }

@@ -1,14 +1,16 @@
 //! `lockgate run`.
 
 use super::Done;
+use super::crossed::Crossed;
 use super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, paint, print_json, print_result, terminal, to_json};
 use super::setup::{self, Common};
+use super::streams::{Console, note};
 use lockgate_authority::{Manifest, Value};
 use lockgate_host::{Closed, Finished, Gate, Program, RunError};
-use lockgate_journal::{Kind, Query, Reader, body_to_json};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Flags of `run`.
 #[derive(clap::Args)]
@@ -28,10 +30,19 @@ pub(crate) fn run(arguments: Arguments) -> Done {
         if from_stdin {
             let source = setup::standard_input()?;
             Ok(Program::from_source("stdin.ts", &source, &*prepare)?)
+        } else if let Some(source) = setup::from_stream(&arguments.program)? {
+            Ok(Program::from_source("stream.ts", &source, &*prepare)?)
         } else {
-            Ok(Program::from_file(&arguments.program, &*prepare)?)
+            Program::from_file(&arguments.program, &*prepare).map_err(unloaded)
         }
     })
+}
+
+/// A program that cannot be read has not failed: no place in it is to blame, but how the command was called.
+fn unloaded(error: RunError) -> Trouble {
+    let nameless = error.file.is_none() && error.name.is_empty();
+    let trouble = Trouble::from(error);
+    if nameless && trouble.status == 1 { Trouble { status: 2, ..trouble } } else { trouble }
 }
 
 /// Opens a gate, runs one program in a session of its own and tells how it went.
@@ -40,9 +51,11 @@ pub(crate) fn execute(common: &Common, load: impl FnOnce(&Gate) -> Result<Progra
     let input = setup::input(common.input.as_deref())?;
     let gate = setup::gate(common, &manifest)?;
     let program = load(&gate)?;
-    let session = gate.session(&manifest, &base, setup::on_log(common.quiet))?;
+    let console = Arc::new(Console::default());
+    let session = gate.session(&manifest, &base, setup::on_log(&console, common.quiet))?;
     let finished = session.run(&program, &input, common.trace);
     let closed = session.close();
+    console.drain();
     report(common, &manifest, &gate, &finished, closed)
 }
 
@@ -53,21 +66,22 @@ fn report(
     finished: &Finished,
     closed: Result<Closed, RunError>,
 ) -> Done {
-    let refused = closed.as_ref().map(|closed| refusals(gate, closed)).unwrap_or_default();
+    let crossed = Crossed::read(gate, closed.as_ref().ok(), finished);
     let trace = common.trace.then(|| lockgate_host::traced_manifest(manifest, finished));
-    if common.json {
-        print_json(&as_json(gate, finished, &closed, &refused, trace.as_deref()));
+    let written = if common.json {
+        print_json(&as_json(gate, finished, &closed, &crossed, trace.as_deref()))
     } else {
-        if let Ok(value) = &finished.result {
-            print_result(value);
-        }
+        let written = finished.result.as_ref().map_or(Ok(()), print_result);
         if let Some(trace) = &trace {
-            eprintln!("{}\n{}", paint("# what the run really used, as a manifest", DIM), terminal(trace));
+            note(&format!("{}\n{}", paint("# what the run really used, as a manifest", DIM), terminal(trace)));
         }
         if !common.quiet {
-            summary(gate, finished, &closed, &refused);
+            summary(gate, finished, &closed, &crossed);
         }
-    }
+        written
+    };
+    // How the run went is told by the exit status even where nobody reads the result.
+    written.or_else(|trouble| if trouble.silent { Ok(()) } else { Err(trouble) })?;
     match outcome(finished, &closed) {
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(error) if common.json => Ok(ExitCode::from(Trouble::from(error).status)),
@@ -85,7 +99,7 @@ fn as_json(
     gate: &Gate,
     finished: &Finished,
     closed: &Result<Closed, RunError>,
-    refused: &[Json],
+    crossed: &Crossed,
     trace: Option<&str>,
 ) -> Json {
     let mut object = match outcome(finished, closed) {
@@ -98,15 +112,15 @@ fn as_json(
             object.insert("session".to_owned(), json!(closed.id.to_string()));
             object.insert("head".to_owned(), json!(closed.head));
         }
-        object.insert("refused".to_owned(), Json::Array(refused.to_vec()));
+        object.insert("refused".to_owned(), Json::Array(crossed.refused.clone()));
         object.insert(
             "usage".to_owned(),
             json!({
                 "cpu_us": finished.cpu_us,
                 "wall_us": finished.wall_us,
                 "memory_bytes": finished.memory_bytes,
-                "crossings": finished.crossings,
-                "refusals": finished.refusals,
+                "crossings": crossed.crossings,
+                "refusals": crossed.refusals,
                 "output_bytes": finished.output_bytes,
             }),
         );
@@ -117,24 +131,11 @@ fn as_json(
     object
 }
 
-/// The refused crossings of a session, read back from its journal, the first ones of many.
-fn refusals(gate: &Gate, closed: &Closed) -> Vec<Json> {
-    const MOST: usize = 20;
-    let Ok(reader) = Reader::open(gate.journal()) else { return Vec::new() };
-    let entries = reader.entries(Query::session(closed.id));
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.kind == Kind::Refusal)
-        .take(MOST)
-        .map(|entry| serde_json::from_str(&body_to_json(&entry.body)).unwrap_or(Json::Null))
-        .collect()
-}
-
-fn summary(gate: &Gate, finished: &Finished, closed: &Result<Closed, RunError>, refused: &[Json]) {
-    for refusal in refused {
+fn summary(gate: &Gate, finished: &Finished, closed: &Result<Closed, RunError>, crossed: &Crossed) {
+    for refusal in &crossed.refused {
         let part = |key: &str| refusal.get(key).and_then(Json::as_str).unwrap_or("?").to_owned();
         let about = refusal.get("about").and_then(Json::as_str).map(|about| format!(" {about}")).unwrap_or_default();
-        eprintln!(
+        note(&format!(
             "{}   {} {}{}: {} ({})",
             paint("refused", YELLOW),
             terminal(&part("point")),
@@ -142,20 +143,20 @@ fn summary(gate: &Gate, finished: &Finished, closed: &Result<Closed, RunError>, 
             terminal(&about),
             terminal(&part("message")),
             part("code"),
-        );
+        ));
     }
-    let allowed = finished.crossings - finished.refusals;
-    eprintln!(
+    let allowed = crossed.crossings.saturating_sub(crossed.refusals);
+    note(&format!(
         "{} {allowed} allowed, {} refused, {} of processor time, {} in all",
         paint("crossings", GREEN),
-        finished.refusals,
+        crossed.refusals,
         milliseconds(finished.cpu_us),
         milliseconds(finished.wall_us),
-    );
+    ));
     if let Ok(closed) = closed {
-        eprintln!("{}   {}", paint("session", CYAN), closed.id);
-        eprintln!("{}   {}", paint("journal", CYAN), gate.journal().display());
-        eprintln!("{}      {}", paint("head", CYAN), closed.head);
+        note(&format!("{}   {}", paint("session", CYAN), closed.id));
+        note(&format!("{}   {}", paint("journal", CYAN), gate.journal().display()));
+        note(&format!("{}      {}", paint("head", CYAN), closed.head));
     }
 }
 

@@ -1,9 +1,11 @@
 //! What `run` and `eval` share: flags, the manifest, the gate.
 
 use super::output::Trouble;
-use lockgate_authority::{Limit, Manifest, PartialLimits, Principal, Value};
+use super::streams::Console;
+use lockgate_authority::{Limit, Manifest, PartialLimits, Principal, ReasonCode, Value};
 use lockgate_host::{Gate, GateOptions, OnLog, Placement, Walling};
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,9 +78,14 @@ pub(crate) fn manifest(common: &Common) -> Result<(Manifest, PathBuf), Trouble> 
 
 pub(crate) fn read_manifest(path: &Path) -> Result<(Manifest, PathBuf), Trouble> {
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Trouble::usage(format!("cannot read the manifest `{shown}`: {error}"))
-            .hint("give the path of a `lockgate.toml`")
+    let text = read_file(path, MAX_MANIFEST).map_err(|unread| match unread {
+        Unread::Io(error) => Trouble::usage(format!("cannot read the manifest `{shown}`: {error}"))
+            .hint("give the path of a `lockgate.toml`"),
+        Unread::TooLarge => Trouble::usage(format!("the manifest `{shown}` is larger than {MAX_MANIFEST} bytes"))
+            .hint("give the path of a `lockgate.toml`; one manifest grants what one program needs"),
+        Unread::NotText => {
+            Trouble::usage(format!("the manifest `{shown}` is not UTF-8 text")).hint("save the file as UTF-8")
+        }
     })?;
     let manifest = Manifest::parse(&text, &shown)?;
     let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -107,16 +114,54 @@ fn limits(flags: &[String]) -> Result<PartialLimits, Trouble> {
 /// What the program is called with.
 pub(crate) fn input(flag: Option<&str>) -> Result<Value, Trouble> {
     let Some(flag) = flag else { return Ok(Value::Undefined) };
+    json_flag("input", "{\"year\": 2024}", flag)
+}
+
+/// The value of the flag `--NAME`: JSON, or `@FILE` with JSON in it.
+pub(crate) fn json_flag(name: &str, example: &str, flag: &str) -> Result<Value, Trouble> {
     let text = match flag.strip_prefix('@') {
         None => flag.to_owned(),
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| Trouble::usage(format!("cannot read the input `{path}`: {error}")))?,
+        Some(path) => read_file(Path::new(path), MAX_INPUT).map_err(|unread| match unread {
+            Unread::Io(error) => Trouble::usage(format!("cannot read the {name} `{path}`: {error}"))
+                .hint(format!("give the path of a file with JSON in it, as in `--{name} @{name}.json`")),
+            Unread::TooLarge => Trouble::usage(format!("the {name} `{path}` is larger than {MAX_INPUT} bytes"))
+                .hint("grant its directory and let the program read the file"),
+            Unread::NotText => {
+                Trouble::usage(format!("the {name} `{path}` is not UTF-8 text")).hint("save the file as UTF-8")
+            }
+        })?,
     };
     let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
-        Trouble::usage(format!("the input is not JSON: {error}"))
-            .hint("quote it for the shell, as in `--input '{\"year\": 2024}'`, or put it in a file and give `@FILE`")
+        Trouble::usage(format!("`--{name}` is not JSON: {error}"))
+            .hint(format!("quote it for the shell, as in `--{name} '{example}'`, or put it in a file and give `@FILE`"))
     })?;
     Ok(Value::from_json(json))
+}
+
+/// Largest manifest, in bytes.
+const MAX_MANIFEST: u64 = 1 << 20;
+/// Largest input in a file, in bytes.
+const MAX_INPUT: u64 = 16 << 20;
+
+/// Why a file gave no text.
+pub(crate) enum Unread {
+    Io(io::Error),
+    TooLarge,
+    NotText,
+}
+
+fn read_file(path: &Path, most: u64) -> Result<String, Unread> {
+    read(File::open(path).map_err(Unread::Io)?, most)
+}
+
+/// Reads to the end, but never more than `most` bytes: a device or a pipe may have no end.
+pub(crate) fn read(from: impl Read, most: u64) -> Result<String, Unread> {
+    let mut bytes = Vec::new();
+    let found = from.take(most + 1).read_to_end(&mut bytes).map_err(Unread::Io)?;
+    if found as u64 > most {
+        return Err(Unread::TooLarge);
+    }
+    String::from_utf8(bytes).map_err(|_| Unread::NotText)
 }
 
 /// Opens the gate with the walls that the manifest asks for.
@@ -146,23 +191,48 @@ pub(crate) fn gate_for(journal: Option<&Path>, in_process: bool, manifest: &Mani
 }
 
 /// Console output goes to standard error, so that standard output holds the result alone.
-pub(crate) fn on_log(quiet: bool) -> OnLog {
+pub(crate) fn on_log(console: &Arc<Console>, quiet: bool) -> OnLog {
+    let console = Arc::clone(console);
     Arc::new(move |_: &Principal, _: &str, text: &str| {
         if !quiet {
-            eprintln!("{}", super::output::terminal(text));
+            console.say(text);
         }
     })
 }
 
-/// The program's text, from a file or standard input.
+/// The program's text from standard input.
 pub(crate) fn standard_input() -> Result<String, Trouble> {
-    let mut text = String::new();
-    std::io::stdin()
-        .take(lockgate_host::MAX_SOURCE + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| Trouble::usage(format!("cannot read the program from standard input: {error}")))?;
-    if text.len() as u64 > lockgate_host::MAX_SOURCE {
-        return Err(Trouble::usage(format!("the program is larger than {} bytes", lockgate_host::MAX_SOURCE)));
+    program_text(io::stdin().lock(), "from standard input")
+}
+
+/// The program's text from what is no regular file, such as a pipe or a device; `None` where `path` is one, or is nothing.
+pub(crate) fn from_stream(path: &Path) -> Result<Option<String>, Trouble> {
+    let stream = std::fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir());
+    if !stream {
+        return Ok(None);
     }
-    Ok(text)
+    let shown = format!("`{}`", path.display());
+    let file = File::open(path).map_err(|error| {
+        Trouble::usage(format!("cannot read the program {shown}: {error}"))
+            .hint("give the path of a readable .js or .ts file")
+    })?;
+    program_text(file, &shown).map(Some)
+}
+
+fn program_text(from: impl Read, shown: &str) -> Result<String, Trouble> {
+    const MOST: u64 = lockgate_host::MAX_SOURCE;
+    let with = |code: ReasonCode, trouble: Trouble| Trouble { code: code.as_str().to_owned(), ..trouble };
+    read(from, MOST).map_err(|unread| match unread {
+        Unread::Io(error) => Trouble::usage(format!("cannot read the program {shown}: {error}"))
+            .hint("give the path of a readable .js or .ts file"),
+        Unread::TooLarge => with(
+            ReasonCode::TooLarge,
+            Trouble::usage(format!("the program {shown} is larger than {MOST} bytes"))
+                .hint("pass data as input or through a granted directory, not as source"),
+        ),
+        Unread::NotText => with(
+            ReasonCode::Malformed,
+            Trouble::usage(format!("the program {shown} is not UTF-8 text")).hint("save the file as UTF-8"),
+        ),
+    })
 }

@@ -4,10 +4,12 @@ use super::Done;
 use super::journal::find;
 use super::output::{DIM, GREEN, Trouble, YELLOW, paint, print_json, terminal};
 use super::setup;
+use super::streams::{self, note};
 use lockgate_authority::{ReasonCode, SectionDifference};
 use lockgate_host::{Tighten, TightenError};
 use lockgate_journal::{Reader, SessionId, verify};
 use serde_json::json;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -51,9 +53,9 @@ pub(crate) fn tighten(arguments: &Arguments) -> Done {
     let found = Tighten::from_journal(&reader, &sessions, given.as_ref().map(|(manifest, _)| manifest))?;
     let difference = found.before.difference(&found.tightened.manifest);
     if arguments.json {
-        print_json(&json!({"ok": true, "value": as_json(&found, &difference)}));
+        print_json(&json!({"ok": true, "value": as_json(&found, &difference)}))?;
     } else {
-        tell(&found, &difference, arguments.diff);
+        tell(&found, &difference, arguments.diff)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -130,19 +132,21 @@ fn as_json(found: &Tighten, difference: &[SectionDifference]) -> serde_json::Val
 }
 
 /// The manifest or the difference on standard output, so that it can be kept; what concerns it on standard error.
-fn tell(found: &Tighten, difference: &[SectionDifference], diff: bool) {
-    if diff {
+fn tell(found: &Tighten, difference: &[SectionDifference], diff: bool) -> Result<(), Trouble> {
+    streams::page(|page| {
+        if !diff {
+            return write!(page, "{}", terminal(&found.tightened.manifest.to_toml()));
+        }
         for section in difference {
-            print!("{}", terminal(&section.to_string()));
+            write!(page, "{}", terminal(&section.to_string()))?;
         }
         if difference.is_empty() {
-            println!("nothing was granted that was not used");
+            writeln!(page, "nothing was granted that was not used")?;
         }
-    } else {
-        print!("{}", terminal(&found.tightened.manifest.to_toml()));
-    }
+        Ok(())
+    })?;
     for remark in &found.tightened.remarks {
-        eprintln!("{} [{}]: {}", paint("kept", YELLOW), terminal(&remark.section), remark.text);
+        note(&format!("{} [{}]: {}", paint("kept", YELLOW), terminal(&remark.section), remark.text));
     }
     for learned in &found.sessions {
         let mut notes = format!("{} crossings", learned.crossings);
@@ -155,7 +159,8 @@ fn tell(found: &Tighten, difference: &[SectionDifference], diff: bool) {
         if !learned.ended {
             notes.push_str(", open or interrupted");
         }
-        eprintln!("{} {}: {notes}", paint("session", GREEN), learned.session);
+        note(&format!("{} {}: {notes}", paint("session", GREEN), learned.session));
     }
-    eprintln!("{}", paint("limits stay as they are; `lockgate run --trace` measures them", DIM));
+    note(&paint("limits stay as they are; `lockgate run --trace` measures them", DIM));
+    Ok(())
 }

@@ -4,11 +4,13 @@ use super::super::Done;
 use super::super::journal::find;
 use super::super::output::{DIM, Trouble, YELLOW, paint, print_json, terminal};
 use super::super::setup;
+use super::super::streams;
 use super::Arguments;
 use lockgate_authority::{HeldGrants, Manifest, Principal, ReasonCode, Usage};
 use lockgate_host::{Crossing, LabelSource, Retold, SessionView, TightenError, Verdict};
 use lockgate_journal::{Entry, Kind, Query, Reader, SessionId, body_to_json, verify};
 use serde_json::{Value as Json, json};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Tells why the crossing of an entry was decided as it was.
@@ -33,27 +35,39 @@ pub(super) fn recorded(arguments: &Arguments, manifest: Option<&Manifest>) -> Do
             "label_sources": retold.sources.iter().map(source_json).collect::<Vec<_>>(),
             "remarks": retold.remarks,
         });
-        print_json(&json!({"ok": true, "value": value}));
+        print_json(&json!({"ok": true, "value": value}))?;
     } else {
-        println!("{} entry {} of session {session}, cell {}", paint("recorded", DIM), crossing.serial, crossing.cell);
-        match &crossing.verdict {
-            Verdict::Allowed { grant } => println!("         it was allowed by grant {grant}"),
-            Verdict::Refused { code, message } => println!("         it was refused: {} ({code})", terminal(message)),
-        }
-        super::tell(&retold.explanation);
-        for source in &retold.sources {
-            let readers = source.readers.as_ref().map(|readers| format!(", for {} only", readers.join(" and ")));
-            println!(
-                "  had read {} {} by {}{}",
-                terminal(&source.point),
-                paint(&format!("(entry {})", source.serial), DIM),
-                if source.writers.is_empty() { "the operator".to_owned() } else { source.writers.join(", ") },
-                readers.unwrap_or_default(),
-            );
-        }
-        for remark in &retold.remarks {
-            println!("{} {remark}", paint("note", YELLOW));
-        }
+        streams::page(|page| {
+            writeln!(
+                page,
+                "{} entry {} of session {session}, cell {}",
+                paint("recorded", DIM),
+                crossing.serial,
+                crossing.cell
+            )?;
+            match &crossing.verdict {
+                Verdict::Allowed { grant } => writeln!(page, "         it was allowed by grant {grant}")?,
+                Verdict::Refused { code, message } => {
+                    writeln!(page, "         it was refused: {} ({code})", terminal(message))?
+                }
+            }
+            super::tell(page, &retold.explanation)?;
+            for source in &retold.sources {
+                let readers = source.readers.as_ref().map(|readers| format!(", for {} only", readers.join(" and ")));
+                writeln!(
+                    page,
+                    "  had read {} {} by {}{}",
+                    terminal(&source.point),
+                    paint(&format!("(entry {})", source.serial), DIM),
+                    if source.writers.is_empty() { "the operator".to_owned() } else { source.writers.join(", ") },
+                    readers.unwrap_or_default(),
+                )?;
+            }
+            for remark in &retold.remarks {
+                writeln!(page, "{} {remark}", paint("note", YELLOW))?;
+            }
+            Ok(())
+        })?;
     }
     Ok(ExitCode::from(u8::from(matches!(crossing.verdict, Verdict::Refused { .. }))))
 }
