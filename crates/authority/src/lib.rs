@@ -46,7 +46,7 @@ pub use manifest::{
 };
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
-pub use provenance::{FieldLabel, FieldPattern, Origin, Seen, Sources, Traced};
+pub use provenance::{FieldLabel, FieldLabels, FieldPattern, Origin, Seen, Sources, Traced};
 pub use reason::{Denial, ReasonCode};
 pub use spawn::{GrantRequest, SpawnAsk, SpawnError};
 pub use terms::{Terms, TermsError};

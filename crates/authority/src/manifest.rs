@@ -22,7 +22,7 @@ use crate::isolation::{GrantRule, Isolation, Wall};
 use crate::label::{Label, LabelCaveat, PartyNames};
 use crate::limits::{Limits, PartialLimits};
 use crate::point::{Point, PointKind, Principal};
-use crate::provenance::FieldLabel;
+use crate::provenance::{FieldLabel, FieldLabels};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -219,7 +219,7 @@ impl Manifest {
     }
 
     /// The fields of tools' results that the operator declared, by tool server.
-    pub fn field_labels(&self) -> Arc<[(Box<str>, Box<[FieldLabel]>)]> {
+    pub fn field_labels(&self) -> FieldLabels {
         let labelled = self.grants.iter().filter(|grant| !grant.labels.is_empty());
         labelled.map(|grant| (Box::from(&*grant.point.name), grant.labels.as_slice().into())).collect()
     }

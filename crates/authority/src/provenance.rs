@@ -13,7 +13,7 @@ mod seen;
 mod text;
 mod token;
 
-pub use label::{FieldLabel, FieldPattern};
+pub use label::{FieldLabel, FieldLabels, FieldPattern};
 pub use seen::{Seen, Traced};
 use std::fmt;
 

@@ -184,7 +184,7 @@ fn a17_an_argument_must_come_from_the_prompt() {
     client.call("files__read_text_file", json!({"path": root.join("note.txt")}));
     let write = |path: &Path| json!({"path": path, "content": "a summary"});
     let written = client.call("files__write_file", write(&wanted));
-    assert_eq!(written["isError"].as_bool().unwrap_or(false), false, "{written}");
+    assert!(!written["isError"].as_bool().unwrap_or(false), "{written}");
     assert_eq!(place.read("out.txt"), "a summary");
     assert_eq!(client.refused("files__write_file", write(&root.join("evil.txt"))), "provenance_refused");
     assert!(!root.join("evil.txt").exists());

@@ -1,5 +1,6 @@
 use super::Origin;
 use crate::value::Value;
+use std::sync::Arc;
 
 /// Whose text a field of a tool's result is.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +12,9 @@ pub struct FieldLabel {
     /// Whether the operator trusts it: no outsider could have written it.
     pub trusted: bool,
 }
+
+/// What the manifest says of the fields of results: for each tool server by name, in order.
+pub type FieldLabels = Arc<[(Box<str>, Box<[FieldLabel]>)]>;
 
 /// A JSON Pointer in which a segment `*` stands for any item or key. It covers what it names and everything below.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What a session has seen, and the tracing of a value in it.
 
-use super::label::{self, FieldLabel};
+use super::label::{self, FieldLabel, FieldLabels};
 use super::text::{asks, canonical, holds_words};
 use super::token::{self, Token, TokenKind};
 use super::{Origin, Sources};
@@ -25,7 +25,7 @@ const MAX_NEEDLE: usize = 64 << 10;
 /// What a caller has seen: its prompt and the results of its calls. Bounded: 8 MiB of text and 262,144 entries.
 #[derive(Debug, Default)]
 pub struct Seen {
-    labels: Arc<[(Box<str>, Box<[FieldLabel]>)]>,
+    labels: FieldLabels,
     prompt: String,
     /// Canonical texts of more than one word, looked through for words.
     texts: Vec<(Box<str>, Sources)>,
@@ -54,7 +54,7 @@ pub struct Traced {
 
 impl Seen {
     /// Begins with the prompt, which may be empty. `labels` are the fields that the operator declared, by tool server.
-    pub fn new(prompt: &str, labels: Arc<[(Box<str>, Box<[FieldLabel]>)]>) -> Seen {
+    pub fn new(prompt: &str, labels: FieldLabels) -> Seen {
         let mut seen = Seen { labels, ..Seen::default() };
         seen.prompt = canonical(prompt);
         seen.add_text(prompt, Sources::only(Origin::Prompt), "prompt");

@@ -83,8 +83,8 @@ fn sessions(reader: &Reader, names: &[String], all: bool) -> Result<Vec<SessionI
     if !names.is_empty() {
         return names.iter().map(|name| find(reader, name)).collect();
     }
-    let known = reader.sessions()?.into_iter().map(|session| session.head.session);
-    Ok(if all { known.collect() } else { known.last().into_iter().collect() })
+    let mut known = reader.sessions()?.into_iter().map(|session| session.head.session);
+    Ok(if all { known.collect() } else { known.next_back().into_iter().collect() })
 }
 
 pub(super) fn damaged(path: &Path, findings: &[lockgate_journal::Finding]) -> Trouble {
