@@ -242,7 +242,7 @@ fn f02_a_server_that_dies_leaves_the_others() {
                  else if (id !== undefined) console.log(JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32601, message: 'no' } })); \
                  } });";
     let command = Json::from(vec![node(), "-e".to_owned(), dying.to_owned()]);
-    let section = format!("[tool.dying]\ncommand = {command}\ntools = \"*\"\n");
+    let section = format!("[tool.dying]\ncommand = {command}\ntools = [\"die\"]\n");
     place.file("lockgate.toml", &format!("{}{section}", sections(place.root())));
     let mut client = Client::start(&place, &[]).handshake();
     assert_eq!(client.refused("dying__die", json!({})), "tool_unavailable");

@@ -150,10 +150,7 @@ fn supervise(mut command: Command, started: oneshot::Sender<io::Result<(Process,
     // Seen to have exited, but not reaped: its number stays taken while the group is killed.
     let _ =
         rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop));
-    shared.kill(Some("exited"));
-    if let Ok(status) = child.wait() {
-        *lock(&shared.state) = State::Ended(status.to_string());
-    }
+    shared.reap(|| child.wait().map_or_else(|_| "it is not known how".to_owned(), |status| status.to_string()));
     thread::sleep(LAST_WORDS);
     ending.process_exited();
 }
@@ -167,15 +164,20 @@ fn take_pipes(child: &mut Child) -> Option<Ends> {
 }
 
 impl Shared {
-    /// Kills the group of a process that was not reaped yet.
-    fn kill(&self, now: Option<&str>) {
+    /// Kills the group of a process that has exited and reaps it: nobody sees it gone without seeing how it went.
+    fn reap(&self, wait: impl FnOnce() -> String) {
         let mut state = lock(&self.state);
         if let State::Running(group) = *state {
             // An empty group is as good as a killed one.
             let _ = kill_process_group(group, Signal::KILL);
-            if let Some(now) = now {
-                *state = State::Ended(now.to_owned());
-            }
+        }
+        *state = State::Ended(wait());
+    }
+
+    /// Kills the group of a process that was not reaped yet.
+    fn kill(&self) {
+        if let State::Running(group) = *lock(&self.state) {
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
@@ -210,7 +212,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.shared.kill(None);
+        self.shared.kill();
         if let Some(reader) = &self.stderr_reader {
             reader.abort();
         }

@@ -67,10 +67,10 @@ impl Fields {
     pub(super) fn arguments(&self) -> Arguments {
         match self.get("args") {
             None => Arguments::Unreadable,
-            Some(args) => match digest_of(args) {
-                Some(bytes) => Arguments::Digest(bytes),
-                None if args.as_map().is_some() => Arguments::Whole(args.clone(), self.sent),
-                None => Arguments::Unreadable,
+            Some(args) => match condensed(args) {
+                0 if args.as_map().is_some() => Arguments::Whole(args.clone(), self.sent),
+                0 => Arguments::Unreadable,
+                digested => Arguments::Digest(self.sent.saturating_add(digested)),
             },
         }
     }
@@ -85,6 +85,27 @@ fn digest_of(value: &Value) -> Option<u64> {
     (fields.len() == 2 && digest.len() == 32 && bytes > MAX_REFUSED as u64).then_some(bytes)
 }
 
+/// Bytes of a value that its entry holds only the digests of: of the whole or, anywhere in it, of long texts and bytes.
+fn condensed(value: &Value) -> u64 {
+    if let Some(bytes) = leaf_of(value) {
+        return bytes;
+    }
+    match value {
+        Value::List(items) => items.iter().map(condensed).sum(),
+        Value::Map(entries) => entries.iter().map(|(_, value)| condensed(value)).sum(),
+        _ => 0,
+    }
+}
+
+/// As [`digest_of`], for a part of a value.
+fn leaf_of(value: &Value) -> Option<u64> {
+    /// Longer ones are kept as digests.
+    const MAX_LEAF: u64 = 256;
+    let bytes = value.get("bytes")?.as_u64()?;
+    let digest = value.get("sha256")?.as_bytes()?;
+    (value.as_map()?.len() == 2 && digest.len() == 32 && bytes > MAX_LEAF).then_some(bytes)
+}
+
 /// Bytes that a crossing was charged for its result, never fewer than it was; `None` where the entry does not tell.
 pub(super) fn received(kind: PointKind, op: &str, outcome: &Fields) -> Option<u64> {
     if matches!((kind, op), (PointKind::Fs, "write") | (PointKind::Cell | PointKind::Parent, "send")) {
@@ -92,6 +113,7 @@ pub(super) fn received(kind: PointKind, op: &str, outcome: &Fields) -> Option<u6
     }
     let Some(result) = outcome.get("ok") else { return Some(0) };
     match digest_of(result) {
+        None if condensed(result) > 0 => None,
         None => Some(result.weight()),
         // A part of a response and a file are bytes, which weigh less than their encoding.
         Some(encoded) if matches!((kind, op), (PointKind::Http, "body") | (PointKind::Fs, "read")) => Some(encoded),
@@ -140,7 +162,7 @@ mod tests {
         let raw = encoded(&Value::map([("data", Value::Bytes(vec![7; 20_000]))]));
         let out = intent("fs.data", "write", &raw);
         let fields = Fields::read(&out).expect("a body");
-        assert!(matches!(fields.arguments(), Arguments::Digest(sent) if sent == raw.len() as u64));
+        assert!(matches!(fields.arguments(), Arguments::Digest(sent) if sent >= raw.len() as u64));
         let alike = Value::map([("sha256", Value::Bytes(vec![0; 32])), ("bytes", Value::Int(60))]);
         let out = intent("tool.t", "x", &encoded(&alike));
         assert!(

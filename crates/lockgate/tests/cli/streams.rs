@@ -119,7 +119,7 @@ fn f01_usage_errors_are_json_too() {
     let wrong: [(&[&str], &str); 5] = [
         (&["run", "--json", "--bogus"], "--bogus"),
         (&["run", "--json"], "<PROGRAM>"),
-        (&["explain", "--json"], "--manifest"),
+        (&["explain", "--json"], "an action"),
         (&["journal", "nosuch", "--json"], "nosuch"),
         (&["run", "a.js", "--json", "--alow", "x"], "--alow"),
     ];
