@@ -20,12 +20,14 @@ pub const ROOMS: &[Room] = &[
     Room { name: "lockgate-wall", floor: 1, may_use: &[] },
     Room { name: "lockgate-decode", floor: 1, may_use: &["lockgate-authority"] },
     Room { name: "lockgate-token", floor: 1, may_use: &["lockgate-authority"] },
+    Room { name: "lockgate-rules", floor: 1, may_use: &["lockgate-authority"] },
+    Room { name: "lockgate-control", floor: 1, may_use: &["lockgate-authority"] },
     Room { name: "lockgate-cell", floor: 2, may_use: &["lockgate-wall"] },
     Room { name: "lockgate-effects", floor: 2, may_use: &["lockgate-authority", "lockgate-decode"] },
     Room {
         name: "lockgate-crossing",
         floor: 2,
-        may_use: &["lockgate-authority", "lockgate-decode", "lockgate-journal"],
+        may_use: &["lockgate-authority", "lockgate-decode", "lockgate-journal", "lockgate-rules"],
     },
     Room {
         name: "lockgate-host",
@@ -33,10 +35,12 @@ pub const ROOMS: &[Room] = &[
         may_use: &[
             "lockgate-authority",
             "lockgate-cell",
+            "lockgate-control",
             "lockgate-crossing",
             "lockgate-decode",
             "lockgate-effects",
             "lockgate-journal",
+            "lockgate-rules",
             "lockgate-syntax",
             "lockgate-token",
             "lockgate-wall",
@@ -49,9 +53,11 @@ pub const ROOMS: &[Room] = &[
         may_use: &[
             "lockgate-authority",
             "lockgate-cell",
+            "lockgate-control",
             "lockgate-host",
             "lockgate-journal",
             "lockgate-mcp",
+            "lockgate-rules",
             "lockgate-token",
             "lockgate-wall",
         ],
@@ -99,7 +105,7 @@ pub const EXTERNAL: &[External] = &[
     at("tokio-rustls", &["lockgate-effects"]),
     at("webpki-roots", &["lockgate-effects"]),
     // A database file: the journal, and the stores of `kv`.
-    at("rusqlite", &["lockgate-journal", "lockgate-effects"]),
+    at("rusqlite", &["lockgate-journal", "lockgate-effects", "lockgate-control"]),
     // The engine: what runs hostile code cannot make machine code, only the build can.
     External {
         name: "wasmtime",
@@ -122,6 +128,8 @@ pub const EXTERNAL: &[External] = &[
     // Tokens: `biscuit-auth` could draw keys by itself; only the calls that are given them are made.
     External { name: "biscuit-auth", rooms: &["lockgate-token"], features: Some(&["datalog-macro"]), building: false },
     at("ed25519-dalek", &["lockgate-token"]),
+    // The operator's rules.
+    at("cedar-policy", &["lockgate-rules"]),
     at("prost", &["lockgate-token"]),
     // The command line.
     at("clap", &["lockgate"]),
