@@ -1,6 +1,10 @@
 //! What an operator says to gates that run, kept in one database file beside the journal: grants revoked, approvals
-//! asked for and answered.
+//! asked for and answered. It is their owner's alone (0600), and whoever can write it is the operator.
 //!
-//! What is absent: decisions; cells; the journal.
+//! What is absent: decisions; cells; the journal; the clock (times are arguments).
 
 #![forbid(unsafe_code)]
+
+mod store;
+
+pub use store::{Control, ControlError};

@@ -7,6 +7,7 @@ use crate::program::Prepare;
 use crate::session::{OnLog, Session, SessionInner};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
+use lockgate_control::{Control, ControlError};
 use lockgate_crossing::{Floating, Recorder, SessionBook};
 use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
@@ -23,6 +24,9 @@ use tokio::runtime::Runtime;
 
 /// How often deadlines are looked at; a cell may live this much longer than its wall time.
 const DEADLINE_TICK: Duration = Duration::from_millis(10);
+
+/// How often it is looked whether the operator has said something.
+const CONTROL_TICK: Duration = Duration::from_millis(100);
 
 /// Where cells run.
 #[derive(Clone, Debug)]
@@ -57,6 +61,8 @@ pub struct GateOptions {
     pub journal: PathBuf,
     /// The file of the key-value stores; made at first use.
     pub stores: PathBuf,
+    /// The file in which the operator revokes grants and answers approvals while the gate runs; made where there is none.
+    pub control: PathBuf,
     /// Where cells run.
     pub walling: Walling,
     /// The walls without which the gate does not start.
@@ -102,6 +108,9 @@ pub enum OpenError {
     /// The session's start could not be recorded.
     #[error("the journal could not be written: {0}")]
     Unrecorded(String),
+    /// What the operator revokes or answers could not be seen.
+    #[error(transparent)]
+    Control(#[from] ControlError),
 }
 
 impl OpenError {
@@ -111,6 +120,9 @@ impl OpenError {
             OpenError::Journal(error) => Some(error.hint().to_owned()),
             OpenError::Walls { hint, .. } | OpenError::Point { hint, .. } => Some(hint.clone()),
             OpenError::Io { .. } => None,
+            OpenError::Control(_) => {
+                Some("it lies beside the journal: choose another place with `--journal`".to_owned())
+            }
             OpenError::Unrecorded(_) => {
                 Some("make room on the disk or choose another place with `--journal`".to_owned())
             }
@@ -125,6 +137,8 @@ pub struct Gate(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) journal: Journal,
     pub(crate) http: HttpClient,
+    pub(crate) control: Control,
+    sessions: Mutex<Vec<Weak<SessionInner>>>,
     stores_path: PathBuf,
     stores: OnceLock<Result<KeyValueFile, EffectError>>,
     runtime: Option<Runtime>,
@@ -147,6 +161,8 @@ impl Gate {
         let inner = Arc::new(Inner {
             journal,
             http: HttpClient::new(),
+            control: Control::open(&options.control)?,
+            sessions: Mutex::new(Vec::new()),
             stores_path: options.stores.clone(),
             stores: OnceLock::new(),
             runtime: Some(runtime),
@@ -160,6 +176,7 @@ impl Gate {
         // Just made: nobody else has set it.
         let _ = inner.links.set(links);
         watch_deadlines(&inner);
+        watch_control(&inner);
         Ok(Gate(inner))
     }
 
@@ -213,7 +230,7 @@ impl Gate {
         );
         let id = SessionId::from_bytes(id);
         let key = gate.journal.begin(id, gate.now_us(), &body).map_err(|error| unrecorded(error.to_string()))?;
-        Ok(Session(Arc::new(SessionInner {
+        let session = Arc::new(SessionInner {
             gate: Arc::clone(gate),
             id,
             book: Arc::new(SessionBook::new(key)),
@@ -230,7 +247,9 @@ impl Gate {
             cells: AtomicU32::new(0),
             floating: Arc::new(Floating::of_program(manifest.program_label())),
             clearance: manifest.clearance(),
-        })))
+        });
+        gate.enlist(&session);
+        Ok(Session(session))
     }
 
     /// What prepares programs: a worker, since it parses hostile text.
@@ -324,6 +343,18 @@ impl Inner {
         self.links().pick_near().unwrap_or_else(|| self.pick_link())
     }
 
+    /// Lets a session hear what the operator says from here on.
+    fn enlist(&self, session: &Arc<SessionInner>) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|known| known.strong_count() > 0);
+        sessions.push(Arc::downgrade(session));
+    }
+
+    /// Every open session.
+    fn sessions(&self) -> Vec<Arc<SessionInner>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+    }
+
     pub(crate) fn remember(&self, live: &Arc<Live>) {
         self.lock_cells().insert(live.id, Arc::clone(live));
     }
@@ -365,6 +396,21 @@ fn dispatch(gate: &Weak<Inner>, event: Event<'_>) {
             }
         }
     }
+}
+
+/// Hears what the operator says while the gate runs: a revocation or an answer is taken up within two ticks.
+fn watch_control(gate: &Arc<Inner>) {
+    let weak = Arc::downgrade(gate);
+    gate.runtime().spawn(async move {
+        loop {
+            tokio::time::sleep(CONTROL_TICK).await;
+            let Some(gate) = weak.upgrade() else { return };
+            // What cannot be read may hold a revocation: every session acts as if there were news.
+            if gate.control.changed().unwrap_or(true) {
+                gate.sessions().iter().for_each(|session| session.on_control());
+            }
+        }
+    });
 }
 
 /// Ends cells whose wall time is over while they wait; one that computes is ended by its worker.

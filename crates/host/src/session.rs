@@ -150,6 +150,9 @@ impl Session {
 }
 
 impl SessionInner {
+    /// The operator may have revoked a grant or answered an approval.
+    pub(crate) fn on_control(self: &Arc<Self>) {}
+
     /// The next cell's or caller's number within the session.
     pub(crate) fn next_number(&self) -> u32 {
         self.cells.fetch_add(1, Ordering::Relaxed) + 1

@@ -19,6 +19,7 @@ pub fn gate(jailed: bool, workers: usize, directory: &Path) -> Gate {
     let options = GateOptions {
         journal: directory.join(format!("journal-{workers}.sqlite")),
         stores: directory.join("stores.sqlite"),
+        control: directory.join("control.sqlite"),
         walling,
         minimum,
         workers,

@@ -59,6 +59,7 @@ fn first_cell(exe: &std::path::Path) -> Result<u64, String> {
         let options = GateOptions {
             journal: directory.join("journal.sqlite"),
             stores: directory.join("stores.sqlite"),
+            control: directory.join("control.sqlite"),
             walling: Walling::Workers { exe: exe.to_owned(), args: vec![ZYGOTE.to_owned()] },
             minimum: manifest.walls().clone(),
             workers: 1,

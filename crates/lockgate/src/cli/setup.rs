@@ -180,6 +180,7 @@ pub(crate) fn gate_for(journal: Option<&Path>, in_process: bool, manifest: &Mani
         Walling::Workers { exe, args: vec![super::ZYGOTE.to_owned()] }
     };
     let options = GateOptions {
+        control: journal.with_file_name("control.sqlite"),
         journal,
         stores,
         walling,
