@@ -15,6 +15,7 @@ use lockgate_effects::http::{HttpClient, Reach};
 use lockgate_effects::kv::KeyValueFile;
 use lockgate_effects::tool::{StartError, ToolLimits, ToolServer, ToolServerSpec, ToolServers, ToolTransport};
 use lockgate_journal::{Journal, Options, SessionId};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -220,20 +221,21 @@ impl Gate {
         let unrecorded = |error: String| OpenError::Unrecorded(error);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| unrecorded(error.to_string()))?;
+        let manifest_text = manifest.to_toml();
         let body = entries::start(
             &agent,
             manifest.isolation().as_str(),
             &format!("{:?}", manifest.clock()),
             &format!("{:?}", manifest.random()),
             manifest.limits(),
-            &manifest.to_toml(),
+            &manifest_text,
         );
         let id = SessionId::from_bytes(id);
         let key = gate.journal.begin(id, gate.now_us(), &body).map_err(|error| unrecorded(error.to_string()))?;
         let session = Arc::new(SessionInner {
             gate: Arc::clone(gate),
             id,
-            book: Arc::new(SessionBook::new(key)),
+            book: Arc::new(SessionBook::new(key).under(Sha256::digest(&manifest_text).into())),
             agent,
             held: Arc::new(held),
             limits: *manifest.limits(),

@@ -34,9 +34,18 @@ const TOP: &[&str] = &[
     "kv",
     "tool",
     "cell",
+    "endorse",
+    "declassify",
 ];
 /// The kinds whose sections carry a name.
-const NAMED: &[PointKind] = &[PointKind::Fs, PointKind::Http, PointKind::Kv, PointKind::Tool];
+const NAMED: &[PointKind] = &[
+    PointKind::Fs,
+    PointKind::Http,
+    PointKind::Kv,
+    PointKind::Tool,
+    PointKind::Endorse,
+    PointKind::Declassify,
+];
 
 pub(super) fn manifest(text: &str) -> Result<Manifest, Vec<Problem>> {
     let mut problems = Problems::default();
