@@ -80,6 +80,7 @@ reasons! {
     BeyondClearance = "beyond_clearance", "What is read lies beyond the cell's clearance.";
 
     UnknownSealed = "unknown_sealed", "The number names no sealed value of this cell, or no such part of it.";
+    NoReceipt = "no_receipt", "Nobody left the receipt for these bytes that an endorsement needs.";
 
     // Child cells.
     SpawnRefused = "spawn_refused", "The cell may not start another child: depth or number is used up.";

@@ -17,6 +17,6 @@ mod sealed;
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
 pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 pub use floating::{Floating, Origin, Shown};
-pub use path::{Pending, Reply, Step, abandon, cross, settle, target};
+pub use path::{Pending, Reply, Step, abandon, content_of, cross, settle, target};
 pub use record::{RecordFailed, Recorder, body};
 pub use sealed::{Unsealing, Used};

@@ -754,7 +754,7 @@ fn record_receipt(
         point: &grant.point().to_string(),
         grant: grant.id().get(),
         principal: &book.principal.to_string(),
-        content: &content(value),
+        content: &content_of(value),
         from: book.shown(from),
         to: book.shown(to),
         manifest: book.session.manifest().map(<[u8; 32]>::as_slice),
@@ -765,8 +765,8 @@ fn record_receipt(
     appended.map(drop)
 }
 
-/// The bytes that a digest is made of: of a text or of bytes what they are, of anything else its CBOR form.
-fn content(value: &Value) -> Cow<'_, [u8]> {
+/// The bytes that a receipt's digest is made of: of a text or of bytes what they are, of anything else its CBOR form.
+pub fn content_of(value: &Value) -> Cow<'_, [u8]> {
     match value {
         Value::Text(text) => Cow::Borrowed(text.as_bytes()),
         Value::Bytes(bytes) => Cow::Borrowed(bytes),

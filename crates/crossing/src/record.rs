@@ -201,7 +201,7 @@ pub mod body {
     }
 
     /// `{of, point, grant, principal, sha256, bytes, from, to, manifest_sha256}`: which bytes count from here on as written by
-    /// others, or may be read by others. `from` and `to` are labels, left out where there is nothing to tell.
+    /// others, or may be read by others; digests in hexadecimal digits, to be compared by people. `from` and `to` are labels, left out where there is nothing to tell.
     pub fn receipt(out: &mut Vec<u8>, receipt: &Receipt<'_>) {
         out.clear();
         let _ = (|| -> Fine {
@@ -210,15 +210,19 @@ pub mod body {
             e.map(6 + labels(receipt.from) + labels(receipt.to) + manifest)?;
             e.str("of")?.u64(receipt.of)?.str("point")?.str(receipt.point)?.str("grant")?.u64(receipt.grant)?;
             e.str("principal")?.str(receipt.principal)?;
-            e.str("sha256")?.bytes(&Sha256::digest(receipt.content))?;
+            e.str("sha256")?.str(&hex(&Sha256::digest(receipt.content)))?;
             e.str("bytes")?.u64(receipt.content.len() as u64)?;
             write_label(&mut e, "from", receipt.from)?;
             write_label(&mut e, "to", receipt.to)?;
             if let Some(manifest) = receipt.manifest {
-                e.str("manifest_sha256")?.bytes(manifest)?;
+                e.str("manifest_sha256")?.str(&hex(manifest))?;
             }
             Ok(())
         })();
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Entries of the map that a label takes.

@@ -4,7 +4,7 @@ use crate::live::Live;
 use crate::spawn;
 use bytes::Bytes;
 use lockgate_authority::{PointKind, ReasonCode, Value};
-use lockgate_crossing::{Acted, Effects, Failed, Outcome, Pending, Ready, Target};
+use lockgate_crossing::{Acted, Effects, Failed, Outcome, Pending, Ready, Target, content_of};
 use lockgate_effects::EffectError;
 use lockgate_effects::http::{HttpLimits, HttpRequest, HttpResponse, Reach};
 use std::sync::Arc;
@@ -27,6 +27,10 @@ impl Effects for CellEffects<'_> {
             PointKind::Log => Acted::Now(log(live, ready)),
             PointKind::Random => Acted::Now(random(ready)),
             PointKind::Clock if ready.op() == "now" => Acted::Now(now(live, ready)),
+            PointKind::Endorse if live.session.needed_receipt(ready.name()).is_some() => {
+                act_later(live, ready);
+                Acted::Later
+            }
             PointKind::Sealed | PointKind::Endorse | PointKind::Declassify => Acted::Now(unchanged(ready)),
             // Reads of a store are answered from its page cache in microseconds.
             PointKind::Kv => Acted::Now(key_value(live, ready)),
@@ -58,6 +62,7 @@ fn act_later(live: &Arc<Live>, ready: Ready) {
     match ready.kind() {
         PointKind::Fs => drop(runtime.spawn_blocking(move || live.settle(files(&live, ready)))),
         PointKind::Kv => drop(runtime.spawn_blocking(move || live.settle(key_value(&live, ready)))),
+        PointKind::Endorse => drop(runtime.spawn_blocking(move || live.settle(with_receipt(&live, ready)))),
         PointKind::Cell if ready.op() == "spawn" => {
             drop(runtime.spawn_blocking(move || {
                 let outcome = spawn::spawn(&live, ready);
@@ -120,6 +125,20 @@ fn unchanged(mut ready: Ready) -> Outcome {
         _ => Value::Undefined,
     };
     ready.outcome(Ok(value))
+}
+
+/// What is endorsed only if somebody else has left the receipt for these bytes.
+fn with_receipt(live: &Live, ready: Ready) -> Outcome {
+    let value = ready.args().get("value").unwrap_or(&Value::Undefined);
+    let found = match live.session.needed_receipt(ready.name()) {
+        Some(needed) => live.gate.has_receipt(needed, &content_of(value)),
+        None => Ok(true),
+    };
+    match found {
+        Ok(true) => unchanged(ready),
+        Ok(false) => ready.outcome(Err(Failed::new(ReasonCode::NoReceipt, ReasonCode::NoReceipt.description()))),
+        Err(failed) => ready.outcome(Err(failed)),
+    }
 }
 
 /// One of a map's entries; nothing where there is none.

@@ -4,11 +4,12 @@ use crate::entries;
 use crate::error::RunError;
 use crate::live::Live;
 use crate::program::Prepare;
+use crate::receipts::{Needed, Receipts};
 use crate::session::{OnLog, Session, SessionInner};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
 use lockgate_control::{Control, ControlError};
-use lockgate_crossing::{Floating, Recorder, SessionBook};
+use lockgate_crossing::{Failed, Floating, Recorder, SessionBook};
 use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
 use lockgate_effects::http::{HttpClient, Reach};
@@ -142,6 +143,7 @@ pub(crate) struct Inner {
     sessions: Mutex<Vec<Weak<SessionInner>>>,
     stores_path: PathBuf,
     stores: OnceLock<Result<KeyValueFile, EffectError>>,
+    receipts: Mutex<Receipts>,
     runtime: Option<Runtime>,
     links: OnceLock<Links>,
     next_link: AtomicUsize,
@@ -166,6 +168,7 @@ impl Gate {
             sessions: Mutex::new(Vec::new()),
             stores_path: options.stores.clone(),
             stores: OnceLock::new(),
+            receipts: Mutex::default(),
             runtime: Some(runtime),
             links: OnceLock::new(),
             next_link: AtomicUsize::new(0),
@@ -190,6 +193,7 @@ impl Gate {
         let held = manifest.hold(principal, &mut mint);
         let mut directories = HashMap::new();
         let mut tools = HashMap::new();
+        let mut receipts = HashMap::new();
         for grant in manifest.grants() {
             let name = grant.point.name.to_string();
             let failed = |message: String, hint: &str| OpenError::Point {
@@ -214,6 +218,9 @@ impl Gate {
                     })?;
                     check_tools(&server, grant).map_err(|(message, hint)| failed(message, &hint))?;
                     tools.insert(name, Arc::new(server));
+                }
+                Source::Receipt { point, manifest } => {
+                    receipts.insert(name, Needed { point: point.clone(), manifest: *manifest });
                 }
                 Source::Name => {}
             }
@@ -244,6 +251,7 @@ impl Gate {
             random: manifest.random(),
             directories,
             tools,
+            receipts,
             labels: manifest.field_labels(),
             on_log,
             cells: AtomicU32::new(0),
@@ -283,7 +291,7 @@ impl Gate {
                 env: command.env.clone(),
                 directory: base.join(command.directory.as_deref().unwrap_or(".")),
             },
-            Source::Directory(_) | Source::Name => unreachable!("only tools are connected to"),
+            Source::Directory(_) | Source::Receipt { .. } | Source::Name => unreachable!("only tools are connected to"),
         };
         let spec = ToolServerSpec { name: name.to_owned(), transport };
         let servers = ToolServers::new(self.0.http.clone());
@@ -309,6 +317,12 @@ fn check_tools(server: &ToolServer, grant: &lockgate_authority::ManifestGrant) -
 impl Inner {
     pub(crate) fn now_us(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+    }
+
+    /// Whether the journal holds the receipt that an endorsement of these bytes needs. Blocks on the journal's file.
+    pub(crate) fn has_receipt(&self, needed: &Needed, content: &[u8]) -> Result<bool, Failed> {
+        let mut receipts = self.receipts.lock().unwrap_or_else(PoisonError::into_inner);
+        receipts.has(self.journal.path(), needed, content)
     }
 
     pub(crate) fn recorder(&self) -> &dyn Recorder {

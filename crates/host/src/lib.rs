@@ -10,6 +10,7 @@ mod error;
 mod gate;
 mod live;
 mod program;
+mod receipts;
 mod session;
 mod spawn;
 mod trace;

@@ -61,6 +61,7 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
         (Form::Ask, _) => &["kind", "name"],
         (Form::Manifest, PointKind::Fs) => &["path"],
         (Form::Manifest, PointKind::Tool) => &["command", "env", "directory", "url", "source"],
+        (Form::Manifest, PointKind::Endorse) => &["receipt"],
         (Form::Manifest | Form::Exact, _) => &[],
     };
     let own: &[&str] = match kind {

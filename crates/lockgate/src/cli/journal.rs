@@ -250,6 +250,19 @@ fn told(kind: Kind, body: &Json) -> String {
             let about = body.get("about").and_then(Json::as_str).map(|about| format!(" {about}")).unwrap_or_default();
             format!("{} {}{about}: {} ({}) {}", text("point"), text("op"), text("message"), text("code"), args())
         }
+        Kind::Receipt => {
+            let label = |key: &str| body.get(key).map_or("everyone's".to_owned(), |label| cut(label.to_string()));
+            format!(
+                "{}: {} bytes {} from {} to {}, by {} under manifest {}",
+                text("point"),
+                short(body.get("bytes")),
+                text("sha256"),
+                label("from"),
+                label("to"),
+                text("principal"),
+                text("manifest_sha256")
+            )
+        }
         Kind::Limit => format!("{}: {}", text("limit"), text("message")),
         Kind::Spawn => {
             let parent = body.get("parent").and_then(Json::as_u64).map(|parent| format!(", child of {parent}"));
