@@ -156,9 +156,8 @@ impl Grant {
 
     /// Whether some caveat looks into one of these arguments of an operation, so that the decision tells something of it.
     pub fn looks_at(&self, op: &str, arguments: &[String]) -> bool {
-        let among = |pointer: &str| {
-            pointer.is_empty() || arguments.iter().any(|argument| is_first_segment(pointer, argument))
-        };
+        let among =
+            |pointer: &str| pointer.is_empty() || arguments.iter().any(|argument| is_first_segment(pointer, argument));
         self.caveats().any(|caveat| match caveat {
             Caveat::Argument(argument) => {
                 *argument.op == *op

@@ -97,8 +97,7 @@ impl PointKind {
     ];
 
     /// What every cell has without asking, as far as its parent has it.
-    pub const ALWAYS: &'static [PointKind] = 
-        &[PointKind::Clock, PointKind::Random, PointKind::Log, PointKind::Sealed];
+    pub const ALWAYS: &'static [PointKind] = &[PointKind::Clock, PointKind::Random, PointKind::Log, PointKind::Sealed];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {

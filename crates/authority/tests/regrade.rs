@@ -81,7 +81,10 @@ fn a11_a_section_without_from_or_to_is_refused() {
         ("[declassify.x]\n", "the key `to` is missing"),
         ("[declassify.x]\nto = [\"a\"]\nfrom = [\"b\"]\n", "declassify.x.from"),
         ("[endorse]\nfrom = [\"a\"]\nto = [\"b\"]\n", "endorse.from"),
-        ("[endorse.x]\nfrom = [\"a\"]\nto = [\"b\"]\n[endorse.x.where.endorze]\nvalue = { prefix = \"a\" }\n", "endorze"),
+        (
+            "[endorse.x]\nfrom = [\"a\"]\nto = [\"b\"]\n[endorse.x.where.endorze]\nvalue = { prefix = \"a\" }\n",
+            "endorze",
+        ),
         ("[fs.x]\npath = \"x\"\nallow = [\"read\"]\nto = [\"b\"]\n", "fs.x.to"),
     ] {
         let errors = Manifest::parse(text, "test").expect_err(text).to_string();

@@ -135,10 +135,10 @@ pub struct Held {
 
 /// Finds the handle. Reads nothing of the arguments.
 fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
-    let handle: &Handle =
-        usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index)).ok_or_else(|| {
-            Refused::new(None, Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle"))
-        })?;
+    let handle: &Handle = usize::try_from(request.handle)
+        .ok()
+        .and_then(|index| book.handles.get(index))
+        .ok_or_else(|| Refused::new(None, Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle")))?;
     let refused = |code, message| Refused::new(Some(handle.shown.clone()), Denial::new(code, message));
     if book.in_flight.len() as u64 >= book.limits.in_flight && request.id != 0 {
         return Err(refused(
@@ -343,7 +343,9 @@ impl Call {
         }
         if book.sealed_to_be() >= book.limits.handles {
             let message = format!("more than {} sealed values are held", book.limits.handles);
-            return Err(Denial::new(ReasonCode::LimitHandles, message).with_hint("give up by `drop` what is not needed"));
+            return Err(
+                Denial::new(ReasonCode::LimitHandles, message).with_hint("give up by `drop` what is not needed")
+            );
         }
         Ok(())
     }

@@ -70,7 +70,8 @@ impl Unseal for Unsealing<'_> {
             return Err(refused(ReasonCode::Malformed, "a sealed value where none can stand"));
         }
         let found = self.sealed.get(&sealed.number);
-        let found = found.ok_or_else(|| refused(ReasonCode::UnknownSealed, "a sealed value that the cell does not hold"))?;
+        let found =
+            found.ok_or_else(|| refused(ReasonCode::UnknownSealed, "a sealed value that the cell does not hold"))?;
         if !self.used.numbers.contains(&sealed.number) {
             self.used.numbers.push(sealed.number);
         }

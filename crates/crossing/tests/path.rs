@@ -261,7 +261,8 @@ fn a01_an_unknown_handle_is_refused_before_its_arguments_are_read() {
     let request = RawRequest { id: 1, handle: 99, op: "read", args: &[0xff, 0xff], sealed: false };
     let Step::Answered(reply) = cross(&mut book, request, 1, &recorder, &hands) else { panic!("it is answered") };
     assert_eq!(reply.result.unwrap_err().code, ReasonCode::UnknownHandle);
-    let malformed = RawRequest { id: 2, handle: handle(&book, PointKind::Fs), op: "read", args: &[0xff, 0xff], sealed: false };
+    let malformed =
+        RawRequest { id: 2, handle: handle(&book, PointKind::Fs), op: "read", args: &[0xff, 0xff], sealed: false };
     let Step::Answered(reply) = cross(&mut book, malformed, 1, &recorder, &hands) else { panic!("it is answered") };
     assert_eq!(reply.result.unwrap_err().code, ReasonCode::Malformed);
     assert!(world.done.lock().unwrap().is_empty());

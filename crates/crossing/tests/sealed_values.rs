@@ -178,18 +178,12 @@ impl Run {
         let session = SessionId::from_bytes([7; 16]);
         let key = journal.begin(session, 1, &[0xa0]).unwrap();
         let book = CellBook::new(Arc::new(SessionBook::new(key).under([9; 32])), 1, 0, limits(), &held());
-        Run {
-            book,
-            world: World { secret: secret.to_owned(), waiting: Mutex::default() },
-            journal,
-            directory,
-        }
+        Run { book, world: World { secret: secret.to_owned(), waiting: Mutex::default() }, journal, directory }
     }
 
     fn ask(&mut self, id: u32, ask: &Ask) -> Reply {
         let args = encoded(&ask.args);
-        let is_meant =
-            |handle: &lockgate_crossing::Handle| handle.kind() == ask.kind && handle.name() == ask.name;
+        let is_meant = |handle: &lockgate_crossing::Handle| handle.kind() == ask.kind && handle.name() == ask.name;
         let handle = self.book.handles().iter().position(is_meant).expect("it is granted") as u32;
         let request = RawRequest { id, handle, op: ask.op, args: &args, sealed: ask.sealed };
         match cross(&mut self.book, request, 1000, &self.journal, &self.world) {

@@ -134,7 +134,8 @@ impl<'b> Reader<'b, '_> {
 
     fn sealed_ref(&mut self) -> Result<SealedRef<'b>, Refused> {
         let other = |_| Refused::malformed("a value of a kind that does not cross");
-        if self.decoder.tag().map_err(other)?.as_u64() != SEALED_TAG || self.decoder.array().map_err(other)? != Some(3) {
+        if self.decoder.tag().map_err(other)?.as_u64() != SEALED_TAG || self.decoder.array().map_err(other)? != Some(3)
+        {
             return Err(Refused::malformed("a value of a kind that does not cross"));
         }
         let number = self.decoder.u32().map_err(other)?;

@@ -73,7 +73,11 @@ impl Outbox {
         }
         let op = String::from_utf8_lossy(op);
         let mut encoder = minicbor::Encoder::new(&mut self.bytes);
-        let written = encoder.array(4 + u64::from(sealed)).and_then(|e| e.u32(id)).and_then(|e| e.u32(handle)).and_then(|e| e.str(&op));
+        let written = encoder
+            .array(4 + u64::from(sealed))
+            .and_then(|e| e.u32(id))
+            .and_then(|e| e.u32(handle))
+            .and_then(|e| e.str(&op));
         written.map(|_| ()).expect("writing to a vector does not fail");
         self.bytes.extend_from_slice(args);
         if sealed {

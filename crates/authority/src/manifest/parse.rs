@@ -38,14 +38,8 @@ const TOP: &[&str] = &[
     "declassify",
 ];
 /// The kinds whose sections carry a name.
-const NAMED: &[PointKind] = &[
-    PointKind::Fs,
-    PointKind::Http,
-    PointKind::Kv,
-    PointKind::Tool,
-    PointKind::Endorse,
-    PointKind::Declassify,
-];
+const NAMED: &[PointKind] =
+    &[PointKind::Fs, PointKind::Http, PointKind::Kv, PointKind::Tool, PointKind::Endorse, PointKind::Declassify];
 
 pub(super) fn manifest(text: &str) -> Result<Manifest, Vec<Problem>> {
     let mut problems = Problems::default();

@@ -50,7 +50,10 @@ pub(super) fn grant_settings(grant: &ManifestGrant) -> Vec<Setting> {
         }
         Source::Receipt { point, manifest } => {
             let hex: String = manifest.iter().map(|byte| format!("{byte:02x}")).collect();
-            vec![("receipt".to_owned(), Toml::Table([text("point", point), text("manifest", &hex)].into_iter().collect()))]
+            vec![(
+                "receipt".to_owned(),
+                Toml::Table([text("point", point), text("manifest", &hex)].into_iter().collect()),
+            )]
         }
         Source::Name => Vec::new(),
     };

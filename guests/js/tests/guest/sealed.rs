@@ -51,10 +51,7 @@ fn a10_what_reads_has_a_twin_whose_results_stay_outside() {
          return [Object.keys(sealed), Object.keys(fs.in), Object.keys(kv.s), Object.keys(child.sealed)]",
     );
     let groups = ["fs", "kv", "tools", "parent", "fetch"];
-    assert_eq!(
-        names,
-        json!([groups, ["read", "readText", "list", "stat"], ["get", "list"], ["result", "receive"]])
-    );
+    assert_eq!(names, json!([groups, ["read", "readText", "list", "stat"], ["get", "list"], ["result", "receive"]]));
     for (op, args, sealed) in &ops {
         assert_eq!(*sealed, op != "spawn", "{op} {args}");
     }
