@@ -106,12 +106,10 @@ pub(crate) const fn tells_of_content(code: ReasonCode) -> bool {
         code,
         ReasonCode::ArgumentRefused
             | ReasonCode::ProvenanceRefused
-            | ReasonCode::ApprovalRequired
             | ReasonCode::BudgetBytes
             | ReasonCode::LimitBuffers
             | ReasonCode::TooLarge
             | ReasonCode::TooDeep
-            | ReasonCode::Malformed
             | ReasonCode::UnknownSealed
     )
 }

@@ -119,9 +119,9 @@ fn now(live: &Live, ready: Ready) -> Outcome {
 
 /// What was sealed, as it is: opened, or kept once more with another label.
 fn unchanged(mut ready: Ready) -> Outcome {
-    let value = match (ready.op(), ready.take_args()) {
-        ("drop", _) => Value::Null,
-        (_, Value::Map(entries)) => take(entries, "value"),
+    let value = match ready.take_args() {
+        _ if ready.op() == "drop" => Value::Null,
+        Value::Map(entries) => take(entries, "value"),
         _ => Value::Undefined,
     };
     ready.outcome(Ok(value))

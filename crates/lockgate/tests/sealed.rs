@@ -215,7 +215,7 @@ fn a10_a_sealed_value_stands_only_for_what_is_handed_over() {
          for (const what of [() => fs.inbox.read(letter), () => fs.out.write(letter, 'x'), () => kv.notes.get(letter),
              () => lockgate.spawn('1', { name: letter }), () => lockgate.spawn('1', { grants: [letter] }), () => endorse.letter([letter]),
              () => endorse.letter('plain'), () => letter.at(0).text().at('x').open()]) refused.push(await attempt(what));
-         await fs.out.write('still', 'trusted'); return refused",
+         await attempt(() => fs.out.write('still', 'trusted')); return refused",
     );
     let malformed = vec!["malformed"; 7];
     assert_eq!(value.as_array().expect("a list")[..7], malformed);
