@@ -174,7 +174,7 @@ struct Run {
 impl Run {
     fn new(secret: &str) -> Run {
         let directory = tempfile::tempdir().unwrap();
-        let journal = Journal::open(&directory.path().join("j"), Options::default()).unwrap();
+        let journal = Journal::open(directory.path().join("j"), &Options::new().create(true)).unwrap();
         let session = SessionId::from_bytes([7; 16]);
         let key = journal.begin(session, 1, &[0xa0]).unwrap();
         let book = CellBook::new(Arc::new(SessionBook::new(key).under([9; 32])), 1, 0, limits(), &held());
@@ -211,7 +211,7 @@ impl Run {
     fn entries(&self) -> Vec<(Kind, Value)> {
         let last = self.journal.append(self.book.session().key(), Kind::Note, 0, 1, &[0xa0]).unwrap();
         self.journal.wait(last).unwrap();
-        let reader = Reader::open(&self.directory.path().join("j")).unwrap();
+        let reader = Reader::open(self.directory.path().join("j")).unwrap();
         let entries = reader.entries(Query::all());
         entries.map(|entry| entry.unwrap()).map(|entry| (entry.kind, body(&entry.body))).collect()
     }
