@@ -42,7 +42,7 @@ pub use label::{Blocked, Flow, Flowing, Label, LabelCaveat, LabelRule, Parties, 
 pub use limits::{Limit, Limits, PartialLimits, Unit};
 pub use manifest::{
     Call, ClockMode, KeyDifference, Manifest, ManifestErrors, ManifestGrant, Past, RandomMode, Remark, SectionChange,
-    SectionDifference, Source, Tightened, ToolCommand, Used,
+    SectionDifference, Source, Tightened, TokenRules, ToolCommand, Used,
 };
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;

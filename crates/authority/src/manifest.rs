@@ -6,11 +6,13 @@ mod narrow;
 mod parse;
 mod render;
 mod tighten;
+mod tokens;
 
 pub use difference::{KeyDifference, SectionChange, SectionDifference};
 pub(crate) use flag::name_of as name_of_host;
 pub use narrow::Used;
 pub use tighten::{Call, Past, Remark, Tightened};
+pub use tokens::TokenRules;
 
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
@@ -108,6 +110,7 @@ pub struct Manifest {
     program: Vec<LabelCaveat>,
     clearance: Vec<LabelCaveat>,
     parties: Arc<PartyNames>,
+    tokens: TokenRules,
     grants: Vec<ManifestGrant>,
 }
 
@@ -208,6 +211,11 @@ impl Manifest {
         &self.parties
     }
 
+    /// Which root keys' tokens count, and what is held by token alone.
+    pub fn tokens(&self) -> &TokenRules {
+        &self.tokens
+    }
+
     /// The sections that grant a point, in the manifest's order.
     pub fn grants(&self) -> &[ManifestGrant] {
         &self.grants
@@ -243,8 +251,9 @@ impl Manifest {
         render::manifest(self)
     }
 
-    /// The same with the parties that it still names and no others, as if it had been read so.
+    /// The same with the parties and points that it still names and no others, as if it had been read so.
     fn with_fewest_parties(mut self) -> Manifest {
+        self.tokens.required.retain(|point| self.grants.iter().any(|grant| grant.point == *point));
         let mut known = PartyNames::default();
         let own = self.program.iter_mut().chain(&mut self.clearance);
         let of_grants = self.grants.iter_mut().flat_map(|grant| &mut grant.caveats).filter_map(|caveat| match caveat {
@@ -288,6 +297,7 @@ impl Default for Manifest {
             program: Vec::new(),
             clearance: Vec::new(),
             parties: Arc::default(),
+            tokens: TokenRules::default(),
             grants: Vec::new(),
         }
     }

@@ -5,6 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+mod proofs;
+mod revocations;
 mod store;
 
+pub use proofs::Remembered;
+pub use revocations::{Revocation, Revoked};
 pub use store::{Control, ControlError};

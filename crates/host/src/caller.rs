@@ -66,6 +66,7 @@ impl Session {
     /// An error where its arrival cannot be recorded.
     pub fn caller(&self, principal: Principal, prompt: &str) -> Result<Caller, RunError> {
         let session = &self.0;
+        session.check_opening(|opening| opening.is_caller(&principal, prompt))?;
         let held =
             HeldGrants::new(principal, session.held.all().to_vec()).with_parties(Arc::clone(session.held.parties()));
         let number = session.next_number();

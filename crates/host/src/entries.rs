@@ -3,10 +3,11 @@
 use crate::error::RunError;
 use crate::live::Finished;
 use crate::program::Program;
-use lockgate_authority::{HeldGrants, Limit, Limits, Principal, Value};
+use lockgate_authority::{GrantId, HeldGrants, Limit, Limits, Principal, Value};
 use lockgate_crossing::Shown;
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_decode::encode_value;
+use lockgate_token::BlockId;
 use sha2::{Digest, Sha256};
 
 fn encoded(value: &Value) -> Vec<u8> {
@@ -25,9 +26,17 @@ pub(crate) fn inline(value: &Value) -> Value {
     Value::map([("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())), ("bytes", Value::Int(bytes.len() as i64))])
 }
 
-/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session.
-pub(crate) fn start(agent: &str, isolation: &str, clock: &str, random: &str, set: &Limits, manifest: &str) -> Vec<u8> {
-    encoded(&Value::map([
+/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, and what stands behind its grants.
+pub(crate) fn start(
+    agent: &str,
+    isolation: &str,
+    clock: &str,
+    random: &str,
+    set: &Limits,
+    manifest: &str,
+    tokens: Vec<(&'static str, Value)>,
+) -> Vec<u8> {
+    let mut body = vec![
         ("lockgate", Value::text(env!("CARGO_PKG_VERSION"))),
         ("agent", Value::text(agent)),
         ("isolation", Value::text(isolation)),
@@ -36,7 +45,22 @@ pub(crate) fn start(agent: &str, isolation: &str, clock: &str, random: &str, set
         ("limits", limits(set)),
         ("manifest_sha256", Value::Bytes(Sha256::digest(manifest.as_bytes()).to_vec())),
         ("manifest", inline(&Value::text(manifest))),
-    ]))
+    ];
+    body.extend(tokens);
+    encoded(&Value::map(body))
+}
+
+/// `{grant, by, at_ms}` of a grant that was revoked while the session is open; `{point}` where it is one that the session
+/// began with, `{block}` where it was by a token's block.
+pub(crate) fn revoked(grant: GrantId, point: Option<&str>, by: &str, at_ms: u64, block: Option<BlockId>) -> Vec<u8> {
+    let mut body = vec![
+        ("grant", Value::Int(i64::try_from(grant.get()).unwrap_or(i64::MAX))),
+        ("by", Value::text(by)),
+        ("at_ms", Value::Int(i64::try_from(at_ms).unwrap_or(i64::MAX))),
+    ];
+    body.extend(point.map(|point| ("point", Value::text(point))));
+    body.extend(block.map(|block| ("block", Value::text(block.to_string()))));
+    encoded(&Value::map(body))
 }
 
 /// What one cell was started with.

@@ -3,13 +3,15 @@
 mod body;
 mod label;
 mod tighten;
+mod token;
 
 pub use label::LabelSource;
 pub use tighten::{Learned, Tighten, TightenError};
+pub use token::TokenBehind;
 
 use body::{Arguments, Fields};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Decision, Explanation, Grant, HeldGrants, Manifest, Mint, Point, PointKind, Principal,
+    CanonicalPath, CanonicalUrl, Decision, Explanation, Grant, GrantId, HeldGrants, Manifest, Mint, Point, PointKind, Principal,
     PrincipalKind, ReasonCode, Request, Reservation, SpawnAsk, Subject, Usage, Value, authorize, explain,
 };
 use lockgate_crossing::{Target, target};
@@ -101,6 +103,8 @@ pub struct Retold {
     pub explanation: Explanation,
     /// What the cell had read by then that others than the operator could have written, or that not everyone may read.
     pub sources: Vec<LabelSource>,
+    /// The tokens behind the grants over the point.
+    pub tokens: Vec<TokenBehind>,
     /// What the entries do not tell, so that the explanation may differ from what was decided.
     pub remarks: Vec<String>,
 }
@@ -135,6 +139,7 @@ pub struct SessionView {
     session: SessionId,
     manifest: Manifest,
     roots: HeldGrants,
+    tokens: Vec<TokenBehind>,
     usage: Usage,
     cells: HashMap<u32, CellView>,
     asked: Vec<Asked>,
@@ -161,11 +166,14 @@ impl SessionView {
             }
         };
         let agent = fields.text("agent").unwrap_or("agent");
-        let roots = manifest.hold(Principal::new(PrincipalKind::Agent, agent), &mut Mint::new());
+        let mut mint = Mint::new();
+        let roots = manifest.hold(Principal::new(PrincipalKind::Agent, agent), &mut mint);
+        let (roots, tokens) = token::retold(&fields, roots, &mut mint).ok_or(ViewError::Start(session))?;
         Ok(SessionView {
             session,
             manifest,
             roots,
+            tokens,
             usage: Usage::new(),
             cells: HashMap::new(),
             asked: Vec::new(),
@@ -186,6 +194,11 @@ impl SessionView {
     /// What the session's own cells hold.
     pub fn roots(&self) -> &HeldGrants {
         &self.roots
+    }
+
+    /// The tokens that stand behind the session's grants.
+    pub fn tokens(&self) -> &[TokenBehind] {
+        &self.tokens
     }
 
     /// What each principal of the session holds or held: its own cells', then each child's.
@@ -251,6 +264,7 @@ impl SessionView {
             Kind::Spawn => self.spawn(entry),
             Kind::Intent => self.intend(entry),
             Kind::Outcome => self.settle(entry),
+            Kind::Revocation => self.revoke(entry),
             _ => {}
         }
     }
@@ -293,7 +307,11 @@ impl SessionView {
             }
             _ => {}
         }
-        Some(Retold { explanation, sources: cell.sources.clone(), remarks })
+        let of_point = |token: &&TokenBehind| {
+            explanation.candidates.iter().any(|candidate| candidate.point.to_string() == token.point)
+        };
+        let tokens = self.tokens.iter().filter(of_point).cloned().collect();
+        Some(Retold { explanation, sources: cell.sources.clone(), tokens, remarks })
     }
 
     /// The section of the manifest behind an allowed crossing.
@@ -393,6 +411,13 @@ impl SessionView {
         let in_flight =
             InFlight { kind: crossing.kind, name: crossing.name, op: crossing.op, sent: crossing.sent, reservation };
         self.in_flight.insert(entry.serial, in_flight);
+    }
+
+    fn revoke(&mut self, entry: &Entry) {
+        let revoked = Fields::read(&entry.body).and_then(|fields| fields.number("grant"));
+        if let Some(number) = revoked {
+            self.usage.revoke(GrantId::recorded(number));
+        }
     }
 
     fn settle(&mut self, entry: &Entry) {

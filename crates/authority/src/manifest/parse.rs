@@ -1,4 +1,4 @@
-use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand, check_rules};
+use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand, check_rules, tokens};
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
@@ -29,6 +29,7 @@ const TOP: &[&str] = &[
     "random",
     "program",
     "clearance",
+    "tokens",
     "fs",
     "http",
     "kv",
@@ -78,8 +79,22 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     let (clearance, terms) = label("clearance", problems);
     labels::check_clearance(labels::label(&program), &clearance, &terms, &parties, problems);
     let grants = read_grants(&top, isolation, &mut parties, problems);
+    let tokens = tokens::read(&top, &grants, problems);
     let (limits, parties) = (limits?, Arc::new(parties));
-    Some(Manifest { isolation, agent, set_limits, limits, walls, clock, random, program, clearance, parties, grants })
+    Some(Manifest {
+        isolation,
+        agent,
+        set_limits,
+        limits,
+        walls,
+        clock,
+        random,
+        program,
+        clearance,
+        parties,
+        tokens,
+        grants,
+    })
 }
 
 fn read_isolation(top: &Section<'_>, problems: &mut Problems) -> Isolation {

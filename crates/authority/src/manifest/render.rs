@@ -1,4 +1,4 @@
-use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source};
+use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, tokens};
 use crate::config::from::labels;
 use crate::config::render::{Setting, limit_settings, section, settings, texts};
 use crate::config::units;
@@ -27,6 +27,10 @@ pub(super) fn manifest(manifest: &Manifest) -> String {
             let setting = |label: &LabelCaveat| (label.rule().key().to_owned(), texts(label.names()));
             section(&mut out, header, &caveats.iter().map(setting).collect::<Vec<_>>());
         }
+    }
+    let tokens = tokens::settings(&manifest.tokens);
+    if !tokens.is_empty() {
+        section(&mut out, "tokens", &tokens);
     }
     for grant in &manifest.grants {
         section(&mut out, &grant.point.to_string(), &grant_settings(grant));

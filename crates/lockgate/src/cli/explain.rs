@@ -167,7 +167,7 @@ fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
-fn point(text: &str) -> Result<(PointKind, String), Trouble> {
+pub(super) fn point(text: &str) -> Result<(PointKind, String), Trouble> {
     let (kind, name) = text.split_once('.').unwrap_or((text, ""));
     let unknown = || {
         let kinds: Vec<&str> = PointKind::ALL.iter().map(|kind| kind.as_str()).collect();

@@ -327,6 +327,12 @@ pub const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         room: "lockgate-host",
+        places: &["src/keys.rs"],
+        doors: &[Door::Files],
+        why: "reads and makes key files",
+    },
+    Allowed {
+        room: "lockgate-host",
         places: &["src/program.rs"],
         doors: &[Door::Files],
         why: "reads the program and the modules it imports",

@@ -7,7 +7,7 @@ use super::super::setup;
 use super::super::streams;
 use super::Arguments;
 use lockgate_authority::{HeldGrants, Manifest, Principal, ReasonCode, Usage};
-use lockgate_host::{Crossing, LabelSource, Retold, SessionView, TightenError, Verdict};
+use lockgate_host::{Crossing, LabelSource, Retold, SessionView, TightenError, TokenBehind, Verdict};
 use lockgate_journal::{Entry, Kind, Query, Reader, SessionId, body_to_json, verify};
 use serde_json::{Value as Json, json};
 use std::io::Write;
@@ -32,6 +32,7 @@ pub(super) fn recorded(arguments: &Arguments, manifest: Option<&Manifest>) -> Do
             "at_ms": crossing.at_ms,
             "decided": decided,
             "explanation": retold.explanation,
+            "tokens": retold.tokens.iter().map(token_json).collect::<Vec<_>>(),
             "label_sources": retold.sources.iter().map(source_json).collect::<Vec<_>>(),
             "remarks": retold.remarks,
         });
@@ -52,6 +53,19 @@ pub(super) fn recorded(arguments: &Arguments, manifest: Option<&Manifest>) -> Do
                 }
             }
             super::tell(page, &retold.explanation)?;
+            for token in &retold.tokens {
+                let path: Vec<String> =
+                    token.blocks.iter().map(|(id, grant)| format!("grant {grant} (block {id})")).collect();
+                writeln!(
+                    page,
+                    "  {} by a token of {}, root {}, held by {}: {}",
+                    token.point,
+                    terminal(&token.issuer),
+                    token.root,
+                    token.holder,
+                    path.join(" > ")
+                )?;
+            }
             for source in &retold.sources {
                 let readers = source.readers.as_ref().map(|readers| format!(", for {} only", readers.join(" and ")));
                 writeln!(
@@ -70,6 +84,17 @@ pub(super) fn recorded(arguments: &Arguments, manifest: Option<&Manifest>) -> Do
         })?;
     }
     Ok(ExitCode::from(u8::from(matches!(crossing.verdict, Verdict::Refused { .. }))))
+}
+
+fn token_json(token: &TokenBehind) -> Json {
+    let blocks: Vec<Json> = token.blocks.iter().map(|(id, grant)| json!({"id": id, "grant": grant})).collect();
+    json!({
+        "point": token.point,
+        "issuer": token.issuer,
+        "root": token.root,
+        "holder": token.holder,
+        "blocks": blocks,
+    })
 }
 
 fn source_json(source: &LabelSource) -> Json {
