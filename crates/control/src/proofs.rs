@@ -30,14 +30,16 @@ impl Control {
         self.transaction(|transaction| {
             transaction.execute("DELETE FROM proofs WHERE ends_ms < ?1", [signed(now_ms)])?;
             let known: bool =
-                transaction.query_row("SELECT EXISTS (SELECT 1 FROM proofs WHERE name = ?1)", [name], |row| row.get(0))?;
+                transaction
+                    .query_row("SELECT EXISTS (SELECT 1 FROM proofs WHERE name = ?1)", [name], |row| row.get(0))?;
             if known {
                 return Ok(Remembered::Known);
             }
             if transaction.query_row("SELECT count(*) FROM proofs", [], |row| row.get::<_, i64>(0))? >= MOST {
                 return Ok(Remembered::Full);
             }
-            transaction.execute("INSERT INTO proofs (name, ends_ms) VALUES (?1, ?2)", params![name, signed(ends_ms)])?;
+            transaction
+                .execute("INSERT INTO proofs (name, ends_ms) VALUES (?1, ?2)", params![name, signed(ends_ms)])?;
             Ok(Remembered::New)
         })
     }

@@ -90,15 +90,21 @@ impl Control {
     /// Every revocation, the earliest first.
     pub fn revocations(&self) -> Result<Vec<Revocation>, ControlError> {
         self.reading(|connection| {
-            connection.prepare("SELECT what, by, time_ms FROM revocations ORDER BY time_ms, what")?.query_map([], read)?.collect()
+            connection
+                .prepare("SELECT what, by, time_ms FROM revocations ORDER BY time_ms, what")?
+                .query_map([], read)?
+                .collect()
         })
     }
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Revocation> {
     let what: Vec<u8> = row.get(0)?;
-    let what = Revoked::from_bytes(&what)
-        .ok_or(rusqlite::Error::InvalidColumnType(0, "what".to_owned(), rusqlite::types::Type::Blob))?;
+    let what = Revoked::from_bytes(&what).ok_or(rusqlite::Error::InvalidColumnType(
+        0,
+        "what".to_owned(),
+        rusqlite::types::Type::Blob,
+    ))?;
     Ok(Revocation { what, by: row.get(1)?, time_ms: row.get::<_, i64>(2)?.try_into().unwrap_or(0) })
 }
 

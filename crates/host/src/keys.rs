@@ -51,7 +51,9 @@ impl KeyFileError {
     /// The next step.
     pub fn hint(&self) -> String {
         match self {
-            KeyFileError::Io { .. } => "give the path of a key file; `lockgate key new --out FILE` makes one".to_owned(),
+            KeyFileError::Io { .. } => {
+                "give the path of a key file; `lockgate key new --out FILE` makes one".to_owned()
+            }
             KeyFileError::Exists(_) => "choose another name, or move the old key away".to_owned(),
             KeyFileError::Exposed { path, .. } => format!(
                 "`chmod 600 {}`, and make a new key if somebody else may have read it (`lockgate key rotate`)",

@@ -30,5 +30,7 @@ pub use program::{MAX_SOURCE, Prepare, Prepared, Program};
 pub use session::{Closed, OnLog, Session};
 pub use tokens::{Opening, Presentation};
 pub use trace::traced_manifest;
-pub use view::{Crossing, LabelSource, Learned, Retold, SessionView, Tighten, TightenError, TokenBehind, Verdict, ViewError};
+pub use view::{
+    Crossing, LabelSource, Learned, Retold, SessionView, Tighten, TightenError, TokenBehind, Verdict, ViewError,
+};
 pub use workers::prepare_hook;

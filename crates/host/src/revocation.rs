@@ -68,7 +68,8 @@ impl SessionInner {
         usage.revoke(reached.grant);
         drop(usage);
         let Revocation { by, time_ms, .. } = &reached.revocation;
-        let body = entries::revoked(reached.grant, self.point_of(reached.grant).as_deref(), by, *time_ms, reached.block);
+        let body =
+            entries::revoked(reached.grant, self.point_of(reached.grant).as_deref(), by, *time_ms, reached.block);
         let gate = &self.gate;
         let _ = gate.recorder().append(self.book.key(), Kind::Revocation, 0, gate.now_us(), &body);
     }

@@ -3,14 +3,12 @@
 use crate::gate::OpenError;
 use crate::keys::{KeyFileError, now_ms, random};
 use crate::program::Program;
-use lockgate_authority::{
-    Grant, GrantId, HeldGrants, Manifest, Mint, Names, Point, Principal, ReasonCode, Value,
-};
+use lockgate_authority::{Grant, GrantId, HeldGrants, Manifest, Mint, Names, Point, Principal, ReasonCode, Value};
 use lockgate_control::{Control, Remembered, Revoked};
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_token::{
-    Agents, BlockId, Claim, Presented, Proof, PublicKey, Replays, Roots, SecretKey, Token, TokenError, Unproven, Verifier,
-    digest_of,
+    Agents, BlockId, Claim, Presented, Proof, PublicKey, Replays, Roots, SecretKey, Token, TokenError, Unproven,
+    Verifier, digest_of,
 };
 use sha2::{Digest, Sha256};
 
@@ -331,4 +329,3 @@ impl Behind {
 fn number(number: u64) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
-

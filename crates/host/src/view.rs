@@ -11,8 +11,8 @@ pub use token::TokenBehind;
 
 use body::{Arguments, Fields};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Decision, Explanation, Grant, GrantId, HeldGrants, Manifest, Mint, Point, PointKind, Principal,
-    PrincipalKind, ReasonCode, Request, Reservation, SpawnAsk, Subject, Usage, Value, authorize, explain,
+    CanonicalPath, CanonicalUrl, Decision, Explanation, Grant, GrantId, HeldGrants, Manifest, Mint, Point, PointKind,
+    Principal, PrincipalKind, ReasonCode, Request, Reservation, SpawnAsk, Subject, Usage, Value, authorize, explain,
 };
 use lockgate_crossing::{Target, target};
 use lockgate_journal::{Entry, Kind, SessionId};

@@ -84,7 +84,8 @@ fn sign(file: &Path, key: &Path, json: bool) -> Done {
     let signature = beside(file, ".signed");
     // A list that was changed is signed again, so this file alone is written over.
     std::fs::write(&signature, Statement::of_file(&key, text.as_bytes(), now_ms()).to_text()).map_err(|error| {
-        Trouble::usage(format!("cannot write `{}`: {error}", signature.display())).hint("make room, or sign a copy elsewhere")
+        Trouble::usage(format!("cannot write `{}`: {error}", signature.display()))
+            .hint("make room, or sign a copy elsewhere")
     })?;
     tell(&agents, Some(key.public()), json)
 }

@@ -258,7 +258,13 @@ fn told(kind: Kind, body: &Json) -> String {
         Kind::Start => format!("agent {}, isolation {}{}", text("agent"), text("isolation"), tokens(body)),
         Kind::Revocation => {
             let block = body.get("block").and_then(Json::as_str).map(|block| format!(", block {block} of a token"));
-            format!("{} grant {} by {}{}", text("point"), short(body.get("grant")), text("by"), block.unwrap_or_default())
+            format!(
+                "{} grant {} by {}{}",
+                text("point"),
+                short(body.get("grant")),
+                text("by"),
+                block.unwrap_or_default()
+            )
         }
         _ => short(Some(body)),
     }
@@ -268,7 +274,9 @@ fn told(kind: Kind, body: &Json) -> String {
 fn tokens(body: &Json) -> String {
     let text = |token: &Json, key: &str| token.get(key).and_then(Json::as_str).unwrap_or("-").to_owned();
     let grant = |token: &Json| token.get("grant").and_then(Json::as_u64).unwrap_or_default();
-    let one = |token: &Json| format!(", {} by a token of {} (grant {})", text(token, "point"), text(token, "issuer"), grant(token));
+    let one = |token: &Json| {
+        format!(", {} by a token of {} (grant {})", text(token, "point"), text(token, "issuer"), grant(token))
+    };
     let list = body.get("tokens").and_then(Json::as_array);
     let holder = list.and_then(|_| body.get("holder")?.as_str()).map(|holder| format!(", held by key {holder}"));
     holder.into_iter().chain(list.into_iter().flatten().map(one)).collect()

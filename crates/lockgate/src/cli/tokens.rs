@@ -46,7 +46,8 @@ impl Tokens {
         let Some(holder) = self.holder_key.as_deref().filter(|_| !self.grant.is_empty()) else { return Ok(None) };
         let tokens = self.grant.iter().map(|path| read_token(path)).collect::<Result<Vec<_>, _>>()?;
         let holder = secret_key(holder)?;
-        if let Some((path, token)) = self.grant.iter().zip(&tokens).find(|(_, token)| token.holder() != holder.public()) {
+        if let Some((path, token)) = self.grant.iter().zip(&tokens).find(|(_, token)| token.holder() != holder.public())
+        {
             let (found, wanted) = (holder.public().fingerprint(), token.holder().fingerprint());
             return Err(Trouble {
                 code: ReasonCode::HolderUnproven.as_str().to_owned(),

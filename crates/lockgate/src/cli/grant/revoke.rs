@@ -60,7 +60,11 @@ pub(super) fn revoke(flags: &Revoke, json: bool) -> Done {
         let block = block(token, flags.block)?;
         let said = Statement::of_revoked(&secret_key(key)?, block, now_ms());
         setup::write_new(out, &said.to_text())?;
-        return told(&format!("block {block}, in a statement: {}", out.display()), &json!({"block": block.to_string()}), json);
+        return told(
+            &format!("block {block}, in a statement: {}", out.display()),
+            &json!({"block": block.to_string()}),
+            json,
+        );
     }
     let journal = setup::journal_path(flags.journal.as_deref())?;
     let (what, by) = what(flags, &journal)?;

@@ -77,7 +77,8 @@ pub(super) fn verify(flags: &Verify, json: bool) -> Done {
             control.revocation(Revoked::Block(*id.as_bytes())).map_or(true, |revocation| revocation.is_some())
         })
     };
-    let refused = |trouble: Trouble| if trouble.code == "misconfigured" { trouble } else { Trouble { status: 1, ..trouble } };
+    let refused =
+        |trouble: Trouble| if trouble.code == "misconfigured" { trouble } else { Trouble { status: 1, ..trouble } };
     let token = read_token(&flags.token).map_err(refused)?;
     let verified = Verifier { roots: &roots, now_ms, skew_ms: 0, is_revoked: &is_revoked }
         .verify(token)
