@@ -51,4 +51,4 @@ pub use reason::{Denial, ReasonCode};
 pub use spawn::{GrantRequest, SpawnAsk, SpawnError};
 pub use terms::{Terms, TermsError};
 pub use usage::{Reservation, Spend, Usage};
-pub use value::Value;
+pub use value::{Value, digest_of};
