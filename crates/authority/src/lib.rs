@@ -9,6 +9,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice)
 )]
 
+mod approval;
 mod canonical;
 mod caveat;
 mod config;
@@ -28,6 +29,7 @@ mod terms;
 mod usage;
 pub mod value;
 
+pub use approval::{ActionDigest, Approved, Approver, Asking, Question};
 pub use canonical::{
     ArgumentPath, CanonicalPath, CanonicalUrl, Host, HostError, HostPattern, PathError, Scheme, UrlError,
     UrlPathPrefix, is_private,

@@ -129,8 +129,17 @@ fn decide(
         About::Key(key) => Subject::Key(key),
         About::Url(url) => Subject::Url { url, method: &method },
     };
-    let request =
-        Request { kind, name: &name, op: operation, subject, args: &args, bytes: 0, now_ms: now_ms(), seen: None };
+    let request = Request {
+        kind,
+        name: &name,
+        op: operation,
+        subject,
+        args: &args,
+        bytes: 0,
+        now_ms: now_ms(),
+        seen: None,
+        approved: None,
+    };
     Ok(explain_request(held, &request, usage))
 }
 

@@ -154,7 +154,9 @@ impl From<OpenError> for Trouble {
         let (status, code) = match &error {
             OpenError::Walls { .. } => (4, ReasonCode::WallUnavailable),
             OpenError::Unrecorded(_) => (4, ReasonCode::JournalUnavailable),
-            OpenError::Journal(_) | OpenError::Point { .. } | OpenError::Io { .. } => (2, ReasonCode::Misconfigured),
+            OpenError::Journal(_) | OpenError::Point { .. } | OpenError::Io { .. } | OpenError::Control(_) => {
+                (2, ReasonCode::Misconfigured)
+            }
         };
         let hint = error.hint();
         Trouble { status, code: code.as_str().to_owned(), hint, ..Trouble::usage(error.to_string()) }
