@@ -150,10 +150,14 @@ pub fn authorize_flow<'g>(
             Err(blocked) => first = first.or(Some((grant, blocked))),
         }
     }
-    let asks = |grant: &&Grant| lacks_approval(grant, request, usage, host_is_private);
-    if let Some(grant) = candidates.clone().filter(asks).find(|grant| flowing.through(grant.flow()).is_ok()) {
-        let denial = denial(refusal(grant, request, usage), request);
-        return Flowed::Ask(grant, Question::of(grant, request, usage, denial));
+    for grant in candidates.clone().filter(|grant| lacks_approval(grant, request, usage, host_is_private)) {
+        match flowing.through(grant.flow()) {
+            Ok(()) => {
+                let denial = denial(refusal(grant, request, usage), request);
+                return Flowed::Ask(grant, Question::of(grant, request, usage, denial));
+            }
+            Err(blocked) => first = first.or(Some((grant, blocked))),
+        }
     }
     match first {
         Some((grant, blocked)) => Flowed::Blocked(grant, blocked),
