@@ -154,7 +154,8 @@ impl Cell {
 
     fn entries(&self) -> Vec<(Entry, Json)> {
         self.journal.flush().unwrap();
-        let entries = Reader::open(&self.path).unwrap().entries(Query::session(self.session)).map(Result::unwrap);
+        let reader = Reader::open(&self.path).unwrap();
+        let entries = reader.entries(Query::session(self.session)).map(Result::unwrap);
         entries.map(|entry| (entry.clone(), serde_json::from_str(&body_to_json(&entry.body)).unwrap())).collect()
     }
 

@@ -9,8 +9,9 @@ pub use tighten::{Learned, Tighten, TightenError};
 
 use body::{Arguments, Fields};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Decision, Explanation, Grant, HeldGrants, Manifest, Mint, Point, PointKind, Principal,
-    PrincipalKind, ReasonCode, Request, Reservation, SpawnAsk, Subject, Usage, Value, authorize, explain,
+    Approver, CanonicalPath, CanonicalUrl, Decision, Explanation, Flowed, Flowing, Grant, HeldGrants, Label, Manifest,
+    Mint, Point, PointKind, Principal, PrincipalKind, ReasonCode, Request, Reservation, SpawnAsk, Subject, Usage,
+    Value, authorize, authorize_flow, explain,
 };
 use lockgate_crossing::{Target, target};
 use lockgate_journal::{Entry, Kind, SessionId};
@@ -92,6 +93,8 @@ pub struct Crossing {
     pub target: Option<Target>,
     /// How it was decided.
     pub verdict: Verdict,
+    /// Serial of the approval that it needed, where it was given one.
+    pub approval: Option<u64>,
 }
 
 /// Why a recorded crossing was decided as it was.
@@ -139,6 +142,8 @@ pub struct SessionView {
     cells: HashMap<u32, CellView>,
     asked: Vec<Asked>,
     in_flight: HashMap<u64, InFlight>,
+    /// Who gave the approval of an entry.
+    approvals: HashMap<u64, String>,
 }
 
 impl SessionView {
@@ -170,6 +175,7 @@ impl SessionView {
             cells: HashMap::new(),
             asked: Vec::new(),
             in_flight: HashMap::new(),
+            approvals: HashMap::new(),
         })
     }
 
@@ -242,6 +248,7 @@ impl SessionView {
             sent,
             target: about,
             verdict,
+            approval: fields.number("approval"),
         })
     }
 
@@ -251,6 +258,7 @@ impl SessionView {
             Kind::Spawn => self.spawn(entry),
             Kind::Intent => self.intend(entry),
             Kind::Outcome => self.settle(entry),
+            Kind::Approval => self.approve(entry),
             _ => {}
         }
     }
@@ -283,7 +291,11 @@ impl SessionView {
                 .with_parties(Arc::clone(cell.held.parties())),
             None => cell.held.clone(),
         };
-        let explanation = crossing.with_request(|request| explain(&held, request, &self.usage));
+        let explanation = crossing.with_request(|request| self.decide_again(&held, request, crossing.approval));
+        if let Some(serial) = crossing.approval {
+            let by = self.approvals.get(&serial).map_or("somebody", String::as_str);
+            remarks.push(format!("it needed an approval, which {by} gave (entry {serial})"));
+        }
         match &crossing.verdict {
             Verdict::Refused { code, .. } if explanation.code != Some(*code) => {
                 remarks.push(format!("it was refused by something other than a grant: `{code}`"));
@@ -294,6 +306,21 @@ impl SessionView {
             _ => {}
         }
         Some(Retold { explanation, sources: cell.sources.clone(), remarks })
+    }
+
+    /// Decides a request as of this view; with the caveats cleared that its approval, if it was given one, was about.
+    fn decide_again(&self, held: &HeldGrants, request: &Request<'_>, approval: Option<u64>) -> Explanation {
+        /// Labels are told apart from this.
+        const FREE: Flowing = Flowing { label: Label::BOTTOM, sends: false, reads: false, clearance: Label::TOP };
+        let candidates = held.for_handle(request.kind, request.name);
+        let question = match authorize_flow(candidates, request, &FREE, &self.usage) {
+            Flowed::Ask(_, question) if approval.is_some() => question,
+            _ => return explain(held, request, &self.usage),
+        };
+        let digest = question.digest();
+        let approved = Approver::of(Principal::new(PrincipalKind::Operator, "operator"))
+            .and_then(|approver| question.answered(&approver, digest, true));
+        explain(held, &Request { approved: approved.as_ref().ok(), ..*request }, &self.usage)
     }
 
     /// The section of the manifest behind an allowed crossing.
@@ -393,6 +420,13 @@ impl SessionView {
         let in_flight =
             InFlight { kind: crossing.kind, name: crossing.name, op: crossing.op, sent: crossing.sent, reservation };
         self.in_flight.insert(entry.serial, in_flight);
+    }
+
+    fn approve(&mut self, entry: &Entry) {
+        let Some(fields) = Fields::read(&entry.body) else { return };
+        if let (Some("approved"), Some(by)) = (fields.text("state"), fields.text("by")) {
+            self.approvals.insert(entry.serial, by.to_owned());
+        }
     }
 
     fn settle(&mut self, entry: &Entry) {
