@@ -5,12 +5,12 @@
 //! about, for that action and no other. Everything else is decided again when the answer comes.
 
 use crate::caveat::Caveat;
-use crate::decide::{Request, need};
+use crate::decide::{Request, foreign, need};
 use crate::grant::{Grant, GrantId};
 use crate::point::{Principal, PrincipalKind};
 use crate::reason::{Denial, ReasonCode};
 use crate::usage::Usage;
-use crate::value::digest_of;
+use crate::value::{Value, digest_of};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -84,6 +84,13 @@ impl fmt::Debug for ActionDigest {
 }
 
 /// One who may answer: an operator. An agent, a cell or a client can never be one.
+///
+/// ```compile_fail
+/// use lockgate_authority::{Approver, Principal};
+/// fn anybody(principal: Principal) -> Approver {
+///     Approver(principal)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approver(Principal);
 
@@ -121,6 +128,8 @@ pub struct Question {
     digest: ActionDigest,
     grant: GrantId,
     causes: Box<[Cause]>,
+    /// Values whose origin is not accepted.
+    foreign: Vec<Value>,
     denial: Denial,
 }
 
@@ -132,7 +141,14 @@ impl Question {
             let words = need(caveat, layer, request, usage)?;
             Some(Cause { layer, caveat: caveat.clone(), words })
         });
-        Question { digest: ActionDigest::of(request), grant: grant.id(), causes: causes.collect(), denial }
+        let causes: Box<[Cause]> = causes.collect();
+        let mut values = Vec::new();
+        for value in causes.iter().flat_map(|cause| foreign(&cause.caveat, request)) {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        Question { digest: ActionDigest::of(request), grant: grant.id(), causes, foreign: values, denial }
     }
 
     /// The action.
@@ -148,6 +164,12 @@ impl Question {
     /// Why an approval is needed, a line each. Names what the request says and where it comes from, both escaped.
     pub fn reasons(&self) -> impl Iterator<Item = &str> {
         self.causes.iter().map(|cause| cause.words.as_str())
+    }
+
+    /// The texts and numbers that are asked about since their origin is not accepted: what an approver can trust for the
+    /// rest of the session. Empty where it is asked for another reason.
+    pub fn foreign(&self) -> &[Value] {
+        &self.foreign
     }
 
     /// The refusal where nobody can be asked.
@@ -171,6 +193,12 @@ impl Question {
 /// A question that an approver has answered with yes. Clears what was asked about, for the action that was asked.
 ///
 /// Nothing but [`Question::answered`] makes one, and it cannot be copied: one answer is for one call.
+///
+/// ```compile_fail
+/// fn twice(approved: &lockgate_authority::Approved) -> lockgate_authority::Approved {
+///     approved.clone()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Approved {
     digest: ActionDigest,

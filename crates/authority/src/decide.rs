@@ -201,6 +201,13 @@ pub(crate) fn need(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usage
     })
 }
 
+/// The values for whose origin a caveat needs an approval.
+pub(crate) fn foreign(caveat: &Caveat, request: &Request<'_>) -> Vec<Value> {
+    let Caveat::From(from) = caveat else { return Vec::new() };
+    let found = request.seen.zip(request.args.pointer(&from.pointer));
+    found.map_or_else(Vec::new, |(seen, value)| seen.foreign(value, from.accepted, from.addresses))
+}
+
 /// The refusal of the candidate that came closest to allowing.
 fn closest<'g>(
     candidates: impl Iterator<Item = &'g Grant>,

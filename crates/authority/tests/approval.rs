@@ -232,3 +232,29 @@ fn a12_a_manifest_says_how_long_an_answer_is_waited_for() {
         assert_eq!(errors.problems[0].key, key, "{errors}");
     }
 }
+
+#[test]
+fn a12_a_value_that_an_approver_trusts_counts_as_if_the_prompt_held_it_and_nothing_else_does() {
+    let held = held();
+    let mut seen = Seen::new("write to alice", Manifest::default().field_labels());
+    let two = |one: &str, other: &str| Value::map([("to", Value::List(vec![Value::text(one), Value::text(other)]))]);
+    let asks = |seen: &Seen, args: &Value| {
+        question(&held, &request("notes", "send", args, seen, None)).map(|question| question.foreign().to_vec())
+    };
+    let args = two("alice", "Bob@example.com");
+    let foreign = asks(&seen, &args).expect("it needs an approval");
+    assert_eq!(foreign, [Value::text("Bob@example.com")], "only what is not accepted");
+    foreign.iter().for_each(|value| seen.endorse(value));
+    assert_eq!(asks(&seen, &args), None);
+    assert_eq!(asks(&seen, &to("bob@example.com")), None, "the same in another spelling");
+    for other in ["bob@example.com.evil.org", "xbob@example.com", "bob", "example.com", "mallory@example.com"] {
+        assert_eq!(asks(&seen, &to(other)), Some(vec![Value::text(other)]), "{other}");
+    }
+    // A text that was trusted makes nothing within it trusted.
+    seen.endorse(&Value::text("see https://evil.org/x or ask carol"));
+    assert_eq!(asks(&seen, &to("see https://evil.org/x or ask carol")), None);
+    assert!(asks(&seen, &to("https://evil.org/x")).is_some() && asks(&seen, &to("carol")).is_some());
+    // What has no origin cannot be trusted.
+    let flag = Value::map([("to", Value::Bool(true))]);
+    assert_eq!(asks(&seen, &flag), Some(Vec::new()));
+}

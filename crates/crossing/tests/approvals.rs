@@ -174,7 +174,7 @@ fn encoded(value: &Value) -> Vec<u8> {
 
 fn says(digest: ActionDigest, approves: bool) -> Ended {
     let by = Approver::of(Principal::new(PrincipalKind::Operator, "alice")).unwrap();
-    Ended::Answered(Answer { by, approves, digest, note: "seen".to_owned() })
+    Ended::Answered(Answer { by, approves, digest, note: "seen".to_owned(), endorses: false })
 }
 
 fn code(result: Option<Result<Step, Failed>>) -> ReasonCode {

@@ -167,7 +167,7 @@ impl Gate {
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| OpenError::Io {
             doing: "drawing the gate's number".to_owned(),
-            source: std::io::Error::other(error),
+            source: std::io::Error::other(error.to_string()),
         })?;
         let control = Control::open(&options.control)?;
         let inner = Arc::new(Inner {

@@ -210,6 +210,8 @@ fn a12_an_agent_cannot_approve() {
     let place = place(MANIFEST);
     let run = Running::start(&place, "return attempt(fs.out.write('a.txt', 'x'))", &[]);
     let question = open(&place, 1).remove(0);
+    let nothing = place.lockgate(&["approvals", "approve", id(&question), "--endorse"]);
+    nothing.trouble(2, "misconfigured", &["not about where a value comes from"]);
     for name in ["agent:writer", "cell:writer/child", "external:client"] {
         let refused = place.lockgate(&["approvals", "approve", id(&question), "--as", name]);
         refused.trouble(1, "not_an_approver", &[name]);
@@ -426,5 +428,37 @@ fn a12_the_call_of_a_caller_waits_too() {
     assert!(questions(&place, &[]).is_empty());
     let states: Vec<Json> = questions(&place, &["--all"]).iter().map(|question| question["state"].clone()).collect();
     assert_eq!(states, [json!("approved"), json!("denied"), json!("withdrawn"), json!("withdrawn")]);
+    place.verify();
+}
+
+#[test]
+fn a12_an_approver_can_trust_a_value_for_the_session() {
+    let manifest =
+        format!("{}[tool.bank.from.pay]\nto = {{ any = [\"prompt\"], otherwise = \"ask\" }}\n", tool_server());
+    let place = place(&manifest);
+    place.file("prompt.txt", "pay alice");
+    let mut client = Client::start(&place, &["--prompt", "prompt.txt", "--quiet"]).handshake();
+    let pay = |to: &str| json!({"name": "bank__pay", "arguments": {"to": to}});
+    let waits = client.begin("tools/call", pay("bob@example.com"));
+    let question = open(&place, 1).remove(0);
+    assert_eq!(question["origins"], json!(["bob@example.com"]));
+    let answered = place.lockgate(&["approvals", "approve", id(&question), "--endorse"]).value();
+    assert_eq!(answered["endorses"], true);
+    client.answer(waits);
+    // Neither asked about again, nor is anything else let through.
+    let again = client.ask("tools/call", pay("bob@example.com"));
+    assert_eq!(again["result"]["content"][0]["text"], "paid bob@example.com");
+    let waits = client.begin("tools/call", pay("bob@example.org"));
+    let question = open(&place, 1).remove(0);
+    place.lockgate(&["approvals", "deny", id(&question)]).value();
+    client.answer(waits);
+    assert_eq!(client.end(), 0);
+    let receipts = place.entries_of("receipt");
+    assert_eq!(receipts.len(), 1, "{receipts:?}");
+    assert_eq!(
+        (&receipts[0]["body"]["endorsed"], &receipts[0]["body"]["by"]),
+        (&json!("prompt"), &json!("operator:operator"))
+    );
+    assert_eq!(receipts[0]["body"]["value"], "bob@example.com");
     place.verify();
 }

@@ -251,6 +251,11 @@ fn told(kind: Kind, body: &Json) -> String {
             format!("{} {}{about}: {} ({}) {}", text("point"), text("op"), text("message"), text("code"), args())
         }
         Kind::Approval => approval(body, &args()),
+        Kind::Receipt if body.get("endorsed").is_some() => {
+            let approval = body.get("approval").map(Json::to_string).unwrap_or_default();
+            let (value, by) = (short(body.get("value")), text("by"));
+            format!("{value} counts as if it came from the {}, by {by} (entry {approval})", text("endorsed"))
+        }
         Kind::Limit => format!("{}: {}", text("limit"), text("message")),
         Kind::Spawn => {
             let parent = body.get("parent").and_then(Json::as_u64).map(|parent| format!(", child of {parent}"));
