@@ -280,6 +280,11 @@ impl CellBook {
         self.asked.get(&serial).map(|waiting| waiting.call.id())
     }
 
+    /// Whether the request with this number of the guest's waits for an approval.
+    pub fn asks(&self, id: u32) -> bool {
+        self.asked.values().any(|waiting| waiting.call.id() == id)
+    }
+
     /// Crossings in flight whose effect should be let finish when the program is done: all but those that only wait
     /// for time to pass, for another cell or for an approval.
     pub fn effects_in_flight(&self) -> usize {

@@ -131,6 +131,11 @@ impl Caller {
         }
     }
 
+    /// Whether a call waits for an approver.
+    pub fn waits_for_approval(&self, call: CallId) -> bool {
+        self.0.lock().book.asks(call.0)
+    }
+
     /// Where the leaves of an argument can have come from: what a caveat would be told.
     pub fn trace(&self, value: &Value) -> Vec<(String, Traced)> {
         self.0.lock().book.seen().map(|seen| seen.trace(value)).unwrap_or_default()

@@ -403,8 +403,13 @@ fn a12_the_call_of_a_caller_waits_too() {
     // What comes from the prompt needs none.
     let paid = client.ask("tools/call", pay("alice"));
     assert_eq!(text(&paid), "paid alice");
-    let waits = client.begin("tools/call", pay("bob"));
+    let mut asks_progress = pay("bob");
+    asks_progress["_meta"] = json!({"progressToken": "p"});
+    let waits = client.begin("tools/call", asks_progress);
     let question = open(&place, 1).remove(0);
+    let progress = client.hear(|message| message["method"] == "notifications/progress");
+    assert_eq!(progress["params"]["progressToken"], "p");
+    assert!(progress["params"]["message"].as_str().is_some_and(|words| words.contains("approval")), "{progress}");
     assert_eq!(question["principal"], "external:tester");
     let reasons = question["reasons"].to_string();
     assert!(reasons.contains("`/to`") && reasons.contains("does not come from prompt"), "{reasons}");

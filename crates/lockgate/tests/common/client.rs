@@ -62,11 +62,16 @@ impl Client {
 
     /// The answer to a request; what else is said meanwhile is passed over.
     pub fn answer(&mut self, id: u64) -> Json {
+        self.hear(|message| message["id"] == id)
+    }
+
+    /// The next message that is meant; others are passed over.
+    pub fn hear(&mut self, meant: impl Fn(&Json) -> bool) -> Json {
         loop {
             let mut line = String::new();
-            assert!(self.output.read_line(&mut line).expect("it speaks") > 0, "it ended without an answer to {id}");
+            assert!(self.output.read_line(&mut line).expect("it speaks") > 0, "it ended without what is waited for");
             let message: Json = serde_json::from_str(&line).expect("a message a line");
-            if message["id"] == id {
+            if meant(&message) {
                 return message;
             }
         }
