@@ -1,5 +1,6 @@
 //! The trusted process: journal, workers, and the cells that are alive.
 
+use crate::approvals::OpenQuestions;
 use crate::entries;
 use crate::error::RunError;
 use crate::keys::{KeyFileError, own_key};
@@ -9,7 +10,7 @@ use crate::session::{OnLog, Session, SessionInner};
 use crate::tokens::{self, Judge, Opened, Presentation};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{HeldGrants, Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
-use lockgate_control::{Control, ControlError};
+use lockgate_control::{BEAT_MS, Control, ControlError};
 use lockgate_crossing::{Floating, Recorder, SessionBook};
 use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
@@ -30,6 +31,9 @@ const DEADLINE_TICK: Duration = Duration::from_millis(10);
 
 /// How often it is looked whether the operator has said something.
 const CONTROL_TICK: Duration = Duration::from_millis(100);
+
+/// Looks between two signs of life, while there are open questions.
+const TICKS_A_BEAT: u32 = (BEAT_MS / 100) as u32;
 
 /// Where cells run.
 #[derive(Clone, Debug)]
@@ -160,6 +164,8 @@ pub(crate) struct Inner {
     pub(crate) http: HttpClient,
     pub(crate) control: Control,
     key: PathBuf,
+    /// What the control file knows this gate by.
+    pub(crate) id: [u8; 16],
     sessions: Mutex<Vec<Weak<SessionInner>>>,
     stores_path: PathBuf,
     stores: OnceLock<Result<KeyValueFile, EffectError>>,
@@ -180,10 +186,17 @@ impl Gate {
             .enable_all()
             .build()
             .map_err(|source| OpenError::Io { doing: "starting the effects' threads".to_owned(), source })?;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|error| OpenError::Io {
+            doing: "drawing the gate's number".to_owned(),
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        let control = Control::open(&options.control)?;
         let inner = Arc::new(Inner {
             journal,
             http: HttpClient::new(),
-            control: Control::open(&options.control)?,
+            control,
+            id,
             key: options.key.clone(),
             sessions: Mutex::new(Vec::new()),
             stores_path: options.stores.clone(),
@@ -196,6 +209,8 @@ impl Gate {
         });
         let weak = Arc::downgrade(&inner);
         let links = Links::start(options, Arc::new(move |event| dispatch(&weak, event)))?;
+        // Of gates that are gone; who lists or answers does the same.
+        inner.control.tidy_questions(inner.now_us() / 1000)?;
         // Just made: nobody else has set it.
         let _ = inner.links.set(links);
         watch_deadlines(&inner);
@@ -270,7 +285,7 @@ impl Gate {
         let session = Arc::new(SessionInner {
             gate: Arc::clone(gate),
             id,
-            book: Arc::new(SessionBook::new(key)),
+            book: Arc::new(SessionBook::new(key).asking(manifest.asking())),
             agent,
             held: Arc::new(held),
             limits: *manifest.limits(),
@@ -286,6 +301,8 @@ impl Gate {
             clearance: manifest.clearance(),
             opened,
             unheard: Mutex::new(None),
+            questions: OpenQuestions::default(),
+            on_ask: OnceLock::new(),
         });
         gate.enlist(&session);
         // What was revoked since the tokens were looked at was perhaps told to nobody.
@@ -461,9 +478,15 @@ fn watch_control(gate: &Arc<Inner>) {
     let weak = Arc::downgrade(gate);
     gate.runtime().spawn(async move {
         let mut unheard = false;
+        let mut ticks = 0_u32;
         loop {
             tokio::time::sleep(CONTROL_TICK).await;
             let Some(gate) = weak.upgrade() else { return };
+            ticks = (ticks + 1) % TICKS_A_BEAT;
+            if ticks == 0 && gate.sessions().iter().any(|session| !session.questions.is_empty()) {
+                let beats = Arc::clone(&gate);
+                drop(gate.runtime().spawn_blocking(move || beats.control.beat(&beats.id, beats.now_us() / 1000)));
+            }
             // What cannot be read may hold a revocation: every session acts as if there were news.
             if gate.control.changed().unwrap_or(true) || unheard {
                 unheard = gate.sessions().iter().filter(|session| !session.on_control()).count() > 0;
@@ -481,7 +504,7 @@ fn watch_deadlines(gate: &Arc<Inner>) {
             let Some(gate) = weak.upgrade() else { return };
             let now = Instant::now();
             let late: Vec<Arc<Live>> =
-                gate.lock_cells().values().filter(|live| live.deadline <= now).cloned().collect();
+                gate.lock_cells().values().filter(|live| live.wall.is_over(now)).cloned().collect();
             for live in late {
                 live.on_deadline();
             }

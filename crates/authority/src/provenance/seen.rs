@@ -85,6 +85,54 @@ impl Seen {
         self.add_text(message, Sources::only(Origin::Outside), &format!("{name}.{op}"));
     }
 
+    /// Counts exactly this text or number as if it stood in the prompt, since an approver trusts it. Nothing that stands
+    /// within it is trusted, nor what it stands within.
+    pub fn endorse(&mut self, value: &Value) {
+        let prompt = Sources::only(Origin::Prompt);
+        match value {
+            Value::Text(text) => {
+                let text = canonical(text);
+                if let Some(token) = token::whole(&text) {
+                    self.add_whole(token.text, prompt, "endorsed");
+                }
+                if !text.is_empty() {
+                    self.add_whole(text, prompt, "endorsed");
+                }
+            }
+            Value::Int(number) => self.add_whole(token::number(*number as f64), prompt, "endorsed"),
+            Value::Float(number) => self.add_whole(token::number(*number), prompt, "endorsed"),
+            _ => {}
+        }
+    }
+
+    /// The texts and numbers of a value that can have come from none of the accepted origins, each once; of texts their
+    /// addresses alone, where `addresses`. What has no origin at all, such as truth values, is left out.
+    pub(crate) fn foreign(&self, value: &Value, accepted: Sources, addresses: bool) -> Vec<Value> {
+        let mut found: Vec<Value> = Vec::new();
+        let mut work = MAX_WORK;
+        let whole = self.each_leaf(value, &mut |_, leaf| {
+            let foreign = match leaf {
+                Value::Text(text) if addresses => self.foreign_addresses(text, accepted),
+                Value::Text(_) | Value::Int(_) | Value::Float(_) => {
+                    let foreign =
+                        self.trace_leaf(leaf, &mut work).is_some_and(|traced| !traced.sources.meets(accepted));
+                    foreign.then(|| leaf.clone()).into_iter().collect()
+                }
+                _ => Vec::new(),
+            };
+            found.extend(foreign);
+        });
+        found.dedup();
+        if whole { found } else { Vec::new() }
+    }
+
+    fn foreign_addresses(&self, text: &str, accepted: Sources) -> Vec<Value> {
+        let accepts = |token: &Token| self.of_whole(&token.text).is_some_and(|found| found.sources.meets(accepted));
+        let (tokens, _) = token::tokens(&canonical(text));
+        let foreign = tokens.into_iter().filter(|token| token.kind == TokenKind::Address && !accepts(token));
+        foreign.map(|token| Value::Text(token.text)).collect()
+    }
+
     fn add_value(
         &mut self,
         result: &Result<'_>,

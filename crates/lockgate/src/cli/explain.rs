@@ -7,8 +7,8 @@ use super::output::{DIM, GREEN, RED, Trouble, paint, print_json, terminal};
 use super::setup;
 use super::streams::{self, Page};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Explanation, HeldGrants, Manifest, Mint, PointKind, Principal, PrincipalKind, Request,
-    Subject, Usage, Value, explain as explain_request,
+    Asking, CanonicalPath, CanonicalUrl, Explanation, HeldGrants, Limit, Manifest, Mint, PointKind, Principal,
+    PrincipalKind, ReasonCode, Request, Subject, Usage, Value, explain as explain_request,
 };
 use serde_json::json;
 use std::io::{self, Write};
@@ -77,19 +77,27 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
         return recorded::recorded(arguments, manifest.as_ref());
     }
     let action = action(&arguments.what)?;
-    let (held, usage) = match (past, &manifest) {
+    let (held, usage, asking) = match (past, &manifest) {
         (true, _) => recorded::state(arguments, manifest.as_ref(), action.principal.as_ref())?,
-        (false, Some(manifest)) => (held(manifest, action.principal.as_ref()), Usage::new()),
+        (false, Some(manifest)) => (held(manifest, action.principal.as_ref()), Usage::new(), manifest.asking()),
         (false, None) => {
             return Err(Trouble::usage("there is nothing to explain it by")
                 .hint("give `--manifest FILE` or `--session SESSION`"));
         }
     };
     let explanation = decide(arguments, &action, &held, &usage)?;
+    // What nothing but an approval keeps from being allowed waits for one, where somebody can give it.
+    let needs_approval = explanation.code == Some(ReasonCode::ApprovalRequired);
     if arguments.json {
-        print_json(&json!({"ok": true, "value": explanation}))?;
+        let mut value = json!(explanation);
+        let wait = asking.filter(|_| needs_approval).map(|asking| json!({"wait_ms": asking.wait_ms}));
+        value.as_object_mut().and_then(|value| value.insert("approval".to_owned(), json!(wait)));
+        print_json(&json!({"ok": true, "value": value}))?;
     } else {
-        streams::page(|page| tell(page, &explanation))?;
+        streams::page(|page| {
+            tell(page, &explanation)?;
+            if needs_approval { tell_approval(page, asking) } else { Ok(()) }
+        })?;
     }
     Ok(ExitCode::from(u8::from(!explanation.allowed)))
 }
@@ -129,8 +137,17 @@ fn decide(
         About::Key(key) => Subject::Key(key),
         About::Url(url) => Subject::Url { url, method: &method },
     };
-    let request =
-        Request { kind, name: &name, op: operation, subject, args: &args, bytes: 0, now_ms: now_ms(), seen: None };
+    let request = Request {
+        kind,
+        name: &name,
+        op: operation,
+        subject,
+        args: &args,
+        bytes: 0,
+        now_ms: now_ms(),
+        seen: None,
+        approved: None,
+    };
     Ok(explain_request(held, &request, usage))
 }
 
@@ -200,6 +217,17 @@ fn about(kind: PointKind, subject: Option<&str>) -> Result<About, Trouble> {
         }
         PointKind::Kv => Ok(About::Key(subject.ok_or_else(|| needed("a key"))?.to_owned())),
         _ => Ok(About::Nothing),
+    }
+}
+
+fn tell_approval(page: &mut Page<'_>, asking: Option<Asking>) -> io::Result<()> {
+    match asking {
+        Some(asking) => writeln!(
+            page,
+            "the call would wait up to {} for an approval: `lockgate approvals approve` gives it, `deny` refuses it",
+            Limit::Wall.display(asking.wait_ms)
+        ),
+        None => writeln!(page, "nobody can be asked for an approval: add `[approval]` to the manifest"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `lockgate mcp`.
 
 use super::Done;
+use super::approvals::on_ask;
 use super::output::{CYAN, Trouble, paint};
 use super::setup;
 use super::streams::{Console, note};
@@ -57,6 +58,7 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
     let opening = || Opening::of_caller(&manifest, &principal, &prompt);
     let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
     let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, arguments.quiet))?;
+    session.on_ask(on_ask(arguments.quiet));
     let caller = Arc::new(session.caller(principal, &prompt)?);
     let served = serve_stdio(&caller);
     drop(caller);

@@ -1,6 +1,7 @@
 //! The command line: one file for each command.
 
 mod agents;
+mod approvals;
 mod crossed;
 mod doctor;
 mod eval;
@@ -58,6 +59,8 @@ enum Command {
     Grant(grant::Arguments),
     /// Sign, verify and show the list of agents and their keys
     Agents(agents::Arguments),
+    /// Show the calls that wait for an approval, and answer them
+    Approvals(approvals::Arguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -90,6 +93,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Journal(arguments) => (arguments.json(), journal::journal(arguments)),
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
+        Command::Approvals(arguments) => (arguments.json(), approvals::approvals(&arguments)),
         Command::Mcp(arguments) => {
             // Standard output is the protocol's.
             let json = arguments.json;
