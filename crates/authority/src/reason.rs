@@ -74,6 +74,10 @@ reasons! {
     RateExceeded = "rate_exceeded", "The grant allows fewer calls in this span of time.";
     ApprovalRequired = "approval_required", "The crossing needs an approval and nobody can give one.";
 
+    // The operator's rules.
+    RuleForbids = "rule_forbids", "A rule of the operator forbids it, as things stand in the session.";
+    RuleUnclear = "rule_unclear", "A rule of the operator concerns it and cannot be evaluated.";
+
     // Which labels may flow where.
     UntrustedData = "untrusted_data", "What is sent could have been written by someone whom the point does not trust.";
     ConfidentialData = "confidential_data", "Someone who may not read what is sent would read it there.";

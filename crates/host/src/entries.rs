@@ -7,6 +7,7 @@ use lockgate_authority::{HeldGrants, Limit, Limits, Principal, Value};
 use lockgate_crossing::Shown;
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_decode::encode_value;
+use lockgate_rules::RuleText;
 use sha2::{Digest, Sha256};
 
 fn encoded(value: &Value) -> Vec<u8> {
@@ -25,9 +26,17 @@ pub(crate) fn inline(value: &Value) -> Value {
     Value::map([("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())), ("bytes", Value::Int(bytes.len() as i64))])
 }
 
-/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session.
-pub(crate) fn start(agent: &str, isolation: &str, clock: &str, random: &str, set: &Limits, manifest: &str) -> Vec<u8> {
-    encoded(&Value::map([
+/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, and `{rules}` where there are any.
+pub(crate) fn start(
+    agent: &str,
+    isolation: &str,
+    clock: &str,
+    random: &str,
+    set: &Limits,
+    manifest: &str,
+    rules: &[RuleText],
+) -> Vec<u8> {
+    let mut body = vec![
         ("lockgate", Value::text(env!("CARGO_PKG_VERSION"))),
         ("agent", Value::text(agent)),
         ("isolation", Value::text(isolation)),
@@ -36,7 +45,23 @@ pub(crate) fn start(agent: &str, isolation: &str, clock: &str, random: &str, set
         ("limits", limits(set)),
         ("manifest_sha256", Value::Bytes(Sha256::digest(manifest.as_bytes()).to_vec())),
         ("manifest", inline(&Value::text(manifest))),
-    ]))
+    ];
+    if !rules.is_empty() {
+        // Where all of them would not fit, their digests remain.
+        let whole = rules.iter().map(|rules| rules.text.len()).sum::<usize>() <= MAX_INLINE / 2;
+        body.push(("rules", Value::List(rules.iter().map(|rules| rule_text(rules, whole)).collect())));
+    }
+    encoded(&Value::map(body))
+}
+
+/// `{file, sha256, text}` of a text of rules, or only its digest.
+fn rule_text(rules: &RuleText, whole: bool) -> Value {
+    let mut body =
+        vec![("file", Value::text(rules.file.as_str())), ("sha256", Value::Bytes(rules.digest().to_vec()))];
+    if whole {
+        body.push(("text", Value::text(rules.text.as_str())));
+    }
+    Value::map(body)
 }
 
 /// What one cell was started with.

@@ -23,6 +23,7 @@ const MAX_BYTES: usize = 1 << 20;
 const TOP: &[&str] = &[
     "isolation",
     "agent",
+    "rules",
     "limits",
     "wall",
     "clock",
@@ -69,6 +70,7 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     let clock = top.get("clock").and_then(|item| read_clock(&item, problems)).unwrap_or_default();
     let random = top.get("random").and_then(|item| read_random(&item, problems)).unwrap_or_default();
     let agent = top.get("agent").and_then(|item| read_agent(&item, problems));
+    let rules = top.get("rules").map_or_else(Vec::new, |item| read_rules(&item, problems));
     let mut parties = PartyNames::default();
     let mut label = |key: &str, problems: &mut Problems| {
         let terms = top.get(key).map_or_else(Vec::new, |item| labels::read_label(&item, problems));
@@ -79,7 +81,20 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     labels::check_clearance(labels::label(&program), &clearance, &terms, &parties, problems);
     let grants = read_grants(&top, isolation, &mut parties, problems);
     let (limits, parties) = (limits?, Arc::new(parties));
-    Some(Manifest { isolation, agent, set_limits, limits, walls, clock, random, program, clearance, parties, grants })
+    Some(Manifest {
+        isolation,
+        agent,
+        rules,
+        set_limits,
+        limits,
+        walls,
+        clock,
+        random,
+        program,
+        clearance,
+        parties,
+        grants,
+    })
 }
 
 fn read_isolation(top: &Section<'_>, problems: &mut Problems) -> Isolation {
@@ -95,6 +110,21 @@ fn read_agent(item: &Item<'_>, problems: &mut Problems) -> Option<String> {
         item.problem(problems, message, None);
     }
     Some(name.to_owned())
+}
+
+/// Most files of rules of one manifest.
+const MAX_RULES: usize = 64;
+
+fn read_rules(item: &Item<'_>, problems: &mut Problems) -> Vec<String> {
+    let items = match &item.node.data {
+        Data::List(_) => item.list(problems, "a list of files", false).unwrap_or_default(),
+        _ => vec![item.clone()],
+    };
+    if items.len() > MAX_RULES {
+        item.problem(problems, format!("a manifest has at most {MAX_RULES} files of rules"), None);
+        return Vec::new();
+    }
+    items.iter().filter_map(|item| plain_text(item, "a file of rules", problems)).collect()
 }
 
 fn resolve(isolation: Isolation, set: &PartialLimits, top: &Section<'_>, problems: &mut Problems) -> Option<Limits> {

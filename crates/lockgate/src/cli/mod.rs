@@ -7,6 +7,7 @@ mod explain;
 mod journal;
 mod mcp;
 mod output;
+mod rules;
 mod run;
 mod setup;
 mod streams;
@@ -46,6 +47,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Print the least manifest that would have sufficed for recorded sessions
     Tighten(tighten::Arguments),
+    /// Check the operator's rules, and show what rules can name
+    Rules(rules::Arguments),
     /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
     Mcp(mcp::Arguments),
     /// Print completions for a shell
@@ -80,6 +83,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Journal(arguments) => (arguments.json(), journal::journal(arguments)),
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
+        Command::Rules(arguments) => (arguments.json(), rules::rules(&arguments)),
         Command::Mcp(arguments) => {
             // Standard output is the protocol's.
             let json = arguments.json;

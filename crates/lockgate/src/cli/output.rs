@@ -152,9 +152,13 @@ impl From<RunError> for Trouble {
 impl From<OpenError> for Trouble {
     fn from(error: OpenError) -> Trouble {
         let (status, code) = match &error {
+            OpenError::Rules(errors) => return Trouble::from(errors.clone()),
             OpenError::Walls { .. } => (4, ReasonCode::WallUnavailable),
             OpenError::Unrecorded(_) => (4, ReasonCode::JournalUnavailable),
-            OpenError::Journal(_) | OpenError::Point { .. } | OpenError::Io { .. } => (2, ReasonCode::Misconfigured),
+            OpenError::Journal(_)
+            | OpenError::Point { .. }
+            | OpenError::RuleFile { .. }
+            | OpenError::Io { .. } => (2, ReasonCode::Misconfigured),
         };
         let hint = error.hint();
         Trouble { status, code: code.as_str().to_owned(), hint, ..Trouble::usage(error.to_string()) }
