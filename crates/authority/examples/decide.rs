@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 bytes: 0,
                 now_ms: 0,
                 seen: Some(&seen),
+                approved: None,
             };
             let answer = match authorize(held.for_handle(PointKind::Tool, &name), &request, &usage) {
                 Decision::Allow(_) => json!({"code": null}),

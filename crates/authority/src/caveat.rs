@@ -218,6 +218,16 @@ impl Caveat {
         }
     }
 
+    /// Whether an approval clears it where it does not clear by itself.
+    pub fn asks(&self) -> bool {
+        match self {
+            Caveat::From(from) => from.ask,
+            Caveat::Asked(asked) => asked.ask,
+            Caveat::Approval => true,
+            _ => false,
+        }
+    }
+
     /// Whether clearing depends on what was spent before.
     pub(crate) fn is_budget(&self) -> bool {
         matches!(self, Caveat::Children(_) | Caveat::Calls(_) | Caveat::Bytes(_) | Caveat::Rate(_))

@@ -1,5 +1,6 @@
 //! The one function that decides.
 
+use crate::approval::{Approved, Question};
 use crate::canonical::{CanonicalPath, CanonicalUrl};
 use crate::caveat::{ArgumentCaveat, Caveat, FromCaveat};
 use crate::grant::{Grant, GrantId, Layer};
@@ -57,6 +58,8 @@ pub struct Request<'a> {
     pub now_ms: u64,
     /// What the caller has seen, where its arguments are traced; never for a cell.
     pub seen: Option<&'a Seen>,
+    /// The approval that this very request was given.
+    pub approved: Option<&'a Approved>,
 }
 
 impl Request<'_> {
@@ -116,10 +119,12 @@ pub fn authorize<'g>(
 }
 
 /// What was decided where labels count too.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum Flowed<'g> {
     /// Allowed by this grant.
     Allow(&'g Grant),
+    /// This grant would allow it, and nothing but an approval is missing.
+    Ask(&'g Grant, Question),
     /// No grant allows it.
     Deny(Denial),
     /// This grant would allow it, and the label of what is sent or read may not flow.
@@ -127,7 +132,7 @@ pub enum Flowed<'g> {
 }
 
 /// Decides a request together with the labels of what it sends and reads: the first candidate that clears, and through
-/// which they may flow, allows it.
+/// which they may flow, allows it. Where there is none, the first of which only an approval is missing asks for it.
 ///
 /// As [`authorize`], and a few instructions more for each candidate that clears.
 pub fn authorize_flow<'g>(
@@ -144,6 +149,11 @@ pub fn authorize_flow<'g>(
             Ok(()) => return Flowed::Allow(grant),
             Err(blocked) => first = first.or(Some((grant, blocked))),
         }
+    }
+    let asks = |grant: &&Grant| lacks_approval(grant, request, usage, host_is_private);
+    if let Some(grant) = candidates.clone().filter(asks).find(|grant| flowing.through(grant.flow()).is_ok()) {
+        let denial = denial(refusal(grant, request, usage), request);
+        return Flowed::Ask(grant, Question::of(grant, request, usage, denial));
     }
     match first {
         Some((grant, blocked)) => Flowed::Blocked(grant, blocked),
@@ -162,6 +172,29 @@ fn allows(grant: &Grant, request: &Request<'_>, usage: &Usage, host_is_private: 
         })
         && (!host_is_private || grant.allows_private())
         && !usage.is_revoked(grant)
+}
+
+/// Whether an approval is all that keeps a grant from allowing the request.
+fn lacks_approval(grant: &Grant, request: &Request<'_>, usage: &Usage, host_is_private: bool) -> bool {
+    grant.point().is_meant_by(request.kind, request.name)
+        && grant.layers().iter().all(|layer| {
+            layer.caveats().iter().all(|caveat| caveat.asks() || clears(caveat, layer.id(), request, usage))
+        })
+        && (!host_is_private || grant.allows_private())
+        && !usage.is_revoked(grant)
+}
+
+/// Why a caveat needs an approval; `None` where it clears, or where no approval would clear it.
+pub(crate) fn need(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usage: &Usage) -> Option<String> {
+    if !caveat.asks() || clears(caveat, layer, request, usage) {
+        return None;
+    }
+    let handle = handle_words(request);
+    Some(match caveat {
+        Caveat::From(_) => provenance_message(Some(caveat), request, &handle),
+        Caveat::Asked(_) => format!("the prompt does not ask for {} on {handle}", quoted(request.op)),
+        _ => format!("each call of {handle} needs an approval"),
+    })
 }
 
 /// The refusal of the candidate that came closest to allowing.
@@ -246,16 +279,24 @@ pub(crate) fn clears(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usa
             request.op != &*allowed.op
                 || request.args.as_map().is_some_and(|args| args.iter().all(|(name, _)| allowed.names.contains(name)))
         }
-        Caveat::From(from) => *from.op != *request.op || comes_from(from, request),
+        Caveat::From(from) => {
+            *from.op != *request.op || comes_from(from, request) || is_approved(caveat, layer, request)
+        }
         Caveat::Asked(asked) => {
-            *asked.op != *request.op || request.seen.is_some_and(|seen| seen.is_asked(&asked.phrases))
+            *asked.op != *request.op
+                || request.seen.is_some_and(|seen| seen.is_asked(&asked.phrases))
+                || is_approved(caveat, layer, request)
         }
         Caveat::Depth(most) => match request.subject {
             Subject::Child { depth } => depth <= *most,
             _ => !request.is_spawn(),
         },
-        Caveat::Approval => false,
+        Caveat::Approval => is_approved(caveat, layer, request),
     }
+}
+
+fn is_approved(caveat: &Caveat, layer: GrantId, request: &Request<'_>) -> bool {
+    caveat.asks() && request.approved.is_some_and(|approved| approved.clears(caveat, layer, request))
 }
 
 fn clears_url(caveat: &Caveat, request: &Request<'_>) -> bool {
@@ -292,11 +333,7 @@ fn comes_from(from: &FromCaveat, request: &Request<'_>) -> bool {
 
 /// Words for a refusal; they name what the request itself said, never what another principal holds.
 fn denial(refusal: Option<Refusal<'_>>, request: &Request<'_>) -> Denial {
-    let handle = if request.kind.is_named() && !request.kind.shares_handle() {
-        format!("`{}.{}`", request.kind, request.name)
-    } else {
-        format!("`{}`", request.kind)
-    };
+    let handle = handle_words(request);
     let op = quoted(request.op);
     let Some(Refusal { code, caveat, .. }) = refusal else {
         return Denial::new(ReasonCode::PointNotGranted, format!("{handle} is not granted"));
@@ -330,6 +367,14 @@ fn denial(refusal: Option<Refusal<'_>>, request: &Request<'_>) -> Denial {
     };
     let hint = hint(code, request);
     Denial { code, message: message.into(), hint: hint.map(Into::into) }
+}
+
+fn handle_words(request: &Request<'_>) -> String {
+    if request.kind.is_named() && !request.kind.shares_handle() {
+        format!("`{}.{}`", request.kind, request.name)
+    } else {
+        format!("`{}`", request.kind)
+    }
 }
 
 fn url_message(code: ReasonCode, url: &CanonicalUrl, method: &str) -> String {
@@ -413,6 +458,9 @@ fn hint(code: ReasonCode, request: &Request<'_>) -> Option<String> {
         ReasonCode::BudgetCalls => "calls",
         ReasonCode::BudgetBytes => "bytes",
         ReasonCode::Expired => "until",
+        ReasonCode::ApprovalRequired => {
+            return Some("add `[approval]` to the manifest, so that the operator can be asked".to_owned());
+        }
         ReasonCode::RateExceeded => return Some("wait before the next call".to_owned()),
         ReasonCode::PointNotGranted => return Some(format!("grant it by {section} in the manifest")),
         _ => return None,

@@ -12,6 +12,7 @@ pub(crate) use flag::name_of as name_of_host;
 pub use narrow::Used;
 pub use tighten::{Call, Past, Remark, Tightened};
 
+use crate::approval::Asking;
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
@@ -109,6 +110,8 @@ pub struct Manifest {
     /// What is said of who wrote the program and may read it.
     program: Vec<LabelCaveat>,
     clearance: Vec<LabelCaveat>,
+    /// How an approver is asked; none where nobody can approve.
+    asking: Option<Asking>,
     parties: Arc<PartyNames>,
     grants: Vec<ManifestGrant>,
 }
@@ -215,6 +218,11 @@ impl Manifest {
         labels::clearance(&self.clearance)
     }
 
+    /// How an approver is asked; `None` where nobody can approve.
+    pub fn asking(&self) -> Option<Asking> {
+        self.asking
+    }
+
     /// The names of the parties, in the order of the text.
     pub fn parties(&self) -> &Arc<PartyNames> {
         &self.parties
@@ -300,6 +308,7 @@ impl Default for Manifest {
             random: RandomMode::default(),
             program: Vec::new(),
             clearance: Vec::new(),
+            asking: None,
             parties: Arc::default(),
             grants: Vec::new(),
         }

@@ -36,8 +36,17 @@ fn seen(manifest: &Manifest, prompt: &str) -> Seen {
 
 /// The code of the refusal; `None` where it is allowed.
 fn decided(held: &HeldGrants, seen: Option<&Seen>, op: &str, args: &Value) -> Option<ReasonCode> {
-    let request =
-        Request { kind: PointKind::Tool, name: "mail", op, subject: Subject::None, args, bytes: 0, now_ms: 0, seen };
+    let request = Request {
+        kind: PointKind::Tool,
+        name: "mail",
+        op,
+        subject: Subject::None,
+        args,
+        bytes: 0,
+        now_ms: 0,
+        seen,
+        approved: None,
+    };
     match authorize(held.for_handle(PointKind::Tool, "mail"), &request, &Usage::new()) {
         Decision::Allow(_) => None,
         Decision::Deny(denial) => Some(denial.code),

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod approvals;
 mod store;
 
+pub use approvals::{AnswerError, BEAT_MS, Inquiry, QuestionId, QuestionState, Reply, Taken};
 pub use store::{Control, ControlError};

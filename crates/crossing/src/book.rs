@@ -1,9 +1,11 @@
 //! What the gate keeps about one cell: its handles, what it used, what is in flight.
 
+use crate::approval::Waiting;
 use crate::effect::Target;
 use crate::floating::{Floating, Shown};
 use lockgate_authority::{
-    Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen, Usage,
+    Asking, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen,
+    Usage,
 };
 use lockgate_journal::SessionKey;
 use std::collections::HashMap;
@@ -14,12 +16,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct SessionBook {
     key: SessionKey,
     usage: Mutex<Usage>,
+    asking: Option<Asking>,
 }
 
 impl SessionBook {
-    /// The book of a session that has just begun.
+    /// The book of a session that has just begun, in which nobody can approve.
     pub fn new(key: SessionKey) -> Self {
-        SessionBook { key, usage: Mutex::new(Usage::new()) }
+        SessionBook { key, usage: Mutex::new(Usage::new()), asking: None }
+    }
+
+    /// The same where an approver can be asked.
+    #[must_use]
+    pub fn asking(self, asking: Option<Asking>) -> Self {
+        SessionBook { asking, ..self }
+    }
+
+    /// How an approver is asked; `None` where nobody can approve.
+    pub(crate) fn approver(&self) -> Option<Asking> {
+        self.asking
     }
 
     /// Where the session is recorded.
@@ -108,6 +122,8 @@ pub struct CellBook {
     pub(crate) handles: Box<[Handle]>,
     /// By the serial of the intent.
     pub(crate) in_flight: HashMap<u64, InFlight>,
+    /// Calls that wait for an approval, by the serial of the entry that asks.
+    pub(crate) asked: HashMap<u64, Waiting>,
     /// Open streams and children, with the grant under which each began.
     pub(crate) open: HashMap<u32, Opened>,
     /// The label of all that the cell has read.
@@ -161,6 +177,7 @@ impl CellBook {
             limits,
             handles,
             in_flight: HashMap::new(),
+            asked: HashMap::new(),
             open: HashMap::new(),
             floating: Arc::default(),
             clearance: Label::TOP,
@@ -248,13 +265,23 @@ impl CellBook {
         self.refusals
     }
 
-    /// Crossings whose effect has not settled.
+    /// Crossings that have no answer yet: their effect has not settled, or they wait for an approval.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + self.asked.len()
+    }
+
+    /// Crossings that wait for an approval.
+    pub fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// The guest's number of the request that waits for the question `serial`.
+    pub fn asker(&self, serial: u64) -> Option<u32> {
+        self.asked.get(&serial).map(|waiting| waiting.call.id())
     }
 
     /// Crossings in flight whose effect should be let finish when the program is done: all but those that only wait
-    /// for time to pass or for another cell.
+    /// for time to pass, for another cell or for an approval.
     pub fn effects_in_flight(&self) -> usize {
         self.in_flight.values().filter(|crossing| !crossing.waits).count()
     }

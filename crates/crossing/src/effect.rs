@@ -137,6 +137,7 @@ impl Ready {
             bytes: 0,
             now_ms,
             seen: None,
+            approved: None,
         };
         match authorize_flow(self.candidates.iter(), &request, &self.flowing, usage) {
             Flowed::Allow(grant) => {
@@ -145,6 +146,8 @@ impl Ready {
                 Ok(grant.clone())
             }
             Flowed::Deny(denial) => Err(denial),
+            // Another address is another action than the one that was approved.
+            Flowed::Ask(_, question) => Err(question.into_denial()),
             Flowed::Blocked(grant, blocked) => {
                 Err(flow::denial(blocked, &grant.point().to_string(), &self.floating, &self.parties))
             }
@@ -240,4 +243,7 @@ pub trait Effects {
     /// Is given a crossing whose intent is on its way to the disk, to act once
     /// [`Pending::when_durable`](crate::Pending::when_durable) says that it is there.
     fn wait(&self, pending: crate::Pending);
+
+    /// Is given what an approver must be asked; [`answer`](crate::answer) takes how it ended. Must not block.
+    fn ask(&self, asked: crate::Asked);
 }

@@ -3,12 +3,14 @@
 //! Each of its calls walks the same path as a cell's request. What it has seen is kept, so that caveats can demand where
 //! an argument comes from.
 
+use crate::approvals::Asker;
 use crate::entries;
 use crate::error::RunError;
 use crate::session::{Session, SessionInner};
 use lockgate_authority::{HeldGrants, PointKind, Principal, ReasonCode, Seen, Traced, Value};
 use lockgate_crossing::{
-    Acted, CellBook, Effects, Failed, Outcome, Pending, Ready, Reply, Step, abandon, cross, settle,
+    Acted, Asked, CellBook, Effects, Ended, Failed, Outcome, Pending, Ready, Reply, Step, abandon,
+    answer as answer_question, cross, settle,
 };
 use lockgate_decode::{RawRequest, encode_value};
 use lockgate_effects::tool::ToolInfo;
@@ -41,7 +43,7 @@ pub struct VisibleTool {
 
 type Then = Box<dyn FnOnce(Result<Value, Failed>) + Send>;
 
-struct Inner {
+pub(crate) struct Inner {
     session: Arc<SessionInner>,
     held: HeldGrants,
     state: Mutex<State>,
@@ -170,13 +172,19 @@ impl Inner {
         let request = RawRequest { id, handle, op: tool, args };
         let effects = CallEffects { caller: self, given_up };
         let step = cross(&mut state.book, request, gate.now_us(), gate.recorder(), &effects);
-        let reply = match step {
-            Step::Later => return CallId(id),
-            Step::Answered(reply) => reply,
-            Step::Ended(stopped) => Reply { id, result: Err(Failed::new(stopped.code, stopped.message)), held: 0 },
-        };
-        answer(state, reply);
+        take(state, id, step);
         CallId(id)
+    }
+
+    /// The question of a call has ended.
+    pub(crate) fn on_answer(self: &Arc<Self>, serial: u64, ended: Ended, given_up: watch::Receiver<bool>) {
+        let gate = &self.session.gate;
+        let mut state = self.lock();
+        let effects = CallEffects { caller: self, given_up };
+        let Some(id) = state.book.asker(serial) else { return };
+        if let Some(step) = answer_question(&mut state.book, serial, ended, gate.now_us(), gate.recorder(), &effects) {
+            take(state, id, step);
+        }
     }
 
     fn settle(&self, outcome: Outcome) {
@@ -199,11 +207,23 @@ impl Inner {
         // Where this cannot be recorded, the end of the session says so to who waits for it.
         let _ = abandon(&mut state.book, now, gate.recorder());
         let _ = gate.recorder().append(key, Kind::Note, number, now, &gone);
+        self.session.questions.withdraw(number);
         let waiting: Vec<Waiting> = state.waiting.drain().map(|(_, waiting)| waiting).collect();
         drop(state);
         for Waiting { then, give_up } in waiting {
             give_up.send_replace(true);
             then(Err(Failed::new(ReasonCode::Cancelled, "the call was given up before it was done")));
+        }
+    }
+}
+
+/// Tells who waits for the call `id` what a step gave, if it gave anything yet.
+fn take(state: MutexGuard<'_, State>, id: u32, step: Step) {
+    match step {
+        Step::Later => {}
+        Step::Answered(reply) => answer(state, reply),
+        Step::Ended(stopped) => {
+            answer(state, Reply { id, result: Err(Failed::new(stopped.code, stopped.message)), held: 0 });
         }
     }
 }
@@ -240,6 +260,11 @@ impl Effects for CallEffects<'_> {
                 drop(gate.runtime().spawn(async move { caller.settle(outcome) }));
             }
         });
+    }
+
+    fn ask(&self, asked: Asked) {
+        let asker = Asker::Caller(Arc::downgrade(self.caller), self.given_up.clone());
+        self.caller.session.ask(asked, asker);
     }
 }
 

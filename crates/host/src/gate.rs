@@ -1,5 +1,6 @@
 //! The trusted process: journal, workers, and the cells that are alive.
 
+use crate::approvals::OpenQuestions;
 use crate::entries;
 use crate::error::RunError;
 use crate::live::Live;
@@ -8,7 +9,7 @@ use crate::rules::{arguments, session_rules};
 use crate::session::{OnLog, Session, SessionInner};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
-use lockgate_control::{Control, ControlError};
+use lockgate_control::{BEAT_MS, Control, ControlError};
 use lockgate_crossing::{Floating, Recorder, Ruling, SessionBook};
 use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
@@ -29,6 +30,9 @@ const DEADLINE_TICK: Duration = Duration::from_millis(10);
 
 /// How often it is looked whether the operator has said something.
 const CONTROL_TICK: Duration = Duration::from_millis(100);
+
+/// Looks between two signs of life, while there are open questions.
+const TICKS_A_BEAT: u32 = (BEAT_MS / 100) as u32;
 
 /// Where cells run.
 #[derive(Clone, Debug)]
@@ -151,6 +155,8 @@ pub(crate) struct Inner {
     pub(crate) journal: Journal,
     pub(crate) http: HttpClient,
     pub(crate) control: Control,
+    /// What the control file knows this gate by.
+    pub(crate) id: [u8; 16],
     sessions: Mutex<Vec<Weak<SessionInner>>>,
     stores_path: PathBuf,
     stores: OnceLock<Result<KeyValueFile, EffectError>>,
@@ -166,10 +172,17 @@ impl Gate {
     pub fn open(options: &GateOptions) -> Result<Gate, OpenError> {
         let journal = Journal::open(&options.journal, &Options::new().create(true))?;
         let runtime = start_runtime()?;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|error| OpenError::Io {
+            doing: "drawing the gate's number".to_owned(),
+            source: std::io::Error::other(error),
+        })?;
+        let control = Control::open(&options.control)?;
         let inner = Arc::new(Inner {
             journal,
             http: HttpClient::new(),
-            control: Control::open(&options.control)?,
+            control,
+            id,
             sessions: Mutex::new(Vec::new()),
             stores_path: options.stores.clone(),
             stores: OnceLock::new(),
@@ -181,6 +194,8 @@ impl Gate {
         });
         let weak = Arc::downgrade(&inner);
         let links = Links::start(options, Arc::new(move |event| dispatch(&weak, event)))?;
+        // Of gates that are gone; who lists or answers does the same.
+        inner.control.tidy_questions(inner.now_us() / 1000)?;
         // Just made: nobody else has set it.
         let _ = inner.links.set(links);
         watch_deadlines(&inner);
@@ -238,10 +253,11 @@ impl Gate {
         );
         let id = SessionId::from_bytes(id);
         let key = gate.journal.begin(id, gate.now_us(), &body).map_err(|error| unrecorded(error.to_string()))?;
+        let ruling = rules.map(|rules| Ruling::new(rules, &agent));
         let session = Arc::new(SessionInner {
             gate: Arc::clone(gate),
             id,
-            book: Arc::new(SessionBook::new(key).ruled(rules.map(|rules| Ruling::new(rules, &agent)))),
+            book: Arc::new(SessionBook::new(key).asking(manifest.asking()).ruled(ruling)),
             agent,
             held: Arc::new(held),
             limits: *manifest.limits(),
@@ -255,6 +271,8 @@ impl Gate {
             cells: AtomicU32::new(0),
             floating: Arc::new(Floating::of_program(manifest.program_label())),
             clearance: manifest.clearance(),
+            questions: OpenQuestions::default(),
+            on_ask: OnceLock::new(),
         });
         gate.enlist(&session);
         Ok(Session(session))
@@ -446,9 +464,15 @@ fn dispatch(gate: &Weak<Inner>, event: Event<'_>) {
 fn watch_control(gate: &Arc<Inner>) {
     let weak = Arc::downgrade(gate);
     gate.runtime().spawn(async move {
+        let mut ticks = 0_u32;
         loop {
             tokio::time::sleep(CONTROL_TICK).await;
             let Some(gate) = weak.upgrade() else { return };
+            ticks = (ticks + 1) % TICKS_A_BEAT;
+            if ticks == 0 && gate.sessions().iter().any(|session| !session.questions.is_empty()) {
+                let beats = Arc::clone(&gate);
+                drop(gate.runtime().spawn_blocking(move || beats.control.beat(&beats.id, beats.now_us() / 1000)));
+            }
             // What cannot be read may hold a revocation: every session acts as if there were news.
             if gate.control.changed().unwrap_or(true) {
                 gate.sessions().iter().for_each(|session| session.on_control());
@@ -466,7 +490,7 @@ fn watch_deadlines(gate: &Arc<Inner>) {
             let Some(gate) = weak.upgrade() else { return };
             let now = Instant::now();
             let late: Vec<Arc<Live>> =
-                gate.lock_cells().values().filter(|live| live.deadline <= now).cloned().collect();
+                gate.lock_cells().values().filter(|live| live.wall.is_over(now)).cloned().collect();
             for live in late {
                 live.on_deadline();
             }

@@ -3,6 +3,7 @@
 //! A [`Gate`] holds the journal and the workers; a [`Session`] holds what an operator's manifest grants; its
 //! [`run`](Session::run) starts a program in a fresh cell and gives what it left behind.
 
+mod approvals;
 mod caller;
 mod effects;
 mod entries;
@@ -15,8 +16,10 @@ mod session;
 mod spawn;
 mod trace;
 mod view;
+mod wall_time;
 mod workers;
 
+pub use approvals::OnAsk;
 pub use caller::{CallId, Caller, VisibleTool};
 pub use error::RunError;
 pub use gate::{Gate, GateOptions, OpenError, Placement, Walling, rule_points};

@@ -1,11 +1,13 @@
 //! A session: one run or conversation, its grants, its cells, its entries.
 
+use crate::approvals::{OnAsk, OpenQuestions};
 use crate::entries;
 use crate::error::RunError;
 use crate::gate::Inner;
 use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::program::Program;
 use crate::spawn::Mailbox;
+use crate::wall_time::WallTime;
 use lockgate_authority::{
     ClockMode, Denial, FieldLabels, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind,
     RandomMode, ReasonCode, Value,
@@ -19,7 +21,7 @@ use lockgate_journal::{Kind, SessionId};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// Receives console output: who wrote it, the level, the text.
@@ -46,6 +48,8 @@ pub(crate) struct SessionInner {
     /// What the operator's program depends on.
     pub(crate) floating: Arc<Floating>,
     pub(crate) clearance: Label,
+    pub(crate) questions: OpenQuestions,
+    pub(crate) on_ask: OnceLock<OnAsk>,
 }
 
 /// What a cell is started with.
@@ -83,6 +87,11 @@ impl Session {
     /// The limits of the cells it starts.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Has `tell` told of each question that is put to an approver, on a thread of the gate; set once.
+    pub fn on_ask(&self, tell: OnAsk) {
+        let _ = self.0.on_ask.set(tell);
     }
 
     /// Runs a program in a fresh cell and waits for its end.
@@ -136,6 +145,7 @@ impl Session {
     /// Records the session's end and waits until all of it is on disk.
     pub fn close(self) -> Result<Closed, RunError> {
         let session = &self.0;
+        session.questions.drain();
         let journal = &session.gate.journal;
         let body = entries::end(session.cells.load(Ordering::Relaxed));
         let failed = |cause: String| RunError::unrecorded(&cause);
@@ -151,7 +161,9 @@ impl Session {
 
 impl SessionInner {
     /// The operator may have revoked a grant or answered an approval.
-    pub(crate) fn on_control(self: &Arc<Self>) {}
+    pub(crate) fn on_control(self: &Arc<Self>) {
+        self.apply_answers();
+    }
 
     /// The next cell's or caller's number within the session.
     pub(crate) fn next_number(&self) -> u32 {
@@ -204,7 +216,7 @@ impl SessionInner {
             limits: spec.limits,
             link,
             started,
-            deadline: started + Duration::from_millis(spec.limits.wall_ms),
+            wall: WallTime::until(started + Duration::from_millis(spec.limits.wall_ms)),
             http: std::sync::OnceLock::new(),
             parent: spec.parent.map(|(parent, mailbox)| ParentEnd { live: Arc::downgrade(parent), mailbox }),
             state: Mutex::new(State::new(book, tell)),

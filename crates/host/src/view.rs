@@ -427,6 +427,7 @@ impl Crossing {
             bytes: self.sent,
             now_ms: self.at_ms,
             seen: None,
+            approved: None,
         })
     }
 }

@@ -1,4 +1,5 @@
 use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand, check_rules};
+use crate::approval::Asking;
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
@@ -30,6 +31,7 @@ const TOP: &[&str] = &[
     "random",
     "program",
     "clearance",
+    "approval",
     "fs",
     "http",
     "kv",
@@ -71,6 +73,7 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     let random = top.get("random").and_then(|item| read_random(&item, problems)).unwrap_or_default();
     let agent = top.get("agent").and_then(|item| read_agent(&item, problems));
     let rules = top.get("rules").map_or_else(Vec::new, |item| read_rules(&item, problems));
+    let asking = top.get("approval").and_then(|item| read_approval(&item, problems));
     let mut parties = PartyNames::default();
     let mut label = |key: &str, problems: &mut Problems| {
         let terms = top.get(key).map_or_else(Vec::new, |item| labels::read_label(&item, problems));
@@ -92,6 +95,7 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
         random,
         program,
         clearance,
+        asking,
         parties,
         grants,
     })
@@ -191,6 +195,19 @@ fn read_random(item: &Item<'_>, problems: &mut Problems) -> Option<RandomMode> {
         item.problem(problems, message, None);
     }
     seed.map(|seed| RandomMode::Seeded { seed })
+}
+
+fn read_approval(item: &Item<'_>, problems: &mut Problems) -> Option<Asking> {
+    let section = item.section(&["by", "wait"], problems)?;
+    if let Some(by) = section.get("by") {
+        by.choice(problems, &[("operator", ())]);
+    }
+    let Some(wait) = section.get("wait") else { return Some(Asking { wait_ms: Asking::DEFAULT_WAIT_MS }) };
+    let wait_ms = wait.duration(problems)?;
+    if !(1000..=Asking::MAX_WAIT_MS).contains(&wait_ms) {
+        wait.problem(problems, format!("expected from `1s` to `7d`, found {}", wait.node.found()), None);
+    }
+    Some(Asking { wait_ms })
 }
 
 /// The number in little-endian order, then zeros.

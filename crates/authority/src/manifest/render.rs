@@ -31,6 +31,10 @@ pub(super) fn manifest(manifest: &Manifest) -> String {
             section(&mut out, header, &caveats.iter().map(setting).collect::<Vec<_>>());
         }
     }
+    if let Some(asking) = manifest.asking {
+        let wait = units::display_duration(asking.wait_ms);
+        section(&mut out, "approval", &[text("by", "operator"), text("wait", &wait)]);
+    }
     for grant in &manifest.grants {
         section(&mut out, &grant.point.to_string(), &grant_settings(grant));
     }

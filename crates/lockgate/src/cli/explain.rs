@@ -141,8 +141,17 @@ fn decide(
         About::Key(key) => Subject::Key(key),
         About::Url(url) => Subject::Url { url, method: &method },
     };
-    let request =
-        Request { kind, name: &name, op: operation, subject, args: &args, bytes: 0, now_ms: now_ms(), seen: None };
+    let request = Request {
+        kind,
+        name: &name,
+        op: operation,
+        subject,
+        args: &args,
+        bytes: 0,
+        now_ms: now_ms(),
+        seen: None,
+        approved: None,
+    };
     let mut explanation = explain_request(held, &request, usage);
     let ruled = match rules {
         Some((manifest, base)) => ruled::judge(&mut explanation, &request, held, manifest, base)?,

@@ -1,6 +1,7 @@
 //! `lockgate mcp`.
 
 use super::Done;
+use super::approvals::on_ask;
 use super::output::{CYAN, Trouble, paint};
 use super::setup;
 use super::streams::{Console, note};
@@ -53,6 +54,7 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
     let gate = setup::gate_for(arguments.journal.as_deref(), false, &manifest)?;
     let console = Arc::new(Console::default());
     let session = gate.session(&manifest, &base, setup::on_log(&console, arguments.quiet))?;
+    session.on_ask(on_ask(arguments.quiet));
     let principal = Principal::new(PrincipalKind::External, arguments.name.as_str());
     let caller = Arc::new(session.caller(principal, &prompt)?);
     let served = serve_stdio(&caller);

@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+mod approvals;
 mod crossed;
 mod doctor;
 mod eval;
@@ -51,6 +52,8 @@ enum Command {
     Rules(rules::Arguments),
     /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
     Mcp(mcp::Arguments),
+    /// Show the calls that wait for an approval, and answer them
+    Approvals(approvals::Arguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -84,6 +87,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
         Command::Rules(arguments) => (arguments.json(), rules::rules(&arguments)),
+        Command::Approvals(arguments) => (arguments.json(), approvals::approvals(&arguments)),
         Command::Mcp(arguments) => {
             // Standard output is the protocol's.
             let json = arguments.json;

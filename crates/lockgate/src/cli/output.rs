@@ -158,6 +158,7 @@ impl From<OpenError> for Trouble {
             OpenError::Journal(_)
             | OpenError::Point { .. }
             | OpenError::RuleFile { .. }
+            | OpenError::Control(_)
             | OpenError::Io { .. } => (2, ReasonCode::Misconfigured),
         };
         let hint = error.hint();
