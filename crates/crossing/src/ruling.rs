@@ -1,10 +1,9 @@
 //! The operator's rules on the path: what they say of a call that a grant allows, and the past that they speak of.
 
-use crate::book::SessionBook;
 use crate::flow::Direction;
 use lockgate_authority::{Denial, Flowing, Label, PartyNames, Point, Principal, Request};
 use lockgate_rules::{Act, History, Rule, Rules, Verdict, Way};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The rules of a session and its past.
 #[derive(Debug)]
@@ -54,7 +53,7 @@ impl<'a> Past<'a> {
         let Whose { principal, depth, label, parties, redirected } = whose;
         let agent = &*self.ruling.agent;
         let act = Act { principal, agent, depth, point, request, label, parties, redirected };
-        let what = || format!("`{}` on `{}`", clipped(request.op), request.shown());
+        let what = || format!("`{}` on `{}`", request.op, handle(request));
         match self.ruling.rules.judge(&act, &self.history) {
             Verdict::Clear => Ok(Vec::new()),
             Verdict::Ask(rules) => Ok(rules),
@@ -66,17 +65,27 @@ impl<'a> Past<'a> {
     /// An allowed call belongs to the past from here on.
     pub(crate) fn begin(&mut self, request: &Request<'_>, point: &Point, direction: Direction) {
         let handle = (request.kind, request.name);
-        self.ruling.rules.begin(&mut self.history, handle, request.op, point, way(direction));
+        self.ruling.rules.begin(&mut self.history, handle, request.op, point, way(direction.sends, direction.reads));
     }
 
     /// A server led on to another point.
     pub(crate) fn reach(&mut self, request: &Request<'_>, point: &Point, flowing: &Flowing) {
-        let way = Way { sends: flowing.sends, reads: flowing.reads };
-        self.ruling.rules.reach(&mut self.history, (request.kind, request.name), point, way);
+        let handle = (request.kind, request.name);
+        self.ruling.rules.reach(&mut self.history, handle, point, way(flowing.sends, flowing.reads));
     }
 
     /// A call was refused.
     pub(crate) fn refuse(&mut self) {
         self.history.refuse();
     }
+}
+
+fn way(sends: bool, reads: bool) -> Way {
+    Way { sends, reads }
+}
+
+/// The handle as entries name it.
+fn handle(request: &Request<'_>) -> String {
+    let kind = request.kind;
+    if kind.is_named() && !kind.shares_handle() { format!("{kind}.{}", request.name) } else { kind.to_string() }
 }

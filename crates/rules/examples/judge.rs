@@ -123,7 +123,7 @@ fn untouched(rules: &Rules, load_ms: f64) -> Json {
 }
 
 fn request<'a>(kind: PointKind, name: &'a str, op: &'a str, args: &'a Value) -> Request<'a> {
-    Request { kind, name, op, subject: Subject::None, args, bytes: 100, now_ms: 1_795_867_200_000, seen: None }
+    Request { kind, name, op, subject: Subject::None, args, bytes: 100, now_ms: 1_795_867_200_000, seen: None, approved: None }
 }
 
 fn act<'a>(principal: &'a Principal, point: &'a Point, request: &'a Request<'a>) -> Act<'a> {

@@ -165,6 +165,7 @@ impl Crossing {
             bytes: 100,
             now_ms: self.now_ms,
             seen: None,
+            approved: None,
         };
         with(&Act {
             principal: &self.principal,
