@@ -113,14 +113,24 @@ impl Approver {
     }
 }
 
-/// What a question is about: one caveat of one layer that an approval clears.
+/// What a question is about, and why it is asked.
 #[derive(Clone, Debug, PartialEq)]
 struct Cause {
-    layer: GrantId,
-    caveat: Caveat,
-    /// Why it does not clear by itself.
+    of: CauseOf,
     words: String,
 }
+
+/// What an approval clears.
+#[derive(Clone, Debug, PartialEq)]
+enum CauseOf {
+    /// One caveat of one layer.
+    Caveat(GrantId, Caveat),
+    /// A rule of the operator, by its id.
+    Rule(Box<str>),
+}
+
+/// The next step where nobody can be asked.
+pub(crate) const HOW_TO_BE_ASKED: &str = "add `[approval]` to the manifest, so that the operator can be asked";
 
 /// What a request needs an approval for.
 #[derive(Debug, PartialEq)]
@@ -139,7 +149,7 @@ impl Question {
         let layers = grant.layers().iter().flat_map(|layer| layer.caveats().iter().map(|caveat| (layer.id(), caveat)));
         let causes = layers.filter_map(|(layer, caveat)| {
             let words = need(caveat, layer, request, usage)?;
-            Some(Cause { layer, caveat: caveat.clone(), words })
+            Some(Cause { of: CauseOf::Caveat(layer, caveat.clone()), words })
         });
         let causes: Box<[Cause]> = causes.collect();
         let mut values = Vec::new();
@@ -149,6 +159,26 @@ impl Question {
             }
         }
         Question { digest: ActionDigest::of(request), grant: grant.id(), causes, foreign: values, denial }
+    }
+
+    /// What rules of the operator need an approval for, where `grant` alone would allow it. Each rule has its id and what
+    /// it asks.
+    pub fn of_rules<'r>(
+        grant: &Grant,
+        request: &Request<'_>,
+        rules: impl IntoIterator<Item = (&'r str, String)>,
+    ) -> Self {
+        let message = "a rule of the operator needs an approval for it";
+        let denial = Denial::new(ReasonCode::ApprovalRequired, message).with_hint(HOW_TO_BE_ASKED);
+        let none = Question { digest: ActionDigest::of(request), grant: grant.id(), causes: Box::default(), denial };
+        none.and_rules(rules)
+    }
+
+    /// The same question, about rules too: one answer is for both.
+    #[must_use]
+    pub fn and_rules<'r>(self, rules: impl IntoIterator<Item = (&'r str, String)>) -> Self {
+        let rules = rules.into_iter().map(|(id, words)| Cause { of: CauseOf::Rule(id.into()), words });
+        Question { causes: self.causes.into_iter().chain(rules).collect(), ..self }
     }
 
     /// The action.
@@ -161,7 +191,8 @@ impl Question {
         self.grant
     }
 
-    /// Why an approval is needed, a line each. Names what the request says and where it comes from, both escaped.
+    /// Why an approval is needed, a line each. Names what the request says and where it comes from, both escaped, and what
+    /// the operator's own rules ask.
     pub fn reasons(&self) -> impl Iterator<Item = &str> {
         self.causes.iter().map(|cause| cause.words.as_str())
     }
@@ -207,7 +238,13 @@ pub struct Approved {
 
 impl Approved {
     pub(crate) fn clears(&self, caveat: &Caveat, layer: GrantId, request: &Request<'_>) -> bool {
-        self.causes.iter().any(|cause| cause.layer == layer && cause.caveat == *caveat)
-            && self.digest == ActionDigest::of(request)
+        let is_asked = |cause: &Cause| matches!(&cause.of, CauseOf::Caveat(of, asked) if *of == layer && asked == caveat);
+        self.causes.iter().any(is_asked) && self.digest == ActionDigest::of(request)
+    }
+
+    /// Whether the approver was asked about this rule, for this request.
+    pub fn clears_rule(&self, id: &str, request: &Request<'_>) -> bool {
+        let is_asked = |cause: &Cause| matches!(&cause.of, CauseOf::Rule(asked) if **asked == *id);
+        self.causes.iter().any(is_asked) && self.digest == ActionDigest::of(request)
     }
 }

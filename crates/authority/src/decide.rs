@@ -1,6 +1,6 @@
 //! The one function that decides.
 
-use crate::approval::{Approved, Question};
+use crate::approval::{Approved, HOW_TO_BE_ASKED, Question};
 use crate::canonical::{CanonicalPath, CanonicalUrl};
 use crate::caveat::{ArgumentCaveat, Caveat, FromCaveat};
 use crate::grant::{Grant, GrantId, Layer};
@@ -470,7 +470,7 @@ fn hint(code: ReasonCode, request: &Request<'_>) -> Option<String> {
         ReasonCode::BudgetBytes => "bytes",
         ReasonCode::Expired => "until",
         ReasonCode::ApprovalRequired => {
-            return Some("add `[approval]` to the manifest, so that the operator can be asked".to_owned());
+            return Some(HOW_TO_BE_ASKED.to_owned());
         }
         ReasonCode::RateExceeded => return Some("wait before the next call".to_owned()),
         ReasonCode::PointNotGranted => return Some(format!("grant it by {section} in the manifest")),

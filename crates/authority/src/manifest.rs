@@ -102,6 +102,8 @@ pub struct ManifestGrant {
 pub struct Manifest {
     isolation: Isolation,
     agent: Option<String>,
+    /// Files of the operator's rules, as written.
+    rules: Vec<String>,
     set_limits: PartialLimits,
     limits: Limits,
     walls: BTreeSet<Wall>,
@@ -172,6 +174,16 @@ impl Manifest {
     /// The name of the principal on whose behalf the cells run.
     pub fn agent(&self) -> Option<&str> {
         self.agent.as_deref()
+    }
+
+    /// The files of the operator's rules, as written; the host resolves them.
+    pub fn rules(&self) -> &[String] {
+        &self.rules
+    }
+
+    /// Adds a file of rules. Rules only take away.
+    pub fn add_rules(&mut self, file: impl Into<String>) {
+        self.rules.push(file.into());
     }
 
     /// The limits of the first cell: what the manifest sets, and the policy's defaults.
@@ -297,6 +309,7 @@ impl Default for Manifest {
         Manifest {
             isolation,
             agent: None,
+            rules: Vec::new(),
             set_limits: PartialLimits::default(),
             limits,
             walls: isolation.walls().iter().copied().collect(),

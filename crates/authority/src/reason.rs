@@ -79,6 +79,10 @@ reasons! {
     QuestionClosed = "question_closed", "The question of an approval was answered before, ran out or was given up.";
     NotAnApprover = "not_an_approver", "Only an operator approves: never an agent, a cell or a client.";
 
+    // The operator's rules.
+    RuleForbids = "rule_forbids", "A rule of the operator forbids it, as things stand in the session.";
+    RuleUnclear = "rule_unclear", "A rule of the operator concerns it and cannot be evaluated.";
+
     // Which labels may flow where.
     UntrustedData = "untrusted_data", "What is sent could have been written by someone whom the point does not trust.";
     ConfidentialData = "confidential_data", "Someone who may not read what is sent would read it there.";

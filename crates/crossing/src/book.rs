@@ -3,6 +3,7 @@
 use crate::approval::Waiting;
 use crate::effect::Target;
 use crate::floating::{Floating, Shown};
+use crate::ruling::{Past, Ruling, Whose};
 use lockgate_authority::{
     Asking, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen,
     Usage,
@@ -17,18 +18,30 @@ pub struct SessionBook {
     key: SessionKey,
     usage: Mutex<Usage>,
     asking: Option<Asking>,
+    ruling: Option<Ruling>,
 }
 
 impl SessionBook {
     /// The book of a session that has just begun, in which nobody can approve.
     pub fn new(key: SessionKey) -> Self {
-        SessionBook { key, usage: Mutex::new(Usage::new()), asking: None }
+        SessionBook { key, usage: Mutex::new(Usage::new()), asking: None, ruling: None }
     }
 
     /// The same where an approver can be asked.
     #[must_use]
     pub fn asking(self, asking: Option<Asking>) -> Self {
         SessionBook { asking, ..self }
+    }
+
+    /// The same under rules of the operator.
+    #[must_use]
+    pub fn ruled(self, ruling: Option<Ruling>) -> Self {
+        SessionBook { ruling, ..self }
+    }
+
+    /// The past that the rules speak of, locked; `None` where there are no rules.
+    pub(crate) fn past(&self) -> Option<Past<'_>> {
+        self.ruling.as_ref().map(Ruling::past)
     }
 
     /// How an approver is asked; `None` where nobody can approve.
@@ -238,6 +251,11 @@ impl CellBook {
     /// To whom its acts are attributed.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Whom rules judge when it sends what has this label.
+    pub(crate) fn whose(&self, label: Label) -> Whose<'_> {
+        Whose { principal: &self.principal, depth: self.depth, label, parties: &self.parties, redirected: false }
     }
 
     /// How many cells lie above it.

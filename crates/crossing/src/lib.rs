@@ -13,6 +13,7 @@ mod floating;
 mod flow;
 mod path;
 mod record;
+mod ruling;
 
 pub use approval::{Answer, Asked, Ended};
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
@@ -20,3 +21,4 @@ pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 pub use floating::{Floating, Origin, Shown};
 pub use path::{Pending, Reply, Step, abandon, answer, cross, settle, target};
 pub use record::{RecordFailed, Recorder, body};
+pub use ruling::Ruling;

@@ -25,6 +25,7 @@ use lockgate_authority::{
 };
 use lockgate_decode::{Budget, RawRequest, decode_value};
 use lockgate_journal::{Kind, Ticket};
+use lockgate_rules::Rule;
 use std::sync::{Arc, Mutex};
 
 /// What became of one request.
@@ -483,21 +484,33 @@ impl Call {
             Some(opened) => authorize_flow([&opened.grant], &request, flowing, &usage),
             None => authorize_flow(self.held.candidates.iter(), &request, flowing, &usage),
         };
-        let grant = match grant {
-            Flowed::Allow(grant) => grant,
-            Flowed::Ask(_, question) => return Ok(Decided::Ask(question)),
+        let (grant, question) = match grant {
+            Flowed::Allow(grant) => (grant, None),
+            Flowed::Ask(grant, question) => (grant, Some(question)),
             Flowed::Deny(denial) => return Err(denial),
             Flowed::Blocked(grant, blocked) => {
                 return Err(flow::denial(blocked, &grant.point().to_string(), &book.floating, &book.parties));
             }
         };
+        let mut past = session.past();
+        let asks = match &past {
+            Some(past) => past.judge(book.whose(flowing.label), &request, grant.point())?,
+            None => Vec::new(),
+        };
+        if let Some(question) = unanswered(question, grant, &request, asks) {
+            return Ok(Decided::Ask(question));
+        }
         let (reservation, allowance) = usage.set_aside(grant, &request)?;
         let allowance = allowance.min(book.limits.buffer_bytes);
         let grant = grant.clone();
         drop(usage);
         if let Err(denial) = book.hold(self.sent) {
+            drop(past);
             session.usage().settle(reservation, 0);
             return Err(denial);
+        }
+        if let Some(past) = &mut past {
+            past.begin(&request, grant.point(), direction(self.held.kind, &self.held.op));
         }
         Ok(Decided::Allow(grant, reservation, allowance))
     }
@@ -531,6 +544,23 @@ impl Call {
             asked_ms: now_ms,
             until_ms: now_ms.saturating_add(asking.wait_ms),
         }
+    }
+}
+
+/// What must be asked of a call that `grant` allows: by its caveats, and by the rules that the approval it was given does
+/// not answer.
+fn unanswered(
+    question: Option<Question>,
+    grant: &Grant,
+    request: &Request<'_>,
+    mut rules: Vec<&Rule>,
+) -> Option<Question> {
+    rules.retain(|rule| !request.approved.is_some_and(|approved| approved.clears_rule(&rule.id, request)));
+    let asks = rules.iter().map(|rule| (&*rule.id, rule.question()));
+    match question {
+        Some(question) => Some(question.and_rules(asks)),
+        None if rules.is_empty() => None,
+        None => Some(Question::of_rules(grant, request, asks)),
     }
 }
 
@@ -601,6 +631,9 @@ impl Allowed {
             floating: Arc::clone(&book.floating),
             parties: Arc::clone(&book.parties),
             source: Mutex::new(source),
+            session: Arc::clone(&book.session),
+            principal: book.principal.clone(),
+            depth: book.depth,
         };
         Ok(if durable { Recorded::Pending(Pending { ready, ticket }) } else { Recorded::Ready(ready) })
     }
@@ -770,6 +803,9 @@ fn refuse(
     recorder: &dyn Recorder,
 ) -> Step {
     book.refusals += 1;
+    if let Some(mut past) = book.session.past() {
+        past.refuse();
+    }
     let mut scratch = std::mem::take(&mut book.scratch);
     let about = about(request.args);
     body::refusal(&mut scratch, shown, request.op, &denial, about.as_deref(), request.args);

@@ -24,6 +24,7 @@ const MAX_BYTES: usize = 1 << 20;
 const TOP: &[&str] = &[
     "isolation",
     "agent",
+    "rules",
     "limits",
     "wall",
     "clock",
@@ -72,6 +73,7 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     let clock = top.get("clock").and_then(|item| read_clock(&item, problems)).unwrap_or_default();
     let random = top.get("random").and_then(|item| read_random(&item, problems)).unwrap_or_default();
     let agent = top.get("agent").and_then(|item| read_agent(&item, problems));
+    let rules = top.get("rules").map_or_else(Vec::new, |item| read_rules(&item, problems));
     let asking = top.get("approval").and_then(|item| read_approval(&item, problems));
     let mut parties = PartyNames::default();
     let mut label = |key: &str, problems: &mut Problems| {
@@ -87,6 +89,7 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     Some(Manifest {
         isolation,
         agent,
+        rules,
         set_limits,
         limits,
         walls,
@@ -114,6 +117,21 @@ fn read_agent(item: &Item<'_>, problems: &mut Problems) -> Option<String> {
         item.problem(problems, message, None);
     }
     Some(name.to_owned())
+}
+
+/// Most files of rules of one manifest.
+const MAX_RULES: usize = 64;
+
+fn read_rules(item: &Item<'_>, problems: &mut Problems) -> Vec<String> {
+    let items = match &item.node.data {
+        Data::List(_) => item.list(problems, "a list of files", false).unwrap_or_default(),
+        _ => vec![item.clone()],
+    };
+    if items.len() > MAX_RULES {
+        item.problem(problems, format!("a manifest has at most {MAX_RULES} files of rules"), None);
+        return Vec::new();
+    }
+    items.iter().filter_map(|item| plain_text(item, "a file of rules", problems)).collect()
 }
 
 fn resolve(isolation: Isolation, set: &PartialLimits, top: &Section<'_>, problems: &mut Problems) -> Option<Limits> {

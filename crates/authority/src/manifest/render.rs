@@ -1,6 +1,6 @@
 use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, tokens};
 use crate::config::from::labels;
-use crate::config::render::{Setting, limit_settings, section, settings, texts};
+use crate::config::render::{Setting, limit_settings, one_or_list, section, settings, texts};
 use crate::config::units;
 use crate::label::LabelCaveat;
 use toml::Value as Toml;
@@ -9,6 +9,9 @@ pub(super) fn manifest(manifest: &Manifest) -> String {
     let mut out = format!("isolation = \"{}\"\n", manifest.isolation);
     if let Some(agent) = &manifest.agent {
         out.push_str(&format!("agent = {}\n", Toml::String(agent.clone())));
+    }
+    if !manifest.rules.is_empty() {
+        out.push_str(&format!("rules = {}\n", one_or_list(&manifest.rules)));
     }
     let limits = limit_settings(&manifest.set_limits);
     if !limits.is_empty() {

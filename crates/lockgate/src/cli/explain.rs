@@ -1,6 +1,7 @@
 //! `lockgate explain`.
 
 mod recorded;
+mod ruled;
 
 use super::Done;
 use super::output::{DIM, GREEN, RED, Trouble, paint, print_json, terminal};
@@ -12,7 +13,7 @@ use lockgate_authority::{
 };
 use serde_json::json;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Flags of `explain`.
@@ -71,31 +72,40 @@ enum About {
 }
 
 pub(crate) fn explain(arguments: &Arguments) -> Done {
-    let manifest = arguments.manifest.as_deref().map(setup::read_manifest).transpose()?.map(|(manifest, _)| manifest);
+    let read = arguments.manifest.as_deref().map(setup::read_manifest).transpose()?;
+    let manifest = read.as_ref().map(|(manifest, _)| manifest);
     let past = arguments.session.is_some() || arguments.serial.is_some() || arguments.journal.is_some();
     if arguments.what.is_empty() && past {
-        return recorded::recorded(arguments, manifest.as_ref());
+        return recorded::recorded(arguments, manifest);
     }
     let action = action(&arguments.what)?;
-    let (held, usage, asking) = match (past, &manifest) {
-        (true, _) => recorded::state(arguments, manifest.as_ref(), action.principal.as_ref())?,
+    let (held, usage, asking) = match (past, manifest) {
+        (true, _) => recorded::state(arguments, manifest, action.principal.as_ref())?,
         (false, Some(manifest)) => (held(manifest, action.principal.as_ref()), Usage::new(), manifest.asking()),
         (false, None) => {
             return Err(Trouble::usage("there is nothing to explain it by")
                 .hint("give `--manifest FILE` or `--session SESSION`"));
         }
     };
-    let explanation = decide(arguments, &action, &held, &usage)?;
+    // What a session's past means for its rules is told by the entries of what they refused.
+    let rules = read.as_ref().filter(|_| !past).map(|(manifest, base)| (manifest, base.as_path()));
+    let (explanation, ruled) = decide(arguments, &action, &held, &usage, rules)?;
     // What nothing but an approval keeps from being allowed waits for one, where somebody can give it.
     let needs_approval = explanation.code == Some(ReasonCode::ApprovalRequired);
     if arguments.json {
         let mut value = json!(explanation);
         let wait = asking.filter(|_| needs_approval).map(|asking| json!({"wait_ms": asking.wait_ms}));
-        value.as_object_mut().and_then(|value| value.insert("approval".to_owned(), json!(wait)));
+        if let Some(value) = value.as_object_mut() {
+            value.insert("approval".to_owned(), json!(wait));
+            if !ruled.is_empty() {
+                value.insert("rules".to_owned(), ruled.iter().map(ruled::Held::to_json).collect());
+            }
+        }
         print_json(&json!({"ok": true, "value": value}))?;
     } else {
         streams::page(|page| {
             tell(page, &explanation)?;
+            ruled.iter().try_for_each(|rule| writeln!(page, "  {}", terminal(&rule.line())))?;
             if needs_approval { tell_approval(page, asking) } else { Ok(()) }
         })?;
     }
@@ -116,7 +126,8 @@ fn decide(
     action: &Action<'_>,
     held: &HeldGrants,
     usage: &Usage,
-) -> Result<Explanation, Trouble> {
+    rules: Option<(&Manifest, &Path)>,
+) -> Result<(Explanation, Vec<ruled::Held>), Trouble> {
     let (kind, name) = point(action.point)?;
     let args = match &arguments.args {
         Some(args) => setup::json_flag("args", "{\"path\": \"a.txt\"}", args)?,
@@ -148,7 +159,12 @@ fn decide(
         seen: None,
         approved: None,
     };
-    Ok(explain_request(held, &request, usage))
+    let mut explanation = explain_request(held, &request, usage);
+    let ruled = match rules {
+        Some((manifest, base)) => ruled::judge(&mut explanation, &request, held, manifest, base)?,
+        None => Vec::new(),
+    };
+    Ok((explanation, ruled))
 }
 
 /// `[PRINCIPAL] POINT OPERATION [SUBJECT]`.

@@ -11,6 +11,7 @@ mod journal;
 mod key;
 mod mcp;
 mod output;
+mod rules;
 mod run;
 mod setup;
 mod streams;
@@ -51,6 +52,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Print the least manifest that would have sufficed for recorded sessions
     Tighten(tighten::Arguments),
+    /// Check the operator's rules, and show what rules can name
+    Rules(rules::Arguments),
     /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
     Mcp(mcp::Arguments),
     /// Make and rotate keys, and print their public halves
@@ -93,6 +96,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Journal(arguments) => (arguments.json(), journal::journal(arguments)),
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
+        Command::Rules(arguments) => (arguments.json(), rules::rules(&arguments)),
         Command::Approvals(arguments) => (arguments.json(), approvals::approvals(&arguments)),
         Command::Mcp(arguments) => {
             // Standard output is the protocol's.
