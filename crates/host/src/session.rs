@@ -7,7 +7,7 @@ use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::program::Program;
 use crate::spawn::Mailbox;
 use lockgate_authority::{
-    ClockMode, Denial, FieldLabels, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind,
+    ClockMode, Denial, KnownServers, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind,
     RandomMode, ReasonCode, Value,
 };
 use lockgate_cell::Bounds;
@@ -40,7 +40,7 @@ pub(crate) struct SessionInner {
     pub(crate) random: RandomMode,
     pub(crate) directories: HashMap<String, Arc<Directory>>,
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
-    pub(crate) labels: FieldLabels,
+    pub(crate) known: KnownServers,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
     /// What the operator's program depends on.

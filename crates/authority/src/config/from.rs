@@ -1,4 +1,4 @@
-//! Provenance: `[tool.NAME.source]`, `[tool.NAME.from.OPERATION]`, `[tool.NAME.asked]` and back.
+//! Caveats on provenance: `[tool.NAME.from.OPERATION]`, `[tool.NAME.asked]` and back.
 
 use super::node::Data;
 use super::problem::Problems;
@@ -6,7 +6,7 @@ use super::read::Item;
 use super::render::{bare_or_quoted, texts};
 use super::r#where::{argument_name, check_operation, pointer};
 use crate::caveat::{AskedCaveat, Caveat, FromCaveat, Names};
-use crate::provenance::{FieldLabel, FieldPattern, Origin, Sources};
+use crate::provenance::{Origin, Sources};
 use toml::Value as Toml;
 
 /// The keys of a condition on where an argument comes from.
@@ -15,49 +15,6 @@ const FROM: &[&str] = &["any", "addresses", "otherwise"];
 const ASKED: &[&str] = &["phrases", "otherwise"];
 /// What becomes of a call that does not satisfy a condition: whether it is asked about.
 const OTHERWISE: &[(&str, bool)] = &[("refuse", false), ("ask", true)];
-/// Whether a field is trusted.
-const LABELS: &[(&str, bool)] = &[("trusted", true), ("outside", false)];
-
-/// Reads the table `source`: for each tool a label of its whole result, or one for each of its fields.
-pub(crate) fn read_labels(item: &Item<'_>, ops: &Names, problems: &mut Problems) -> Vec<FieldLabel> {
-    let mut out = Vec::new();
-    let Some(operations) = item.table(problems) else { return out };
-    for (op, fields) in operations.entries() {
-        check_operation(&op.name, &fields, Some(ops), problems);
-        let mut add = |pattern: &str, label: &Item<'_>, problems: &mut Problems| {
-            let Some(trusted) = label.choice(problems, LABELS) else { return };
-            match FieldPattern::parse(pattern) {
-                Some(field) => out.push(FieldLabel { op: op.name.as_str().into(), field, trusted }),
-                None => {
-                    let hint = Some("such as `\"/*/id\"`, or `\"\"` for the whole result".to_owned());
-                    label.problem(problems, "expected a JSON Pointer in which `*` stands for any item", hint);
-                }
-            }
-        };
-        if matches!(fields.node.data, Data::Text(_)) {
-            add("", &fields, problems);
-            continue;
-        }
-        let Some(fields) = fields.table(problems) else { continue };
-        for (field, label) in fields.entries() {
-            add(&field.name, &label, problems);
-        }
-    }
-    out
-}
-
-/// The table `source`.
-pub(crate) fn labels(labels: &[FieldLabel]) -> toml::Table {
-    let mut out = toml::Table::new();
-    for label in labels {
-        let word = if label.trusted { "trusted" } else { "outside" };
-        let fields = out.entry(label.op.to_string()).or_insert_with(|| Toml::Table(toml::Table::new()));
-        if let Toml::Table(fields) = fields {
-            fields.insert(label.field.to_string(), Toml::from(word));
-        }
-    }
-    out
-}
 
 /// Reads the table `from`: for each operation and argument the accepted origins.
 pub(crate) fn read_from(item: &Item<'_>, ops: Option<&Names>, problems: &mut Problems) -> Vec<Caveat> {
@@ -121,7 +78,7 @@ pub(crate) fn read_asked(item: &Item<'_>, ops: Option<&Names>, problems: &mut Pr
     caveats
 }
 
-fn phrase(item: &Item<'_>, text: &str, problems: &mut Problems) -> Option<Box<str>> {
+pub(super) fn phrase(item: &Item<'_>, text: &str, problems: &mut Problems) -> Option<Box<str>> {
     let plain = text.split(' ').all(|word| {
         let word = word.strip_suffix('*').unwrap_or(word);
         !word.is_empty() && word.chars().all(|next| next.is_alphanumeric() || matches!(next, '-' | '_'))
