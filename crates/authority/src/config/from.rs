@@ -10,7 +10,7 @@ use crate::provenance::{Origin, Sources};
 use toml::Value as Toml;
 
 /// The keys of a condition on where an argument comes from.
-const FROM: &[&str] = &["any", "addresses", "otherwise"];
+const FROM: &[&str] = &["any", "addresses", "also", "otherwise"];
 /// The keys of what a prompt must say.
 const ASKED: &[&str] = &["phrases", "otherwise"];
 /// What becomes of a call that does not satisfy a condition: whether it is asked about.
@@ -28,12 +28,12 @@ pub(crate) fn read_from(item: &Item<'_>, ops: Option<&Names>, problems: &mut Pro
                 condition.problem(problems, "expected an argument's name or a JSON Pointer", None);
                 continue;
             };
-            let caveat = |accepted, addresses, ask| {
+            let caveat = |accepted, also: &[Also], addresses, ask| {
                 let (op, pointer) = (op.name.as_str().into(), pointer.as_str().into());
-                Caveat::From(Box::new(FromCaveat { op, pointer, accepted, addresses, ask }))
+                Caveat::From(Box::new(FromCaveat { op, pointer, accepted, also: also.into(), addresses, ask }))
             };
             if matches!(condition.node.data, Data::List(_)) {
-                caveats.extend(origins(&condition, problems).map(|accepted| caveat(accepted, false, false)));
+                caveats.extend(origins(&condition, problems).map(|accepted| caveat(accepted, &[], false, false)));
                 continue;
             }
             let Some(section) = condition.section(FROM, problems) else { continue };
@@ -44,11 +44,26 @@ pub(crate) fn read_from(item: &Item<'_>, ops: Option<&Names>, problems: &mut Pro
                 let hint = "add `any = [\"prompt\", \"trusted\"]`".to_owned();
                 condition.problem(problems, "expected `any` or `addresses`", Some(hint));
             }
-            caveats.extend(any.map(|accepted| caveat(accepted, false, ask)));
-            caveats.extend(addresses.map(|accepted| caveat(accepted, true, ask)));
+            let also = section.get("also").map_or_else(Vec::new, |item| read_also(&item, problems));
+            caveats.extend(any.map(|accepted| caveat(accepted, &also, false, ask)));
+            caveats.extend(addresses.map(|accepted| caveat(accepted, &also, true, ask)));
         }
     }
     caveats
+}
+
+/// An origin and the phrases with which it is accepted.
+type Also = (Origin, Box<[Box<str>]>);
+
+/// Reads the table `also`: for an origin the phrases of which the prompt must hold one.
+fn read_also(item: &Item<'_>, problems: &mut Problems) -> Vec<Also> {
+    let names: Vec<&str> = Origin::ALL.iter().map(|origin| origin.as_str()).collect();
+    let Some(section) = item.section(&names, problems) else { return Vec::new() };
+    let phrases = |origin: &Origin| {
+        let phrases = section.get(origin.as_str())?.each(problems, "a list of phrases", phrase)?;
+        Some((*origin, phrases.into()))
+    };
+    Origin::ALL.iter().filter_map(phrases).collect()
 }
 
 fn origins(item: &Item<'_>, problems: &mut Problems) -> Option<Sources> {
@@ -95,6 +110,10 @@ pub(crate) fn from_setting(from: &FromCaveat) -> (String, toml::Table) {
     let mut table = toml::Table::new();
     let origins = texts(from.accepted.iter());
     table.insert(if from.addresses { "addresses" } else { "any" }.to_owned(), origins);
+    if !from.also.is_empty() {
+        let also = from.also.iter().map(|(origin, phrases)| (origin.to_string(), texts(phrases.iter())));
+        table.insert("also".to_owned(), Toml::Table(also.collect()));
+    }
     otherwise(&mut table, from.ask);
     (argument_name(&from.pointer), table)
 }
