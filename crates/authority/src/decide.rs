@@ -363,8 +363,7 @@ fn provenance_message(caveat: Option<&Caveat>, request: &Request<'_>, handle: &s
     let what = if from.addresses { "an address in the argument" } else { "the argument" };
     let traced = request.seen.zip(request.args.pointer(&from.pointer)).map(|(seen, value)| seen.trace(value));
     let accepted = request.seen.map_or(from.accepted, |seen| from.accepts(seen));
-    let outside =
-        traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(accepted));
+    let outside = traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(accepted));
     let found = match outside {
         Some(Traced { sources, place: Some(place) }) if !sources.contains(Origin::Unknown) => {
             format!("it was found in {} ({sources})", quoted(&place))

@@ -111,7 +111,8 @@ impl Caller {
             let is_visible = |op: &str| visible.iter().any(|seen| *seen.server == **server && seen.tool.name == op);
             for roster in known.rosters.iter().filter(|roster| is_visible(&roster.op)) {
                 let list = self.call(server, &roster.op, &roster.args).map_err(|failed| {
-                    let message = format!("the roster `{}` of `tool.{server}` cannot be read: {}", roster.op, failed.message);
+                    let message =
+                        format!("the roster `{}` of `tool.{server}` cannot be read: {}", roster.op, failed.message);
                     RunError::new(failed.code, message).hint("see `roster` of its section in the manifest")
                 })?;
                 if let Some(seen) = self.0.lock().book.seen_mut() {

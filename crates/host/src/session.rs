@@ -7,8 +7,8 @@ use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::program::Program;
 use crate::spawn::Mailbox;
 use lockgate_authority::{
-    ClockMode, Denial, KnownServers, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind,
-    RandomMode, ReasonCode, Value,
+    ClockMode, Denial, GrantRequest, HeldGrants, KnownServers, Label, Limits, Mint, PointKind, Principal,
+    PrincipalKind, RandomMode, ReasonCode, Value,
 };
 use lockgate_cell::Bounds;
 use lockgate_crossing::{CellBook, Failed, Floating, SessionBook};

@@ -2,8 +2,8 @@ use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand,
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
-use crate::config::known::read_known;
 use crate::config::grant::{Form, keys, read_limits, read_terms};
+use crate::config::known::read_known;
 use crate::config::labels;
 use crate::config::node::{Data, Node};
 use crate::config::problem::Problems;

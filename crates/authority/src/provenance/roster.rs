@@ -42,8 +42,12 @@ pub(super) fn spoken_of(
     trust: &impl Fn(&[&str]) -> FieldTrust,
 ) -> Vec<Spoken> {
     let mut names = Vec::new();
-    let mut extremes: Vec<(&Extreme, Vec<Field<'_>>)> =
-        roster.extremes.iter().filter(|extreme| asks(prompt.canonical, &extreme.phrases)).map(|one| (one, Vec::new())).collect();
+    let mut extremes: Vec<(&Extreme, Vec<Field<'_>>)> = roster
+        .extremes
+        .iter()
+        .filter(|extreme| asks(prompt.canonical, &extreme.phrases))
+        .map(|one| (one, Vec::new()))
+        .collect();
     let whole = label::leaves(result, &mut { nodes }, &mut |path, leaf| {
         let Some((name, record)) = path.split_last() else { return };
         let is_name = roster.names.iter().any(|pattern| pattern.is(path));

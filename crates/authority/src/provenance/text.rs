@@ -47,7 +47,8 @@ pub(super) fn holds_words(text: &str, part: &str) -> bool {
 /// not where a sentence begins, since there every word has one.
 pub(super) fn holds_name(text: &str, name: &str) -> bool {
     let begins_sentence = |before: &str| {
-        let before = before.trim_end_matches(|next: char| next.is_whitespace() || matches!(next, '\'' | '"' | '(' | '“' | '‘'));
+        let before =
+            before.trim_end_matches(|next: char| next.is_whitespace() || matches!(next, '\'' | '"' | '(' | '“' | '‘'));
         before.is_empty() || before.ends_with(['.', '!', '?', ':', '\n', '-', '*'])
     };
     name.chars().count() >= 3
