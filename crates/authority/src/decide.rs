@@ -336,8 +336,8 @@ fn clears_argument(caveat: &ArgumentCaveat, request: &Request<'_>) -> bool {
 fn comes_from(from: &FromCaveat, request: &Request<'_>) -> bool {
     let Some(value) = request.args.pointer(&from.pointer) else { return true };
     match request.seen {
-        Some(seen) if from.addresses => seen.addresses_come_from(value, from.accepted),
-        Some(seen) => seen.comes_from(value, from.accepted),
+        Some(seen) if from.addresses => seen.addresses_come_from(value, from.accepts(seen)),
+        Some(seen) => seen.comes_from(value, from.accepts(seen)),
         None => from.accepted.contains(Origin::Unknown),
     }
 }
@@ -418,8 +418,8 @@ fn provenance_message(caveat: Option<&Caveat>, request: &Request<'_>, handle: &s
     let (argument, op) = (quoted(&from.pointer), quoted(request.op));
     let what = if from.addresses { "an address in the argument" } else { "the argument" };
     let traced = request.seen.zip(request.args.pointer(&from.pointer)).map(|(seen, value)| seen.trace(value));
-    let outside =
-        traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(from.accepted));
+    let accepted = request.seen.map_or(from.accepted, |seen| from.accepts(seen));
+    let outside = traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(accepted));
     let found = match outside {
         Some(Traced { sources, place: Some(place) }) if !sources.contains(Origin::Unknown) => {
             format!("it was found in {} ({sources})", quoted(&place))
@@ -429,7 +429,7 @@ fn provenance_message(caveat: Option<&Caveat>, request: &Request<'_>, handle: &s
         }
         _ => "it was found nowhere".to_owned(),
     };
-    format!("{what} {argument} of {op} does not come from {}: {found}", from.accepted)
+    format!("{what} {argument} of {op} does not come from {accepted}: {found}")
 }
 
 fn budget_message(code: ReasonCode, op: &str, on: &str) -> String {

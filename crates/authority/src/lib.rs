@@ -48,7 +48,9 @@ pub use manifest::{
 };
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
-pub use provenance::{FieldLabel, FieldLabels, FieldPattern, Origin, Seen, Sources, Traced};
+pub use provenance::{
+    Extreme, FieldLabel, FieldPattern, FieldTrust, Known, KnownServers, Origin, Roster, Seen, Sources, Traced,
+};
 pub use reason::{Denial, ReasonCode};
 pub use spawn::{GrantRequest, SpawnAsk, SpawnError};
 pub use terms::{Terms, TermsError};

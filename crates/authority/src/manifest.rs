@@ -25,7 +25,7 @@ use crate::isolation::{GrantRule, Isolation, Wall};
 use crate::label::{Label, LabelCaveat, PartyNames};
 use crate::limits::{Limits, PartialLimits};
 use crate::point::{Point, PointKind, Principal};
-use crate::provenance::{FieldLabel, FieldLabels};
+use crate::provenance::{Known, KnownServers};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -91,8 +91,8 @@ pub struct ManifestGrant {
     pub ops: Names,
     /// The caveats.
     pub caveats: Vec<Caveat>,
-    /// Which fields of a tool server's results outsiders cannot have written; all others they can.
-    pub labels: Vec<FieldLabel>,
+    /// What is said of a tool server's results.
+    pub known: Known,
 }
 
 /// A manifest that was read without a single problem and that its isolation policy accepts.
@@ -246,10 +246,10 @@ impl Manifest {
         self.grants.iter().find(|grant| grant.point.kind == kind && &*grant.point.name == name)
     }
 
-    /// The fields of tools' results that the operator declared, by tool server.
-    pub fn field_labels(&self) -> FieldLabels {
-        let labelled = self.grants.iter().filter(|grant| !grant.labels.is_empty());
-        labelled.map(|grant| (Box::from(&*grant.point.name), grant.labels.as_slice().into())).collect()
+    /// What the operator says of tools' results, by tool server.
+    pub fn known(&self) -> KnownServers {
+        let said = self.grants.iter().filter(|grant| !grant.known.is_empty());
+        said.map(|grant| (Box::from(&*grant.point.name), grant.known.clone())).collect()
     }
 
     /// Makes the root grants: one for each section, and the clock, random bytes, console output, which every cell has.

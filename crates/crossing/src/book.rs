@@ -238,6 +238,11 @@ impl CellBook {
         self.seen.as_deref()
     }
 
+    /// What the caller has seen, for the gate to add what it read by itself.
+    pub fn seen_mut(&mut self) -> Option<&mut Seen> {
+        self.seen.as_deref_mut()
+    }
+
     /// The session's book.
     pub fn session(&self) -> &Arc<SessionBook> {
         &self.session

@@ -303,7 +303,7 @@ impl Gate {
             random: manifest.random(),
             directories,
             tools,
-            labels: manifest.field_labels(),
+            known: manifest.known(),
             on_log,
             cells: AtomicU32::new(0),
             floating: Arc::new(Floating::of_program(manifest.program_label())),

@@ -10,8 +10,8 @@ use crate::spawn::Mailbox;
 use crate::tokens::{Opened, Opening};
 use crate::wall_time::WallTime;
 use lockgate_authority::{
-    ClockMode, Denial, FieldLabels, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind,
-    RandomMode, ReasonCode, Value,
+    ClockMode, Denial, GrantRequest, HeldGrants, KnownServers, Label, Limits, Mint, PointKind, Principal,
+    PrincipalKind, RandomMode, ReasonCode, Value,
 };
 use lockgate_cell::Bounds;
 use lockgate_crossing::{CellBook, Failed, Floating, SessionBook};
@@ -43,7 +43,7 @@ pub(crate) struct SessionInner {
     pub(crate) random: RandomMode,
     pub(crate) directories: HashMap<String, Arc<Directory>>,
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
-    pub(crate) labels: FieldLabels,
+    pub(crate) known: KnownServers,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
     /// What the operator's program depends on.

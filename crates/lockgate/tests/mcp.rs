@@ -93,6 +93,38 @@ fn a17_an_argument_must_come_from_the_prompt() {
 }
 
 #[test]
+fn a17_a_roster_is_read_before_the_first_call() {
+    let place = Place::new();
+    let root = place.root().canonicalize().expect("it exists");
+    let weather = |location: &str| {
+        format!(
+            "{}source.get-structured-content = \"trusted\"\nfrom.echo.message = [\"trusted\"]\n\
+             [tool.every.roster.get-structured-content]\nwith = {{ location = \"{location}\" }}\n",
+            sections(&root)
+        )
+    };
+    place.file("lockgate.toml", &weather("Chicago"));
+    let mut client = Client::start(&place, &[]).handshake();
+    let read = place.entries_of("intent");
+    assert_eq!(read.len(), 1, "the gate's own read is a crossing: {read:?}");
+    assert_eq!(client.refused("every__echo", json!({"message": "snowy"})), "provenance_refused");
+    let known =
+        client.call("every__get-structured-content", json!({"location": "Chicago"}))["structuredContent"].clone();
+    let conditions = known["conditions"].as_str().expect("a word");
+    assert_eq!(client.end(), 0);
+    let mut client = Client::start(&place, &[]).handshake();
+    let echo = client.call("every__echo", json!({"message": conditions}));
+    assert_eq!(echo["content"][0]["text"], format!("Echo: {conditions}"), "known without a call of the client");
+    assert_eq!(client.end(), 0);
+    place.verify();
+
+    place.file("lockgate.toml", &weather("Nowhere"));
+    let refused = place.lockgate(&["mcp", "--manifest", "lockgate.toml", "--as", "t"]);
+    assert_eq!(refused.status, 1, "{refused:?}");
+    assert!(refused.stdout.is_empty() && refused.stderr.contains("the roster `get-structured-content`"), "{refused:?}");
+}
+
+#[test]
 fn f02_a_prompt_can_be_the_first_line_of_standard_input() {
     let place = Place::new();
     let root = place.root().canonicalize().expect("it exists");

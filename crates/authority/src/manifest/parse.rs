@@ -3,8 +3,8 @@ use crate::approval::Asking;
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
-use crate::config::from::read_labels;
 use crate::config::grant::{Form, keys, read_limits, read_terms};
+use crate::config::known::read_known;
 use crate::config::labels;
 use crate::config::node::{Data, Node};
 use crate::config::problem::Problems;
@@ -297,8 +297,8 @@ pub(super) fn read_grant(
     let found = labels::intern(&terms.labels, parties, problems);
     caveats.extend(found.into_iter().map(|label| Caveat::Label(Box::new(label))));
     labels::contradictions(kind, &ops, &caveats, &terms.labels, parties, problems);
-    let labels = section.get("source").map_or_else(Vec::new, |item| read_labels(&item, &ops, problems));
-    Some(ManifestGrant { point: Point::new(kind, name), source: source?, ops, caveats, labels })
+    let known = read_known(&section, &ops, problems);
+    Some(ManifestGrant { point: Point::new(kind, name), source: source?, ops, caveats, known })
 }
 
 fn read_directory(section: &Section<'_>, problems: &mut Problems) -> Option<Source> {
