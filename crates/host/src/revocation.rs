@@ -4,7 +4,6 @@ use crate::entries;
 use crate::session::SessionInner;
 use lockgate_authority::GrantId;
 use lockgate_control::{ControlError, Revocation, Revoked};
-use lockgate_crossing::Recorder;
 use lockgate_journal::Kind;
 use lockgate_token::BlockId;
 use std::sync::PoisonError;

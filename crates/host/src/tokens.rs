@@ -7,8 +7,8 @@ use lockgate_authority::{Grant, GrantId, HeldGrants, Manifest, Mint, Names, Poin
 use lockgate_control::{Control, Remembered, Revoked};
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_token::{
-    Agents, BlockId, Claim, Presented, Proof, PublicKey, Replays, Roots, SecretKey, Token, TokenError, Unproven,
-    Verifier, digest_of,
+    Agents, BlockId, Claim, Presented, Proof, PublicKey, Replays, Roots, SecretKey, Token, Unproven, Verifier,
+    digest_of,
 };
 use sha2::{Digest, Sha256};
 
@@ -122,12 +122,6 @@ impl OpenError {
 impl From<Unproven> for OpenError {
     fn from(error: Unproven) -> OpenError {
         OpenError::token(error.code(), error.to_string(), error.hint())
-    }
-}
-
-impl From<TokenError> for OpenError {
-    fn from(error: TokenError) -> OpenError {
-        OpenError::from(Unproven::from(error))
     }
 }
 
