@@ -193,8 +193,10 @@ fn crossing_entry(reader: &Reader, session: SessionId, serial: u64) -> Result<u6
             let body: Json = serde_json::from_str(&body_to_json(&entry.body)).unwrap_or(Json::Null);
             body.get("of").and_then(Json::as_u64).ok_or_else(|| without_point(&entry))
         }
-        (Some(entry), _) => Err(Trouble::usage(format!("entry {serial} is a {}, not a crossing", entry.kind))
-            .hint("give the serial of an intent, an outcome or a refusal")),
+        (Some(entry), _) => {
+            Err(Trouble::usage(format!("entry {serial} is of the kind `{}`, not a crossing", entry.kind))
+                .hint("give the serial of an intent, an outcome or a refusal"))
+        }
         (None, _) => Err(no_entry(session, serial)),
     }
 }
