@@ -129,6 +129,16 @@ enum CauseOf {
     Rule(Box<str>),
 }
 
+impl Cause {
+    /// The values whose origin is not accepted.
+    fn foreign(&self, request: &Request<'_>) -> Vec<Value> {
+        match &self.of {
+            CauseOf::Caveat(_, caveat) => foreign(caveat, request),
+            CauseOf::Rule(_) => Vec::new(),
+        }
+    }
+}
+
 /// The next step where nobody can be asked.
 pub(crate) const HOW_TO_BE_ASKED: &str = "add `[approval]` to the manifest, so that the operator can be asked";
 
@@ -153,7 +163,7 @@ impl Question {
         });
         let causes: Box<[Cause]> = causes.collect();
         let mut values = Vec::new();
-        for value in causes.iter().flat_map(|cause| foreign(&cause.caveat, request)) {
+        for value in causes.iter().flat_map(|cause| cause.foreign(request)) {
             if !values.contains(&value) {
                 values.push(value);
             }
@@ -170,7 +180,13 @@ impl Question {
     ) -> Self {
         let message = "a rule of the operator needs an approval for it";
         let denial = Denial::new(ReasonCode::ApprovalRequired, message).with_hint(HOW_TO_BE_ASKED);
-        let none = Question { digest: ActionDigest::of(request), grant: grant.id(), causes: Box::default(), denial };
+        let none = Question {
+            digest: ActionDigest::of(request),
+            grant: grant.id(),
+            causes: Box::default(),
+            foreign: Vec::new(),
+            denial,
+        };
         none.and_rules(rules)
     }
 
@@ -238,7 +254,8 @@ pub struct Approved {
 
 impl Approved {
     pub(crate) fn clears(&self, caveat: &Caveat, layer: GrantId, request: &Request<'_>) -> bool {
-        let is_asked = |cause: &Cause| matches!(&cause.of, CauseOf::Caveat(of, asked) if *of == layer && asked == caveat);
+        let is_asked =
+            |cause: &Cause| matches!(&cause.of, CauseOf::Caveat(of, asked) if *of == layer && asked == caveat);
         self.causes.iter().any(is_asked) && self.digest == ActionDigest::of(request)
     }
 

@@ -504,13 +504,13 @@ impl Call {
         let allowance = allowance.min(book.limits.buffer_bytes);
         let grant = grant.clone();
         drop(usage);
-        if let Err(denial) = book.hold(self.sent) {
-            drop(past);
-            session.usage().settle(reservation, 0);
-            return Err(denial);
-        }
         if let Some(past) = &mut past {
             past.begin(&request, grant.point(), direction(self.held.kind, &self.held.op));
+        }
+        drop(past);
+        if let Err(denial) = book.hold(self.sent) {
+            session.usage().settle(reservation, 0);
+            return Err(denial);
         }
         Ok(Decided::Allow(grant, reservation, allowance))
     }

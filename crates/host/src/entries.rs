@@ -73,8 +73,7 @@ pub(crate) fn revoked(grant: GrantId, point: Option<&str>, by: &str, at_ms: u64,
 
 /// `{file, sha256, text}` of a text of rules, or only its digest.
 fn rule_text(rules: &RuleText, whole: bool) -> Value {
-    let mut body =
-        vec![("file", Value::text(rules.file.as_str())), ("sha256", Value::Bytes(rules.digest().to_vec()))];
+    let mut body = vec![("file", Value::text(rules.file.as_str())), ("sha256", Value::Bytes(rules.digest().to_vec()))];
     if whole {
         body.push(("text", Value::text(rules.text.as_str())));
     }

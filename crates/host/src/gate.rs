@@ -156,7 +156,9 @@ impl OpenError {
             }
             OpenError::Key(error) => Some(error.hint()),
             OpenError::Io { .. } => None,
-            OpenError::RuleFile { .. } => Some("`rules` in the manifest is relative to it; `--rules` is not".to_owned()),
+            OpenError::RuleFile { .. } => {
+                Some("`rules` in the manifest is relative to it; `--rules` is not".to_owned())
+            }
             OpenError::Rules(errors) => errors.0.first().and_then(|error| error.hint.clone()),
             OpenError::Control(_) => {
                 Some("it lies beside the journal: choose another place with `--journal`".to_owned())
@@ -364,7 +366,8 @@ pub fn rule_points(manifest: &Manifest, base: &Path) -> Result<Points, OpenError
     let mut tools = Tools::new();
     for grant in manifest.grants().iter().filter(|grant| matches!(grant.source, Source::Command(_) | Source::Url(_))) {
         let name = grant.point.name.to_string();
-        let server = connect(&runtime, &http, &name, &grant.source, base).map_err(|error| not_connected(grant, &error))?;
+        let server =
+            connect(&runtime, &http, &name, &grant.source, base).map_err(|error| not_connected(grant, &error))?;
         tools.insert(name, arguments(&server));
     }
     Ok(Points::of(manifest, &tools))

@@ -30,8 +30,8 @@ pub use keys::{KeyFileError, fresh_seed, new_key, now_ms, read_secret_key, write
 pub use live::Finished;
 pub use lockgate_crossing::Failed;
 pub use lockgate_effects::tool::ToolInfo;
-pub use rules::{rule_text, rule_texts};
 pub use program::{MAX_SOURCE, Prepare, Prepared, Program};
+pub use rules::{rule_text, rule_texts};
 pub use session::{Closed, OnLog, Session};
 pub use tokens::{Opening, Presentation};
 pub use trace::traced_manifest;

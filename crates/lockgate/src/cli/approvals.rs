@@ -6,7 +6,7 @@ use super::setup;
 use super::streams::{self, Page, note};
 use clap::Subcommand;
 use lockgate_authority::{ActionDigest, Approver, Denial, Point, Principal, PrincipalKind, ReasonCode};
-use lockgate_control::{AnswerError, Control, ControlError, Inquiry, QuestionId, QuestionState, Reply};
+use lockgate_control::{AnswerError, Control, Inquiry, QuestionId, QuestionState, Reply};
 use lockgate_host::OnAsk;
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
@@ -111,12 +111,6 @@ pub(crate) fn approvals(arguments: &Arguments) -> Done {
         Some(Command::Approve { answer: answering, endorse }) => answer(&path, answering, true, *endorse, json),
         Some(Command::Deny { answer: answering }) => answer(&path, answering, false, false, json),
         Some(Command::Watch { idle }) => watch(&path, *idle, json),
-    }
-}
-
-impl From<ControlError> for Trouble {
-    fn from(error: ControlError) -> Trouble {
-        Trouble::usage(error.to_string()).hint("it lies beside the journal: give another with `--journal FILE`")
     }
 }
 
