@@ -1,10 +1,13 @@
 //! What the gate keeps about one cell: its handles, what it used, what is in flight.
 
+use crate::approval::Waiting;
 use crate::effect::Target;
 use crate::floating::{Floating, Shown};
+use crate::ruling::{Past, Ruling, Whose};
 use crate::sealed::{Keeps, Sealed};
 use lockgate_authority::{
-    Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen, Usage,
+    Asking, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen,
+    Usage,
 };
 use lockgate_journal::SessionKey;
 use std::collections::HashMap;
@@ -15,14 +18,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct SessionBook {
     key: SessionKey,
     usage: Mutex<Usage>,
+    asking: Option<Asking>,
+    ruling: Option<Ruling>,
     /// SHA-256 of the manifest that is in force.
     manifest: Option<[u8; 32]>,
 }
 
 impl SessionBook {
-    /// The book of a session that has just begun.
+    /// The book of a session that has just begun, in which nobody can approve.
     pub fn new(key: SessionKey) -> Self {
-        SessionBook { key, usage: Mutex::new(Usage::new()), manifest: None }
+        SessionBook { key, usage: Mutex::new(Usage::new()), asking: None, ruling: None, manifest: None }
     }
 
     /// The same for a session under the manifest with this SHA-256, which its receipts name.
@@ -34,6 +39,33 @@ impl SessionBook {
     /// SHA-256 of the manifest that is in force, as the session's first entry has it.
     pub fn manifest(&self) -> Option<&[u8; 32]> {
         self.manifest.as_ref()
+    }
+
+    /// Whether a rule looks at one of these arguments of an operation.
+    pub(crate) fn rules_look_at(&self, kind: PointKind, name: &str, op: &str, arguments: &[String]) -> bool {
+        self.ruling.as_ref().is_some_and(|ruling| ruling.looks_at((kind, name), op, arguments))
+    }
+
+    /// The same where an approver can be asked.
+    #[must_use]
+    pub fn asking(self, asking: Option<Asking>) -> Self {
+        SessionBook { asking, ..self }
+    }
+
+    /// The same under rules of the operator.
+    #[must_use]
+    pub fn ruled(self, ruling: Option<Ruling>) -> Self {
+        SessionBook { ruling, ..self }
+    }
+
+    /// The past that the rules speak of, locked; `None` where there are no rules.
+    pub(crate) fn past(&self) -> Option<Past<'_>> {
+        self.ruling.as_ref().map(Ruling::past)
+    }
+
+    /// How an approver is asked; `None` where nobody can approve.
+    pub(crate) fn approver(&self) -> Option<Asking> {
+        self.asking
     }
 
     /// Where the session is recorded.
@@ -128,6 +160,8 @@ pub struct CellBook {
     pub(crate) handles: Box<[Handle]>,
     /// By the serial of the intent.
     pub(crate) in_flight: HashMap<u64, InFlight>,
+    /// Calls that wait for an approval, by the serial of the entry that asks.
+    pub(crate) asked: HashMap<u64, Waiting>,
     /// Open streams and children, with the grant under which each began.
     pub(crate) open: HashMap<u32, Opened>,
     /// Values that it holds unread.
@@ -184,6 +218,7 @@ impl CellBook {
             limits,
             handles,
             in_flight: HashMap::new(),
+            asked: HashMap::new(),
             open: HashMap::new(),
             sealed: HashMap::new(),
             last_sealed: 0,
@@ -233,6 +268,11 @@ impl CellBook {
         self.seen.as_deref()
     }
 
+    /// What the caller has seen, for the gate to add what it read by itself.
+    pub fn seen_mut(&mut self) -> Option<&mut Seen> {
+        self.seen.as_deref_mut()
+    }
+
     /// The session's book.
     pub fn session(&self) -> &Arc<SessionBook> {
         &self.session
@@ -246,6 +286,11 @@ impl CellBook {
     /// To whom its acts are attributed.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Whom rules judge when it sends what has this label.
+    pub(crate) fn whose(&self, label: Label) -> Whose<'_> {
+        Whose { principal: &self.principal, depth: self.depth, label, parties: &self.parties, redirected: false }
     }
 
     /// How many cells lie above it.
@@ -273,13 +318,28 @@ impl CellBook {
         self.refusals
     }
 
-    /// Crossings whose effect has not settled.
+    /// Crossings that have no answer yet: their effect has not settled, or they wait for an approval.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + self.asked.len()
+    }
+
+    /// Crossings that wait for an approval.
+    pub fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// The guest's number of the request that waits for the question `serial`.
+    pub fn asker(&self, serial: u64) -> Option<u32> {
+        self.asked.get(&serial).map(|waiting| waiting.call.id())
+    }
+
+    /// Whether the request with this number of the guest's waits for an approval.
+    pub fn asks(&self, id: u32) -> bool {
+        self.asked.values().any(|waiting| waiting.call.id() == id)
     }
 
     /// Crossings in flight whose effect should be let finish when the program is done: all but those that only wait
-    /// for time to pass or for another cell.
+    /// for time to pass, for another cell or for an approval.
     pub fn effects_in_flight(&self) -> usize {
         self.in_flight.values().filter(|crossing| !crossing.waits).count()
     }

@@ -4,23 +4,29 @@
 //! |---|---|---|---|
 //! | resolve | book, handle | [`Held`] | an unknown or revoked handle is refused before a byte of the arguments is read |
 //! | decode | [`Held`], bytes | [`Call`] | bounded, total |
-//! | authorize | [`Call`] | [`Allowed`] | pure decision over the grants of the handle; the budget is set aside |
+//! | authorize | [`Call`] | [`Allowed`] or [`Asked`] | pure decision over the grants of the handle; the budget is set aside |
 //! | record | [`Allowed`] | [`Ready`] or [`Pending`] | the intent is in the journal, durable before the world changes |
 //! | act | [`Ready`] | [`Outcome`] | the only thing that has an effect |
 //! | settle | [`Outcome`] | [`Reply`] | the outcome is in the journal, the budget is charged |
+//!
+//! A call that nothing but an approval keeps from being allowed waits, recorded, until [`answer`] is told how its question
+//! ended. A yes for the exact action takes it back to authorize, where everything is decided again.
 
+use crate::approval::{Answer, Asked, Ended, Waiting, state};
 use crate::book::{CellBook, Handle, InFlight, Opened, Stopped};
+use crate::condense;
 use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 use crate::floating::Floating;
 use crate::flow::{self, Direction, direction};
 use crate::record::{RecordFailed, Recorder, body};
 use crate::sealed::{Keeps, Unsealing, Used, tells_of_content};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind, ReasonCode, Request, Reservation,
-    Value, authorize_flow,
+    Approved, Approver, Asking, CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind,
+    Question, ReasonCode, Request, Reservation, Value, authorize_flow,
 };
 use lockgate_decode::{Budget, RawRequest, decode_unsealing, decode_value, encode_value};
 use lockgate_journal::{Kind, Ticket};
+use lockgate_rules::Rule;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
@@ -64,19 +70,33 @@ pub fn cross(
     if request.op.len() > MAX_OP {
         return refuse(book, request, Refused::new(None, too_long_op()), now_us, recorder);
     }
-    let allowed = match resolve(book, request)
+    let decided = resolve(book, request)
         .and_then(|held| held.decode(book, request.args))
-        .and_then(|call| call.authorize(book, now_us / 1000))
-    {
-        Ok(allowed) => allowed,
-        Err(refused) => return refuse(book, request, refused, now_us, recorder),
-    };
+        .and_then(|call| call.authorize(book, None, now_us / 1000));
+    match decided {
+        Ok(Authorized::Allowed(allowed)) => perform(book, allowed, None, request.args, now_us, recorder, effects),
+        Ok(Authorized::Asks(asks)) => ask(book, asks, request, now_us, recorder, effects),
+        Err(refused) => refuse(book, request, refused, now_us, recorder),
+    }
+}
+
+/// Records what is allowed and performs it, or starts it. `approval` is the entry of the approval that it needed.
+fn perform(
+    book: &mut CellBook,
+    allowed: Allowed,
+    approval: Option<u64>,
+    args: &[u8],
+    now_us: u64,
+    recorder: &dyn Recorder,
+    effects: &dyn Effects,
+) -> Step {
     if allowed.call.held.kind == PointKind::Log
-        && let Err(stopped) = book.spend_output(request.args.len() as u64)
+        && let Err(stopped) = book.spend_output(args.len() as u64)
     {
         return Step::Ended(stopped);
     }
-    match allowed.record(book, request, now_us, recorder) {
+    let id = allowed.call.held.id;
+    match allowed.record(book, approval, args, now_us, recorder) {
         Ok(Recorded::Ready(ready)) => match effects.act(ready) {
             Acted::Now(outcome) => match settle(book, outcome, now_us, recorder) {
                 Some(reply) => Step::Answered(reply),
@@ -88,8 +108,141 @@ pub fn cross(
             effects.wait(pending);
             Step::Later
         }
-        Err(failed) => Step::Answered(Reply { id: request.id, result: Err(unrecorded(&failed)), held: 0 }),
+        Err(failed) => Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 }),
     }
+}
+
+/// Records a question and has it put to an approver; the call waits in the book.
+fn ask(
+    book: &mut CellBook,
+    asks: Asks,
+    request: RawRequest<'_>,
+    now_us: u64,
+    recorder: &dyn Recorder,
+    effects: &dyn Effects,
+) -> Step {
+    let Asks { call, question, flowing, asking } = asks;
+    let refused = |denial| Refused::new(Some(call.held.shown.clone()), denial);
+    // A request that wants no answer counts here too: each question takes a person's time.
+    if book.in_flight() as u64 >= book.limits.in_flight {
+        let refused = refused(too_many_in_flight(book));
+        return refuse(book, request, refused, now_us, recorder);
+    }
+    let held = call.sent.saturating_mul(2);
+    if let Err(denial) = book.hold(held) {
+        let refused = call.refused(denial, false);
+        return refuse(book, request, refused, now_us, recorder);
+    }
+    // An approver is shown what would really be sent.
+    let raw: Box<[u8]> = call.encoded.as_deref().unwrap_or(request.args).into();
+    let mut asked = call.asked(book, &question, &flowing, &raw, asking, now_us / 1000);
+    let mut scratch = std::mem::take(&mut book.scratch);
+    body::asked(&mut scratch, &asked, book.shown(flowing.label), &raw);
+    let appended = recorder.append(book.session.key(), Kind::Approval, book.number, now_us, &scratch);
+    book.scratch = scratch;
+    match appended {
+        Ok(ticket) => asked.serial = ticket.serial(),
+        Err(failed) => {
+            book.release(held);
+            return Step::Answered(Reply { id: request.id, result: Err(unrecorded(&failed)), held: 0 });
+        }
+    }
+    book.asked.insert(asked.serial, Waiting { call, raw, question, held });
+    effects.ask(asked);
+    Step::Later
+}
+
+/// Takes how a question ended: a yes for the exact action lets the call be authorized again, anything else refuses it.
+/// `None` where no question of this serial is open: each is answered once, and those of a cell that ended are closed.
+pub fn answer(
+    book: &mut CellBook,
+    serial: u64,
+    ended: Ended,
+    now_us: u64,
+    recorder: &dyn Recorder,
+    effects: &dyn Effects,
+) -> Option<Step> {
+    let Waiting { call, raw, question, held } = book.asked.remove(&serial)?;
+    book.release(held);
+    let (id, op, shown) = (call.held.id, call.held.op.clone(), call.held.shown.clone());
+    let request = RawRequest { id, handle: 0, op: &op, args: &raw, sealed: false };
+    let foreign = question.foreign().to_vec();
+    let approved = match (&ended, ended.denial()) {
+        (Ended::Answered(answer), _) => question.answered(&answer.by, answer.digest, answer.approves),
+        (_, Some(denial)) => Err(denial),
+        (_, None) => Err(Denial::new(ReasonCode::Internal, "a question ended in no known way")),
+    };
+    let entry = match record_end(book, serial, &ended, approved.as_ref().err(), now_us, recorder) {
+        Ok(entry) => entry,
+        Err(failed) => return Some(Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 })),
+    };
+    if let (Ended::Answered(Answer { by, endorses: true, .. }), Ok(_)) = (&ended, &approved)
+        && let Err(failed) = endorse(book, &foreign, by, entry, now_us, recorder)
+    {
+        return Some(Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 }));
+    }
+    let decided = approved
+        .map_err(|denial| Refused::new(Some(shown), denial))
+        .and_then(|approved| call.authorize(book, Some(&approved), now_us / 1000));
+    Some(match decided {
+        Ok(Authorized::Allowed(allowed)) => perform(book, allowed, Some(entry), &raw, now_us, recorder, effects),
+        // What was asked about was cleared, so this would be another question.
+        Ok(Authorized::Asks(asks)) => {
+            let message = "what it needs an approval for has changed since it was asked";
+            let denial = Denial::new(ReasonCode::ApprovalDrift, message).with_hint("call it again to ask again");
+            refuse(book, request, Refused::new(Some(asks.call.held.shown), denial), now_us, recorder)
+        }
+        Err(refused) => refuse(book, request, refused, now_us, recorder),
+    })
+}
+
+/// Trusts values from here on as if the caller's prompt held them; each leaves its receipt before.
+fn endorse(
+    book: &mut CellBook,
+    values: &[Value],
+    by: &Approver,
+    approval: u64,
+    now_us: u64,
+    recorder: &dyn Recorder,
+) -> Result<(), RecordFailed> {
+    for value in values {
+        let mut scratch = std::mem::take(&mut book.scratch);
+        body::endorsed(&mut scratch, value, by, approval);
+        let appended = recorder.append(book.session.key(), Kind::Receipt, book.number, now_us, &scratch);
+        book.scratch = scratch;
+        let _ = appended?;
+        if let Some(seen) = &mut book.seen {
+            seen.endorse(value);
+        }
+    }
+    Ok(())
+}
+
+/// Records how a question ended; gives the serial of the entry.
+fn record_end(
+    book: &mut CellBook,
+    of: u64,
+    ended: &Ended,
+    denial: Option<&Denial>,
+    now_us: u64,
+    recorder: &dyn Recorder,
+) -> Result<u64, RecordFailed> {
+    let (state, answer): (&str, Option<&Answer>) = match ended {
+        Ended::Answered(answer) => match denial.map(|denial| denial.code) {
+            None => (state::APPROVED, Some(answer)),
+            Some(ReasonCode::ApprovalDrift) => (state::DRIFT, Some(answer)),
+            Some(_) => (state::DENIED, Some(answer)),
+        },
+        Ended::TimedOut => (state::TIMED_OUT, None),
+        Ended::Withdrawn => (state::WITHDRAWN, None),
+        Ended::Unasked => (state::UNASKED, None),
+        Ended::Void(_) => (state::VOID, None),
+    };
+    let mut scratch = std::mem::take(&mut book.scratch);
+    body::answered(&mut scratch, state, of, answer);
+    let appended = recorder.append(book.session.key(), Kind::Approval, book.number, now_us, &scratch);
+    book.scratch = scratch;
+    appended.map(|ticket| ticket.serial())
 }
 
 /// Longest name of an operation or tool, in bytes.
@@ -104,19 +257,19 @@ fn too_long_op() -> Denial {
 pub struct Refused {
     shown: Option<Box<str>>,
     denial: Denial,
-    /// The sealed values of whose content it may tell something, so that they count as read.
-    tells_of: Vec<u32>,
+    /// What sealed values depend on of whose content it may tell something, so that they count as read.
+    tells_of: Option<Arc<Floating>>,
 }
 
 impl Refused {
     fn new(shown: Option<Box<str>>, denial: Denial) -> Self {
-        Refused { shown, denial, tells_of: Vec::new() }
+        Refused { shown, denial, tells_of: None }
     }
 
     /// The refusal of a request with sealed values; `judged` where a condition looked at them.
     fn with_sealed(shown: Box<str>, denial: Denial, sealed: Used, judged: bool) -> Self {
-        let tells = judged || tells_of_content(denial.code);
-        Refused { shown: Some(shown), denial, tells_of: if tells { sealed.numbers } else { Vec::new() } }
+        let tells = !sealed.is_empty() && (judged || tells_of_content(denial.code));
+        Refused { shown: Some(shown), denial, tells_of: tells.then_some(sealed.floating) }
     }
 }
 
@@ -135,20 +288,18 @@ pub struct Held {
 
 /// Finds the handle. Reads nothing of the arguments.
 fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
-    let handle: &Handle = usize::try_from(request.handle)
-        .ok()
-        .and_then(|index| book.handles.get(index))
-        .ok_or_else(|| Refused::new(None, Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle")))?;
-    let refused = |code, message| Refused::new(Some(handle.shown.clone()), Denial::new(code, message));
-    if book.in_flight.len() as u64 >= book.limits.in_flight && request.id != 0 {
-        return Err(refused(
-            ReasonCode::LimitInFlight,
-            format!("more than {} crossings are in flight", book.limits.in_flight),
-        ));
+    let handle: &Handle =
+        usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index)).ok_or_else(|| {
+            Refused::new(None, Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle"))
+        })?;
+    let refused = |denial| Refused::new(Some(handle.shown.clone()), denial);
+    if book.in_flight() as u64 >= book.limits.in_flight && request.id != 0 {
+        return Err(refused(too_many_in_flight(book)));
     }
     let usage = book.session.usage();
     if handle.grants.iter().all(|grant| usage.is_revoked(grant)) {
-        return Err(refused(ReasonCode::Revoked, format!("the grant of `{}` was revoked", handle.shown)));
+        let message = format!("the grant of `{}` was revoked", handle.shown);
+        return Err(refused(Denial::new(ReasonCode::Revoked, message)));
     }
     Ok(Held {
         id: request.id,
@@ -159,6 +310,10 @@ fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
         candidates: Arc::clone(&handle.grants),
         sealed: request.sealed,
     })
+}
+
+fn too_many_in_flight(book: &CellBook) -> Denial {
+    Denial::new(ReasonCode::LimitInFlight, format!("more than {} crossings are in flight", book.limits.in_flight))
 }
 
 /// A request whose arguments are read.
@@ -191,7 +346,7 @@ impl Held {
         let sealed = unsealing.into_used();
         match read {
             Ok((args, target)) => {
-                let encoded = (!sealed.numbers.is_empty()).then(|| encoded(&args));
+                let encoded = (!sealed.is_empty()).then(|| encoded(&args));
                 let sent = encoded.as_ref().map_or(bytes.len(), Vec::len) as u64;
                 Ok(Call { args, target, sent, held: self, sealed, encoded })
             }
@@ -294,43 +449,84 @@ pub struct Allowed {
     source: Label,
 }
 
+/// A request that only an approval keeps from being allowed, in a session where one can be asked for.
+#[derive(Debug)]
+struct Asks {
+    call: Call,
+    question: Question,
+    flowing: Flowing,
+    asking: Asking,
+}
+
+/// What came of the decision, refusals apart.
+#[derive(Debug)]
+enum Authorized {
+    Allowed(Allowed),
+    Asks(Asks),
+}
+
+/// What was decided of a call.
+enum Decided {
+    Allow(Grant, Reservation, u64),
+    Ask(Question),
+}
+
 impl Call {
-    fn authorize(self, book: &mut CellBook, now_ms: u64) -> Result<Allowed, Refused> {
+    /// `approved` is the approval that this very call was given.
+    fn authorize(self, book: &mut CellBook, approved: Option<&Approved>, now_ms: u64) -> Result<Authorized, Refused> {
         let Direction { sends, reads } = direction(self.held.kind, &self.held.op);
-        let keeps = self.held.sealed || self.held.kind.regrades();
-        let depends = book.depends_on(&self.sealed.numbers);
-        let label = Flowing::sent(self.held.kind, book.floating.label(), depends.label());
+        let kind = self.held.kind;
+        let keeps = self.held.sealed || kind.regrades();
+        let depends = book.joined(&self.sealed);
+        let label = Flowing::sent(kind, book.floating.label(), self.sealed.floating.label());
         let flowing = Flowing { label, sends, reads: reads && !keeps, clearance: book.clearance };
-        let told = if self.held.kind == PointKind::Endorse { &book.floating } else { &depends };
-        let told = Arc::clone(told);
-        let judged = self.is_judged();
+        let judged = self.is_judged(book);
         let decided = self
             .can_keep(book, reads)
             .and_then(|()| self.may_be_judged(book, judged, &depends))
-            .and_then(|()| self.decide(book, &flowing, &told, now_ms));
+            .and_then(|()| self.decide(book, &flowing, approved, now_ms));
+        // Whichever way it was decided: that a condition holds tells as much as that it does not.
+        let rises = judged && !kind.regrades() && decided.is_ok();
+        if rises {
+            book.floating = Arc::clone(&depends);
+        }
         match decided {
-            Ok((grant, reservation, allowance)) => {
-                let keeps = keeps.then(|| self.keeps(book, &grant));
-                // Whichever way it was decided: that a condition holds tells as much as that it does not.
-                let rises = judged && !self.held.kind.regrades();
-                if rises {
-                    book.floating = Arc::clone(&depends);
-                }
+            Ok(Decided::Allow(grant, reservation, allowance)) => {
+                let keeps = keeps.then(|| self.keeps(&grant));
                 let begun = match self.target {
                     Target::Continued { number } => book.open.get(&number).map(|opened| opened.label),
                     _ => None,
                 };
                 let source = begun.unwrap_or(grant.flow().source);
-                Ok(Allowed { call: self, grant, reservation, allowance, flowing, depends, keeps, rises, source })
+                let call = self;
+                Ok(Authorized::Allowed(Allowed {
+                    call,
+                    grant,
+                    reservation,
+                    allowance,
+                    flowing,
+                    depends,
+                    keeps,
+                    rises,
+                    source,
+                }))
             }
-            Err(denial) => Err(Refused::with_sealed(self.held.shown, denial, self.sealed, judged)),
+            Ok(Decided::Ask(question)) => match book.session.approver() {
+                Some(asking) => Ok(Authorized::Asks(Asks { call: self, question, flowing, asking })),
+                None => Err(self.refused(question.into_denial(), judged)),
+            },
+            Err(denial) => Err(self.refused(denial, judged)),
         }
+    }
+
+    fn refused(&self, denial: Denial, judged: bool) -> Refused {
+        Refused::with_sealed(self.held.shown.clone(), denial, self.sealed.clone(), judged)
     }
 
     /// Whether the result can be kept sealed, where that is asked for. Depends on nothing that is sealed.
     fn can_keep(&self, book: &CellBook, reads: bool) -> Result<(), Denial> {
         let kind = self.held.kind;
-        if kind.regrades() && self.sealed.numbers.len() != 1 {
+        if kind.regrades() && self.sealed.is_empty() {
             return Err(Denial::new(ReasonCode::Malformed, "`value` is not a sealed value")
                 .with_hint("seal it first: read it by `lockgate.sealed`"));
         }
@@ -343,26 +539,26 @@ impl Call {
         }
         if book.sealed_to_be() >= book.limits.handles {
             let message = format!("more than {} sealed values are held", book.limits.handles);
-            return Err(
-                Denial::new(ReasonCode::LimitHandles, message).with_hint("give up by `drop` what is not needed")
-            );
+            return Err(Denial::new(ReasonCode::LimitHandles, message).with_hint("give up by `drop` what is not needed"));
         }
         Ok(())
     }
 
-    fn keeps(&self, book: &CellBook, grant: &Grant) -> Keeps {
-        let regraded = grant.regrade().and_then(|how| {
-            let value = self.sealed.numbers.first().and_then(|number| book.sealed.get(number))?;
-            Some(Keeps::Regraded { how, from: value.floating.label() })
-        });
-        regraded.unwrap_or(Keeps::AsRead)
+    fn keeps(&self, grant: &Grant) -> Keeps {
+        match grant.regrade() {
+            // The arguments hold one sealed value alone, so this is its label.
+            Some(how) => Keeps::Regraded { how, from: self.sealed.floating.label() },
+            None => Keeps::AsRead,
+        }
     }
 
-    /// Whether some grant has a condition on an argument that holds a sealed value, so that the decision tells something of
-    /// it. Does not depend on what it holds.
-    fn is_judged(&self) -> bool {
-        let arguments = &self.sealed.arguments;
-        !arguments.is_empty() && self.held.candidates.iter().any(|grant| grant.looks_at(&self.held.op, arguments))
+    /// Whether some grant or rule has a condition on an argument that holds a sealed value, so that the decision tells
+    /// something of it. Does not depend on what it holds.
+    fn is_judged(&self, book: &CellBook) -> bool {
+        let (Held { kind, name, op, candidates, .. }, arguments) = (&self.held, &self.sealed.arguments);
+        !self.sealed.is_empty()
+            && (candidates.iter().any(|grant| grant.looks_at(op, arguments))
+                || book.session.rules_look_at(*kind, name, op, arguments))
     }
 
     /// Of what is sealed and lies beyond the cell's clearance it may not be told even whether a condition holds.
@@ -382,9 +578,9 @@ impl Call {
         &self,
         book: &mut CellBook,
         flowing: &Flowing,
-        asked_about: &Floating,
+        approved: Option<&Approved>,
         now_ms: u64,
-    ) -> Result<(Grant, Reservation, u64), Denial> {
+    ) -> Result<Decided, Denial> {
         let request = Request {
             kind: self.held.kind,
             name: &self.held.name,
@@ -394,6 +590,7 @@ impl Call {
             bytes: self.sent,
             now_ms,
             seen: book.seen.as_deref(),
+            approved,
         };
         let opens = matches!(self.target, Target::Child { .. }) || self.held.kind == PointKind::Http;
         if opens && !matches!(self.target, Target::Continued { .. }) && book.open.len() as u64 >= book.limits.handles {
@@ -413,24 +610,90 @@ impl Call {
             Some(opened) => authorize_flow([&opened.grant], &request, flowing, &usage),
             None => authorize_flow(self.held.candidates.iter(), &request, flowing, &usage),
         };
-        let grant = match grant {
-            Flowed::Allow(grant) => grant,
+        let (grant, question) = match grant {
+            Flowed::Allow(grant) => (grant, None),
+            Flowed::Ask(grant, question) => (grant, Some(question)),
             Flowed::Deny(denial) => return Err(denial),
             Flowed::Blocked(grant, blocked) => {
-                return Err(flow::denial(blocked, &grant.point().to_string(), asked_about, &book.parties));
+                let asked_about =
+                    if self.held.kind == PointKind::Endorse { Arc::clone(&book.floating) } else { book.joined(&self.sealed) };
+                return Err(flow::denial(blocked, &grant.point().to_string(), &asked_about, &book.parties));
             }
         };
+        let mut past = session.past();
+        let asks = match &past {
+            Some(past) => past.judge(book.whose(flowing.label), &request, grant.point())?,
+            None => Vec::new(),
+        };
+        if let Some(question) = unanswered(question, grant, &request, asks) {
+            return Ok(Decided::Ask(question));
+        }
         let (reservation, allowance) = usage.set_aside(grant, &request)?;
         let allowance = allowance.min(book.limits.buffer_bytes);
         let grant = grant.clone();
         drop(usage);
+        if let Some(past) = &mut past {
+            past.begin(&request, grant.point(), direction(self.held.kind, &self.held.op));
+        }
+        drop(past);
         if let Err(denial) = book.hold(self.sent) {
             session.usage().settle(reservation, 0);
             return Err(denial);
         }
-        Ok((grant, reservation, allowance))
+        Ok(Decided::Allow(grant, reservation, allowance))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.held.id
+    }
+
+    /// What an approver is told of it; the serial is that of the entry to come.
+    fn asked(
+        &self,
+        book: &CellBook,
+        question: &Question,
+        flowing: &Flowing,
+        raw: &[u8],
+        asking: Asking,
+        now_ms: u64,
+    ) -> Asked {
+        Asked {
+            cell: book.number,
+            serial: 0,
+            principal: book.principal.clone(),
+            point: self.held.shown.clone(),
+            op: self.held.op.clone(),
+            grant: question.grant().get(),
+            digest: question.digest(),
+            reasons: question.reasons().map(str::to_owned).collect(),
+            foreign: question.foreign().to_vec(),
+            writers: book.shown(flowing.label).writers().into_iter().map(str::to_owned).collect(),
+            args: condense::shown(&self.args, raw, MAX_SHOWN),
+            asked_ms: now_ms,
+            until_ms: now_ms.saturating_add(asking.wait_ms),
+        }
     }
 }
+
+/// What must be asked of a call that `grant` allows: by its caveats, and by the rules that the approval it was given does
+/// not answer.
+fn unanswered(
+    question: Option<Question>,
+    grant: &Grant,
+    request: &Request<'_>,
+    mut rules: Vec<&Rule>,
+) -> Option<Question> {
+    rules.retain(|rule| !request.approved.is_some_and(|approved| approved.clears_rule(&rule.id, request)));
+    let asks = rules.iter().map(|rule| (&*rule.id, rule.question()));
+    match question {
+        Some(question) => Some(question.and_rules(asks)),
+        None if rules.is_empty() => None,
+        None => Some(Question::of_rules(grant, request, asks)),
+    }
+}
+
+/// Largest arguments that an approver is shown whole, in bytes.
+const MAX_SHOWN: usize = 64 << 10;
 
 #[derive(Debug)]
 enum Recorded {
@@ -442,10 +705,12 @@ impl Allowed {
     fn record(
         self,
         book: &mut CellBook,
-        request: RawRequest<'_>,
+        approval: Option<u64>,
+        args: &[u8],
         now_us: u64,
         recorder: &dyn Recorder,
     ) -> Result<Recorded, RecordFailed> {
+        let raw = args;
         let Allowed { call, grant, reservation, allowance, flowing, depends, keeps, rises, source } = self;
         let Call { held, args, target, sent, sealed, encoded } = call;
         let mut scratch = std::mem::take(&mut book.scratch);
@@ -453,10 +718,11 @@ impl Allowed {
             point: &held.shown,
             op: &held.op,
             grant: grant.id().get(),
+            approval,
             label: book.shown(flowing.label),
             sealed: &sealed.numbers,
             rises,
-            args: encoded.as_deref().unwrap_or(request.args),
+            args: encoded.as_deref().unwrap_or(raw),
         };
         body::intent(&mut scratch, &intent);
         let appended = recorder.append(book.session.key(), Kind::Intent, book.number, now_us, &scratch);
@@ -484,7 +750,7 @@ impl Allowed {
             sent,
             reads: flowing.reads,
             depends: Arc::clone(&depends),
-            unsealed: !sealed.numbers.is_empty(),
+            unsealed: !sealed.is_empty(),
             keeps,
             drops: dropped(held.kind, &held.op, &args),
             called,
@@ -507,6 +773,9 @@ impl Allowed {
             floating: depends,
             parties: Arc::clone(&book.parties),
             source: Mutex::new(source),
+            session: Arc::clone(&book.session),
+            principal: book.principal.clone(),
+            depth: book.depth,
         };
         Ok(if durable { Recorded::Pending(Pending { ready, ticket }) } else { Recorded::Ready(ready) })
     }
@@ -803,8 +1072,10 @@ fn refuse(
 ) -> Step {
     let Refused { shown, denial, tells_of } = refused;
     book.refusals += 1;
-    let tells = !tells_of.is_empty();
-    let told = book.depends_on(&tells_of);
+    if let Some(mut past) = book.session.past() {
+        past.refuse();
+    }
+    let told = tells_of.map(|sealed| book.joined_with(&sealed));
     let mut scratch = std::mem::take(&mut book.scratch);
     let about = about(request.args);
     let refusal = body::Refusal {
@@ -812,22 +1083,22 @@ fn refuse(
         op: request.op,
         denial: &denial,
         about: about.as_deref(),
-        label: book.shown(if tells { told.label() } else { Label::BOTTOM }),
+        label: book.shown(told.as_ref().map_or(Label::BOTTOM, |told| told.label())),
         args: request.args,
     };
     body::refusal(&mut scratch, &refusal);
     let appended = recorder.append(book.session.key(), Kind::Refusal, book.number, now_us, &scratch);
     book.scratch = scratch;
-    let failed = match appended {
+    let failed = match (appended, told) {
+        (Err(failed), _) => unrecorded(&failed),
+        (Ok(_), None) => Failed::from(denial),
         // That it was refused tells something of what is sealed, so it counts as read; in which words is not told.
-        Ok(_) if tells => {
+        (Ok(_), Some(told)) => {
             if told.label().is_within(book.clearance) {
                 book.floating = told;
             }
             if tells_of_content(denial.code) { untold(denial.into()) } else { Failed::from(denial) }
         }
-        Ok(_) => Failed::from(denial),
-        Err(failed) => unrecorded(&failed),
     };
     Step::Answered(Reply { id: request.id, result: Err(failed), held: 0 })
 }
@@ -838,7 +1109,7 @@ fn about(args: &[u8]) -> Option<String> {
     ["url", "path", "key"].iter().find_map(|name| args.get(name)?.as_text().map(str::to_owned))
 }
 
-/// Closes every crossing of a cell that has ended: each intent gets an outcome that says so.
+/// Closes every crossing of a cell that has ended: each intent gets an outcome that says so, each question is withdrawn.
 pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Result<(), RecordFailed> {
     let failed = Failed::new(ReasonCode::CellEnded, ReasonCode::CellEnded.description());
     let mut intents: Vec<u64> = book.in_flight.keys().copied().collect();
@@ -849,6 +1120,11 @@ pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Res
             drop(in_flight.reservation);
             record_outcome(book, intent, Label::BOTTOM, None, Err(&failed), now_us, recorder)?;
         }
+    }
+    let mut questions: Vec<u64> = book.asked.drain().map(|(serial, _)| serial).collect();
+    questions.sort_unstable();
+    for question in questions {
+        record_end(book, question, &Ended::Withdrawn, None, now_us, recorder)?;
     }
     book.open.clear();
     book.sealed.clear();

@@ -44,12 +44,33 @@ pub struct Unsealing<'b> {
 }
 
 /// The sealed values that were found in what was read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Used {
     /// Their numbers, each once.
     pub(crate) numbers: Vec<u32>,
+    /// What they depend on, kept here so that it stays known where they are given up meanwhile.
+    pub(crate) floating: Arc<Floating>,
     /// The arguments that hold them, each once.
     pub(crate) arguments: Vec<String>,
+}
+
+impl Used {
+    /// Whether there was none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    fn add(&mut self, number: u32, floating: &Arc<Floating>) {
+        if self.numbers.contains(&number) {
+            return;
+        }
+        if self.is_empty() {
+            self.floating = Arc::clone(floating);
+        } else {
+            Arc::make_mut(&mut self.floating).absorb(floating);
+        }
+        self.numbers.push(number);
+    }
 }
 
 impl<'b> Unsealing<'b> {
@@ -72,9 +93,7 @@ impl Unseal for Unsealing<'_> {
         let found = self.sealed.get(&sealed.number);
         let found =
             found.ok_or_else(|| refused(ReasonCode::UnknownSealed, "a sealed value that the cell does not hold"))?;
-        if !self.used.numbers.contains(&sealed.number) {
-            self.used.numbers.push(sealed.number);
-        }
+        self.used.add(sealed.number, &found.floating);
         if !self.used.arguments.iter().any(|known| known == stands.under) {
             self.used.arguments.push(stands.under.to_owned());
         }
@@ -121,19 +140,22 @@ impl CellBook {
     }
 
     /// What the cell has read, joined with what these sealed values depend on.
-    pub(crate) fn depends_on(&self, sealed: &[u32]) -> Arc<Floating> {
+    pub(crate) fn joined(&self, sealed: &Used) -> Arc<Floating> {
+        if sealed.is_empty() { Arc::clone(&self.floating) } else { self.joined_with(&sealed.floating) }
+    }
+
+    /// What the cell has read, joined with what something else depends on.
+    pub(crate) fn joined_with(&self, other: &Floating) -> Arc<Floating> {
         let mut all = Arc::clone(&self.floating);
-        for sealed in sealed.iter().filter_map(|number| self.sealed.get(number)) {
-            if !sealed.floating.label().is_within(all.label()) {
-                Arc::make_mut(&mut all).absorb(&sealed.floating);
-            }
+        if !other.label().is_within(all.label()) {
+            Arc::make_mut(&mut all).absorb(other);
         }
         all
     }
 
     /// The cell's result holds these sealed values: who gets it depends on them.
     pub fn result_holds(&mut self, sealed: &Used) {
-        self.floating = self.depends_on(&sealed.numbers);
+        self.floating = self.joined(sealed);
     }
 
     /// Keeps a value, which [`CellBook::hold`] has counted, and gives its number.

@@ -139,7 +139,8 @@ mod tests {
         let parties = PartyNames::default();
         // Written by anyone: the entry then has a field before the arguments that not every entry has.
         let label = Shown { label: Label::TOP, parties: &parties };
-        body::intent(&mut out, &body::Intent { point, op, grant: 3, label, sealed: &[], rises: false, args });
+        let intent = body::Intent { point, op, grant: 3, approval: Some(2), label, sealed: &[], rises: false, args };
+        body::intent(&mut out, &intent);
         out
     }
 
