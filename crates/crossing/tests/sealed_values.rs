@@ -3,7 +3,7 @@
 
 use lockgate_authority::{HeldGrants, Limits, Manifest, Mint, PointKind, Principal, PrincipalKind, ReasonCode, Value};
 use lockgate_crossing::{
-    Acted, CellBook, Effects, Failed, Outcome, Pending, Ready, Reply, SessionBook, Step, cross, settle,
+    Acted, Asked, CellBook, Effects, Failed, Outcome, Pending, Ready, Reply, SessionBook, Step, cross, settle,
 };
 use lockgate_decode::{Budget, RawRequest, SEALED_TAG, decode_value, encode_value};
 use lockgate_journal::{Journal, Kind, Options, Query, Reader, SessionId};
@@ -102,6 +102,10 @@ impl Effects for World {
         pending.when_durable(&Durable, move |ready| *into.lock().unwrap() = ready.ok());
         let ready = slot.lock().unwrap().take();
         self.waiting.lock().unwrap().extend(ready);
+    }
+
+    fn ask(&self, asked: Asked) {
+        unreachable!("nobody approves here: {asked:?}")
     }
 }
 
