@@ -1,7 +1,7 @@
 //! The operator's rules on the path: what they say of a call that a grant allows, and the past that they speak of.
 
 use crate::flow::Direction;
-use lockgate_authority::{Denial, Flowing, Label, PartyNames, Point, Principal, Request};
+use lockgate_authority::{Denial, Flowing, Label, PartyNames, Point, PointKind, Principal, Request};
 use lockgate_rules::{Act, History, Rule, Rules, Verdict, Way};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,11 @@ impl Ruling {
     pub fn new(rules: Rules, agent: &str) -> Ruling {
         let history = Mutex::new(rules.history());
         Ruling { rules, agent: agent.into(), history }
+    }
+
+    /// Whether a rule looks at one of these arguments of an operation.
+    pub(crate) fn looks_at(&self, handle: (PointKind, &str), op: &str, arguments: &[String]) -> bool {
+        self.rules.looks_at(handle, op, arguments)
     }
 
     /// The past, locked: what is judged by it is put into it before anything else is judged. Where both are locked, the

@@ -109,7 +109,7 @@ impl Cell {
     fn call(&mut self, store: &str, op: &str, key: &str) -> Result<Step, Failed> {
         let handle = self.book.handles().iter().position(|handle| handle.name() == store).unwrap() as u32;
         let args = encoded(&Value::map([("key", Value::text(key)), ("value", Value::Int(1))]));
-        let request = RawRequest { id: self.next, handle, op, args: &args };
+        let request = RawRequest { id: self.next, handle, op, args: &args, sealed: false };
         self.next += 1;
         self.now_us += 1;
         let hands = Hands { world: &self.world, journal: &self.journal };
