@@ -482,7 +482,7 @@ impl Call {
             return Err(denial);
         }
         if let Some(past) = &mut past {
-            past.begin(&request, grant.point(), direction(self.held.kind, &self.held.op));
+            past.begin((self.held.kind, &self.held.name), &self.held.op, grant.point());
         }
         Ok(Decided::Allow(grant, reservation, allowance))
     }
