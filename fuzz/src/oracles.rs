@@ -5,12 +5,14 @@ mod configuration;
 mod decoding;
 mod journal;
 mod source;
+mod token;
 
 pub use canonical::canonical;
 pub use configuration::{manifest, spawn};
 pub use decoding::{body, frames, turn, value};
 pub use journal::{export, journal};
 pub use source::source;
+pub use token::{root, token};
 
 /// Most bytes of a message about a cell's input: with what else belongs to a refusal it must fit into one entry of the
 /// journal.

@@ -5,12 +5,12 @@
 //! about, for that action and no other. Everything else is decided again when the answer comes.
 
 use crate::caveat::Caveat;
-use crate::decide::{Request, need};
+use crate::decide::{Request, foreign, need};
 use crate::grant::{Grant, GrantId};
 use crate::point::{Principal, PrincipalKind};
 use crate::reason::{Denial, ReasonCode};
 use crate::usage::Usage;
-use crate::value::digest_of;
+use crate::value::{Value, digest_of};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -84,6 +84,13 @@ impl fmt::Debug for ActionDigest {
 }
 
 /// One who may answer: an operator. An agent, a cell or a client can never be one.
+///
+/// ```compile_fail
+/// use lockgate_authority::{Approver, Principal};
+/// fn anybody(principal: Principal) -> Approver {
+///     Approver(principal)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approver(Principal);
 
@@ -122,6 +129,16 @@ enum CauseOf {
     Rule(Box<str>),
 }
 
+impl Cause {
+    /// The values whose origin is not accepted.
+    fn foreign(&self, request: &Request<'_>) -> Vec<Value> {
+        match &self.of {
+            CauseOf::Caveat(_, caveat) => foreign(caveat, request),
+            CauseOf::Rule(_) => Vec::new(),
+        }
+    }
+}
+
 /// The next step where nobody can be asked.
 pub(crate) const HOW_TO_BE_ASKED: &str = "add `[approval]` to the manifest, so that the operator can be asked";
 
@@ -131,6 +148,8 @@ pub struct Question {
     digest: ActionDigest,
     grant: GrantId,
     causes: Box<[Cause]>,
+    /// Values whose origin is not accepted.
+    foreign: Vec<Value>,
     denial: Denial,
 }
 
@@ -142,7 +161,14 @@ impl Question {
             let words = need(caveat, layer, request, usage)?;
             Some(Cause { of: CauseOf::Caveat(layer, caveat.clone()), words })
         });
-        Question { digest: ActionDigest::of(request), grant: grant.id(), causes: causes.collect(), denial }
+        let causes: Box<[Cause]> = causes.collect();
+        let mut values = Vec::new();
+        for value in causes.iter().flat_map(|cause| cause.foreign(request)) {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        Question { digest: ActionDigest::of(request), grant: grant.id(), causes, foreign: values, denial }
     }
 
     /// What rules of the operator need an approval for, where `grant` alone would allow it. Each rule has its id and what
@@ -154,7 +180,13 @@ impl Question {
     ) -> Self {
         let message = "a rule of the operator needs an approval for it";
         let denial = Denial::new(ReasonCode::ApprovalRequired, message).with_hint(HOW_TO_BE_ASKED);
-        let none = Question { digest: ActionDigest::of(request), grant: grant.id(), causes: Box::default(), denial };
+        let none = Question {
+            digest: ActionDigest::of(request),
+            grant: grant.id(),
+            causes: Box::default(),
+            foreign: Vec::new(),
+            denial,
+        };
         none.and_rules(rules)
     }
 
@@ -181,6 +213,12 @@ impl Question {
         self.causes.iter().map(|cause| cause.words.as_str())
     }
 
+    /// The texts and numbers that are asked about since their origin is not accepted: what an approver can trust for the
+    /// rest of the session. Empty where it is asked for another reason.
+    pub fn foreign(&self) -> &[Value] {
+        &self.foreign
+    }
+
     /// The refusal where nobody can be asked.
     pub fn into_denial(self) -> Denial {
         self.denial
@@ -202,6 +240,12 @@ impl Question {
 /// A question that an approver has answered with yes. Clears what was asked about, for the action that was asked.
 ///
 /// Nothing but [`Question::answered`] makes one, and it cannot be copied: one answer is for one call.
+///
+/// ```compile_fail
+/// fn twice(approved: &lockgate_authority::Approved) -> lockgate_authority::Approved {
+///     approved.clone()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Approved {
     digest: ActionDigest,
@@ -210,7 +254,8 @@ pub struct Approved {
 
 impl Approved {
     pub(crate) fn clears(&self, caveat: &Caveat, layer: GrantId, request: &Request<'_>) -> bool {
-        let is_asked = |cause: &Cause| matches!(&cause.of, CauseOf::Caveat(of, asked) if *of == layer && asked == caveat);
+        let is_asked =
+            |cause: &Cause| matches!(&cause.of, CauseOf::Caveat(of, asked) if *of == layer && asked == caveat);
         self.causes.iter().any(is_asked) && self.digest == ActionDigest::of(request)
     }
 

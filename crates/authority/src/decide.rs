@@ -150,10 +150,14 @@ pub fn authorize_flow<'g>(
             Err(blocked) => first = first.or(Some((grant, blocked))),
         }
     }
-    let asks = |grant: &&Grant| lacks_approval(grant, request, usage, host_is_private);
-    if let Some(grant) = candidates.clone().filter(asks).find(|grant| flowing.through(grant.flow()).is_ok()) {
-        let denial = denial(refusal(grant, request, usage), request);
-        return Flowed::Ask(grant, Question::of(grant, request, usage, denial));
+    for grant in candidates.clone().filter(|grant| lacks_approval(grant, request, usage, host_is_private)) {
+        match flowing.through(grant.flow()) {
+            Ok(()) => {
+                let denial = denial(refusal(grant, request, usage), request);
+                return Flowed::Ask(grant, Question::of(grant, request, usage, denial));
+            }
+            Err(blocked) => first = first.or(Some((grant, blocked))),
+        }
     }
     match first {
         Some((grant, blocked)) => Flowed::Blocked(grant, blocked),
@@ -195,6 +199,13 @@ pub(crate) fn need(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usage
         Caveat::Asked(_) => format!("the prompt does not ask for {} on {handle}", quoted(request.op)),
         _ => format!("each call of {handle} needs an approval"),
     })
+}
+
+/// The values for whose origin a caveat needs an approval.
+pub(crate) fn foreign(caveat: &Caveat, request: &Request<'_>) -> Vec<Value> {
+    let Caveat::From(from) = caveat else { return Vec::new() };
+    let found = request.seen.zip(request.args.pointer(&from.pointer));
+    found.map_or_else(Vec::new, |(seen, value)| seen.foreign(value, from.accepted, from.addresses))
 }
 
 /// The refusal of the candidate that came closest to allowing.
@@ -325,8 +336,8 @@ fn clears_argument(caveat: &ArgumentCaveat, request: &Request<'_>) -> bool {
 fn comes_from(from: &FromCaveat, request: &Request<'_>) -> bool {
     let Some(value) = request.args.pointer(&from.pointer) else { return true };
     match request.seen {
-        Some(seen) if from.addresses => seen.addresses_come_from(value, from.accepted),
-        Some(seen) => seen.comes_from(value, from.accepted),
+        Some(seen) if from.addresses => seen.addresses_come_from(value, from.accepts(seen)),
+        Some(seen) => seen.comes_from(value, from.accepts(seen)),
         None => from.accepted.contains(Origin::Unknown),
     }
 }
@@ -407,8 +418,8 @@ fn provenance_message(caveat: Option<&Caveat>, request: &Request<'_>, handle: &s
     let (argument, op) = (quoted(&from.pointer), quoted(request.op));
     let what = if from.addresses { "an address in the argument" } else { "the argument" };
     let traced = request.seen.zip(request.args.pointer(&from.pointer)).map(|(seen, value)| seen.trace(value));
-    let outside =
-        traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(from.accepted));
+    let accepted = request.seen.map_or(from.accepted, |seen| from.accepts(seen));
+    let outside = traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(accepted));
     let found = match outside {
         Some(Traced { sources, place: Some(place) }) if !sources.contains(Origin::Unknown) => {
             format!("it was found in {} ({sources})", quoted(&place))
@@ -418,7 +429,7 @@ fn provenance_message(caveat: Option<&Caveat>, request: &Request<'_>, handle: &s
         }
         _ => "it was found nowhere".to_owned(),
     };
-    format!("{what} {argument} of {op} does not come from {}: {found}", from.accepted)
+    format!("{what} {argument} of {op} does not come from {accepted}: {found}")
 }
 
 fn budget_message(code: ReasonCode, op: &str, on: &str) -> String {

@@ -44,11 +44,13 @@ pub use label::{Blocked, Flow, Flowing, Label, LabelCaveat, LabelRule, Parties, 
 pub use limits::{Limit, Limits, PartialLimits, Unit};
 pub use manifest::{
     Call, ClockMode, KeyDifference, Manifest, ManifestErrors, ManifestGrant, Past, RandomMode, Remark, SectionChange,
-    SectionDifference, Source, Tightened, ToolCommand, Used,
+    SectionDifference, Source, Tightened, TokenRules, ToolCommand, Used,
 };
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
-pub use provenance::{FieldLabel, FieldLabels, FieldPattern, Origin, Seen, Sources, Traced};
+pub use provenance::{
+    Extreme, FieldLabel, FieldPattern, FieldTrust, Known, KnownServers, Origin, Roster, Seen, Sources, Traced,
+};
 pub use reason::{Denial, ReasonCode};
 pub use spawn::{GrantRequest, SpawnAsk, SpawnError};
 pub use terms::{Terms, TermsError};

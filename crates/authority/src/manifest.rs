@@ -6,11 +6,13 @@ mod narrow;
 mod parse;
 mod render;
 mod tighten;
+mod tokens;
 
 pub use difference::{KeyDifference, SectionChange, SectionDifference};
 pub(crate) use flag::name_of as name_of_host;
 pub use narrow::Used;
 pub use tighten::{Call, Past, Remark, Tightened};
+pub use tokens::TokenRules;
 
 use crate::approval::Asking;
 use crate::canonical::CanonicalUrl;
@@ -23,7 +25,7 @@ use crate::isolation::{GrantRule, Isolation, Wall};
 use crate::label::{Label, LabelCaveat, PartyNames};
 use crate::limits::{Limits, PartialLimits};
 use crate::point::{Point, PointKind, Principal};
-use crate::provenance::{FieldLabel, FieldLabels};
+use crate::provenance::{Known, KnownServers};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -89,8 +91,8 @@ pub struct ManifestGrant {
     pub ops: Names,
     /// The caveats.
     pub caveats: Vec<Caveat>,
-    /// Which fields of a tool server's results outsiders cannot have written; all others they can.
-    pub labels: Vec<FieldLabel>,
+    /// What is said of a tool server's results.
+    pub known: Known,
 }
 
 /// A manifest that was read without a single problem and that its isolation policy accepts.
@@ -113,6 +115,7 @@ pub struct Manifest {
     /// How an approver is asked; none where nobody can approve.
     asking: Option<Asking>,
     parties: Arc<PartyNames>,
+    tokens: TokenRules,
     grants: Vec<ManifestGrant>,
 }
 
@@ -228,6 +231,11 @@ impl Manifest {
         &self.parties
     }
 
+    /// Which root keys' tokens count, and what is held by token alone.
+    pub fn tokens(&self) -> &TokenRules {
+        &self.tokens
+    }
+
     /// The sections that grant a point, in the manifest's order.
     pub fn grants(&self) -> &[ManifestGrant] {
         &self.grants
@@ -238,10 +246,10 @@ impl Manifest {
         self.grants.iter().find(|grant| grant.point.kind == kind && &*grant.point.name == name)
     }
 
-    /// The fields of tools' results that the operator declared, by tool server.
-    pub fn field_labels(&self) -> FieldLabels {
-        let labelled = self.grants.iter().filter(|grant| !grant.labels.is_empty());
-        labelled.map(|grant| (Box::from(&*grant.point.name), grant.labels.as_slice().into())).collect()
+    /// What the operator says of tools' results, by tool server.
+    pub fn known(&self) -> KnownServers {
+        let said = self.grants.iter().filter(|grant| !grant.known.is_empty());
+        said.map(|grant| (Box::from(&*grant.point.name), grant.known.clone())).collect()
     }
 
     /// Makes the root grants: one for each section, and the clock, random bytes, console output, which every cell has.
@@ -263,8 +271,9 @@ impl Manifest {
         render::manifest(self)
     }
 
-    /// The same with the parties that it still names and no others, as if it had been read so.
+    /// The same with the parties and points that it still names and no others, as if it had been read so.
     fn with_fewest_parties(mut self) -> Manifest {
+        self.tokens.required.retain(|point| self.grants.iter().any(|grant| grant.point == *point));
         let mut known = PartyNames::default();
         let own = self.program.iter_mut().chain(&mut self.clearance);
         let of_grants = self.grants.iter_mut().flat_map(|grant| &mut grant.caveats).filter_map(|caveat| match caveat {
@@ -310,6 +319,7 @@ impl Default for Manifest {
             clearance: Vec::new(),
             asking: None,
             parties: Arc::default(),
+            tokens: TokenRules::default(),
             grants: Vec::new(),
         }
     }

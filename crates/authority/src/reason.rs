@@ -41,8 +41,8 @@ reasons! {
     OpNotGranted = "op_not_granted", "The point is granted, this operation on it is not.";
 
     // Which token, and whose.
-    TokenInvalid = "token_invalid", "The token is truncated, changed, reordered or holds foreign Datalog.";
-    TokenUntrusted = "token_untrusted", "No root key that is trusted here signed the token.";
+    TokenInvalid = "token_invalid", "The token or statement is truncated, changed, reordered or holds foreign Datalog.";
+    TokenUntrusted = "token_untrusted", "No key that is trusted here signed the token or statement.";
     NotYetValid = "not_yet_valid", "The token is valid from a time that has not come.";
     HolderUnproven = "holder_unproven", "The use of a token is not signed by its holder, or signed for another use.";
     Replayed = "replayed", "The same proof of a holder was used before.";

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS questions (
     args TEXT NOT NULL,
     reasons TEXT NOT NULL,
     writers TEXT NOT NULL,
+    origins TEXT NOT NULL,
     digest BLOB NOT NULL,
     state TEXT NOT NULL,
     by_kind TEXT,
@@ -143,6 +144,8 @@ pub struct Inquiry {
     pub reasons: Vec<String>,
     /// Who could have written what is sent, beside the operator.
     pub writers: Vec<String>,
+    /// The values whose origin is asked about, as JSON: what an approver can trust for the rest of the session.
+    pub foreign: Vec<String>,
     /// The exact action.
     pub digest: ActionDigest,
     /// What has become of it.
@@ -151,7 +154,7 @@ pub struct Inquiry {
     pub by: Option<String>,
     /// Their words.
     pub note: Option<String>,
-    /// Whether the values that were asked about are trusted from then on.
+    /// Whether the answer also trusts the values whose origin was asked about.
     pub endorses: bool,
     /// When it was answered.
     pub answered_ms: Option<u64>,
@@ -211,6 +214,9 @@ pub enum AnswerError {
         /// What was seen.
         seen: ActionDigest,
     },
+    /// No value's origin is asked about, so that there is none to trust.
+    #[error("the question `{0}` is not about where a value comes from")]
+    NothingToTrust(QuestionId),
     /// The file failed.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -224,9 +230,9 @@ impl Control {
             beat(transaction, &inquiry.gate, inquiry.asked_ms)?;
             transaction.execute(
                 "INSERT INTO questions (session, serial, gate, asked_ms, until_ms, cell, principal, point, op, args,
-                     reasons, writers, digest, state)
+                     reasons, writers, origins, digest, state)
                  VALUES (:session, :serial, :gate, :asked, :until, :cell, :principal, :point, :op, :args,
-                     :reasons, :writers, :digest, 'open')",
+                     :reasons, :writers, :origins, :digest, 'open')",
                 named_params! {
                     ":session": inquiry.id.session,
                     ":serial": signed(inquiry.id.serial),
@@ -240,6 +246,7 @@ impl Control {
                     ":args": inquiry.args,
                     ":reasons": lines(&inquiry.reasons),
                     ":writers": lines(&inquiry.writers),
+                    ":origins": lines(&inquiry.foreign),
                     ":digest": inquiry.digest.as_bytes(),
                 },
             )
@@ -325,6 +332,9 @@ impl Control {
             if found.digest != reply.digest {
                 return Ok(Err(AnswerError::Drift { id, asked: found.digest, seen: reply.digest }));
             }
+            if reply.endorses && found.foreign.is_empty() {
+                return Ok(Err(AnswerError::NothingToTrust(id)));
+            }
             let state = if reply.approves { QuestionState::Approved } else { QuestionState::Denied };
             let by = reply.by.principal();
             transaction.execute(
@@ -404,7 +414,7 @@ fn approver(kind: &str, name: &str) -> Result<Approver, Denial> {
 
 const SELECT: &str =
     "SELECT session, serial, gate, asked_ms, until_ms, cell, principal, point, op, args, reasons, writers,
-    digest, state, by_kind, by_name, note, endorses, answered_ms FROM questions";
+    origins, digest, state, by_kind, by_name, note, endorses, answered_ms FROM questions";
 
 fn read(transaction: &Transaction<'_>, id: QuestionId, now_ms: u64) -> rusqlite::Result<Option<Inquiry>> {
     let select = format!("{SELECT} WHERE session = ? AND serial = ?");
@@ -439,6 +449,7 @@ fn inquiry(row: &Row<'_>, now_ms: u64) -> rusqlite::Result<Inquiry> {
         args: row.get("args")?,
         reasons: list("reasons")?,
         writers: list("writers")?,
+        foreign: list("origins")?,
         digest: ActionDigest::from_bytes(row.get("digest")?),
         state: if late { QuestionState::TimedOut } else { state },
         by,
@@ -486,6 +497,7 @@ mod tests {
             args: r#"{"path":"a"}"#.to_owned(),
             reasons: vec!["each call".to_owned()],
             writers: vec!["web".to_owned()],
+            foreign: vec!["\"bob\"".to_owned()],
             digest: ActionDigest::from_bytes([7; 32]),
             state: QuestionState::Open,
             by: None,

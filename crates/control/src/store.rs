@@ -112,6 +112,11 @@ impl Control {
         Ok(done)
     }
 
+    /// Reads, without waiting for who writes.
+    pub(crate) fn reading<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ControlError> {
+        Ok(work(&self.lock().connection)?)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A transaction that was not committed is rolled back, so a panic elsewhere leaves nothing half done.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,7 +124,7 @@ impl Control {
 }
 
 /// Each room's tables stand with the code that uses them.
-const TABLES: &[&str] = &[crate::approvals::TABLE];
+const TABLES: &[&str] = &[crate::approvals::TABLE, crate::proofs::TABLE, crate::revocations::TABLE];
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ pub struct Asked {
     pub(crate) digest: ActionDigest,
     pub(crate) reasons: Vec<String>,
     pub(crate) writers: Vec<String>,
+    pub(crate) foreign: Vec<Value>,
     pub(crate) args: Value,
     pub(crate) asked_ms: u64,
     pub(crate) until_ms: u64,
@@ -69,6 +70,11 @@ impl Asked {
         &self.writers
     }
 
+    /// The values that are asked about since their origin is not accepted.
+    pub fn foreign(&self) -> &[Value] {
+        &self.foreign
+    }
+
     /// The arguments; of those that are too large to be shown, long texts and bytes as `{sha256, bytes}`.
     pub fn args(&self) -> &Value {
         &self.args
@@ -107,6 +113,8 @@ pub struct Answer {
     pub digest: ActionDigest,
     /// Their words for the record.
     pub note: String,
+    /// Whether the values whose origin was asked about are trusted in the rest of the session, for this caller.
+    pub endorses: bool,
 }
 
 /// How a question ended.

@@ -238,6 +238,11 @@ impl CellBook {
         self.seen.as_deref()
     }
 
+    /// What the caller has seen, for the gate to add what it read by itself.
+    pub fn seen_mut(&mut self) -> Option<&mut Seen> {
+        self.seen.as_deref_mut()
+    }
+
     /// The session's book.
     pub fn session(&self) -> &Arc<SessionBook> {
         &self.session
@@ -296,6 +301,11 @@ impl CellBook {
     /// The guest's number of the request that waits for the question `serial`.
     pub fn asker(&self, serial: u64) -> Option<u32> {
         self.asked.get(&serial).map(|waiting| waiting.call.id())
+    }
+
+    /// Whether the request with this number of the guest's waits for an approval.
+    pub fn asks(&self, id: u32) -> bool {
+        self.asked.values().any(|waiting| waiting.call.id() == id)
     }
 
     /// Crossings in flight whose effect should be let finish when the program is done: all but those that only wait

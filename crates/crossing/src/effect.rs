@@ -5,8 +5,8 @@ use crate::floating::Floating;
 use crate::flow;
 use crate::ruling::Whose;
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PartyNames, PointKind, Principal, Question, ReasonCode, Request,
-    Subject, Usage, Value, authorize_flow,
+    CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PartyNames, PointKind, Principal, Question,
+    ReasonCode, Request, Subject, Usage, Value, authorize_flow,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 

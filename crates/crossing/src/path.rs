@@ -20,8 +20,8 @@ use crate::floating::Floating;
 use crate::flow::{self, Direction, direction};
 use crate::record::{RecordFailed, Recorder, body};
 use lockgate_authority::{
-    Approved, Asking, CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind, Question,
-    ReasonCode, Request, Reservation, Value, authorize_flow,
+    Approved, Approver, Asking, CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind,
+    Question, ReasonCode, Request, Reservation, Value, authorize_flow,
 };
 use lockgate_decode::{Budget, RawRequest, decode_value};
 use lockgate_journal::{Kind, Ticket};
@@ -161,6 +161,7 @@ pub fn answer(
     book.release(held);
     let (id, op, shown) = (call.held.id, call.held.op.clone(), call.held.shown.clone());
     let request = RawRequest { id, handle: 0, op: &op, args: &raw };
+    let foreign = question.foreign().to_vec();
     let approved = match (&ended, ended.denial()) {
         (Ended::Answered(answer), _) => question.answered(&answer.by, answer.digest, answer.approves),
         (_, Some(denial)) => Err(denial),
@@ -170,6 +171,11 @@ pub fn answer(
         Ok(entry) => entry,
         Err(failed) => return Some(Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 })),
     };
+    if let (Ended::Answered(Answer { by, endorses: true, .. }), Ok(_)) = (&ended, &approved)
+        && let Err(failed) = endorse(book, &foreign, by, entry, now_us, recorder)
+    {
+        return Some(Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 }));
+    }
     let decided = approved
         .map_err(|denial| Refused { shown: Some(shown), denial })
         .and_then(|approved| call.authorize(book, Some(&approved), now_us / 1000));
@@ -183,6 +189,28 @@ pub fn answer(
         }
         Err(Refused { shown, denial }) => refuse(book, request, shown.as_deref(), denial, now_us, recorder),
     })
+}
+
+/// Trusts values from here on as if the caller's prompt held them; each leaves its receipt before.
+fn endorse(
+    book: &mut CellBook,
+    values: &[Value],
+    by: &Approver,
+    approval: u64,
+    now_us: u64,
+    recorder: &dyn Recorder,
+) -> Result<(), RecordFailed> {
+    for value in values {
+        let mut scratch = std::mem::take(&mut book.scratch);
+        body::endorsed(&mut scratch, value, by, approval);
+        let appended = recorder.append(book.session.key(), Kind::Receipt, book.number, now_us, &scratch);
+        book.scratch = scratch;
+        let _ = appended?;
+        if let Some(seen) = &mut book.seen {
+            seen.endorse(value);
+        }
+    }
+    Ok(())
 }
 
 /// Records how a question ended; gives the serial of the entry.
@@ -476,13 +504,13 @@ impl Call {
         let allowance = allowance.min(book.limits.buffer_bytes);
         let grant = grant.clone();
         drop(usage);
-        if let Err(denial) = book.hold(self.sent) {
-            drop(past);
-            session.usage().settle(reservation, 0);
-            return Err(denial);
-        }
         if let Some(past) = &mut past {
             past.begin((self.held.kind, &self.held.name), &self.held.op, grant.point());
+        }
+        drop(past);
+        if let Err(denial) = book.hold(self.sent) {
+            session.usage().settle(reservation, 0);
+            return Err(denial);
         }
         Ok(Decided::Allow(grant, reservation, allowance))
     }
@@ -510,6 +538,7 @@ impl Call {
             grant: question.grant().get(),
             digest: question.digest(),
             reasons: question.reasons().map(str::to_owned).collect(),
+            foreign: question.foreign().to_vec(),
             writers: book.shown(flowing.label).writers().into_iter().map(str::to_owned).collect(),
             args: condense::shown(&self.args, raw, MAX_SHOWN),
             asked_ms: now_ms,

@@ -2,7 +2,7 @@
 
 use crate::approval::{Answer, Asked};
 use crate::floating::Shown;
-use lockgate_authority::{Denial, Value};
+use lockgate_authority::{Approver, Denial, Value, digest_of};
 use lockgate_decode::encode_value;
 use lockgate_journal::{Journal, Kind, SessionKey, Ticket};
 use minicbor::Encoder;
@@ -146,6 +146,20 @@ pub mod body {
             Ok(())
         })();
         raw(out, "args", args, MAX_REFUSED);
+    }
+
+    /// `{endorsed: "prompt", digest, by, approval, value}`: an approver trusts a value as if the prompt held it.
+    pub fn endorsed(out: &mut Vec<u8>, value: &Value, by: &Approver, approval: u64) {
+        out.clear();
+        let mut encoded = Vec::new();
+        let _ = encode_value(value, &mut Encoder::new(&mut encoded));
+        let _ = (|| -> Fine {
+            let mut e = Encoder::new(&mut *out);
+            e.map(5)?.str("endorsed")?.str("prompt")?.str("digest")?.bytes(&digest_of(value))?;
+            e.str("by")?.str(&by.principal().to_string())?.str("approval")?.u64(approval)?;
+            Ok(())
+        })();
+        raw(out, "value", &encoded, MAX_REFUSED);
     }
 
     /// `{of, label, ok}` or `{of, label, code, message}`: what came of the intent with serial `of`, and its label, where

@@ -49,7 +49,12 @@ pub(crate) struct Whose<'a> {
 
 impl<'a> Past<'a> {
     /// The rules that demand an approval for what `point` allows; a denial where a rule forbids it, or where none can tell.
-    pub(crate) fn judge(&self, whose: Whose<'_>, request: &Request<'_>, point: &Point) -> Result<Vec<&'a Rule>, Denial> {
+    pub(crate) fn judge(
+        &self,
+        whose: Whose<'_>,
+        request: &Request<'_>,
+        point: &Point,
+    ) -> Result<Vec<&'a Rule>, Denial> {
         let Whose { principal, depth, label, parties, redirected } = whose;
         let agent = &*self.ruling.agent;
         let act = Act { principal, agent, depth, point, request, label, parties, redirected };

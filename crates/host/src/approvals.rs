@@ -3,6 +3,7 @@
 use crate::caller;
 use crate::live::Live;
 use crate::session::SessionInner;
+use lockgate_authority::Value;
 use lockgate_control::{Control, ControlError, Inquiry, QuestionId, QuestionState, Taken};
 use lockgate_crossing::{Answer, Asked, Ended};
 use std::collections::HashMap;
@@ -49,10 +50,13 @@ impl Asker {
             Asker::Caller(_, given_up) => Some(given_up.clone()),
         };
         async move {
-            match given_up {
-                // The sender is gone where the call has its answer.
-                Some(mut given_up) if given_up.wait_for(|given_up| *given_up).await.is_ok() => {}
-                _ => std::future::pending().await,
+            // The sender is gone where the call has its answer.
+            let given_up = match given_up {
+                Some(mut given_up) => given_up.wait_for(|given_up| *given_up).await.is_ok(),
+                None => false,
+            };
+            if !given_up {
+                std::future::pending::<()>().await;
             }
         }
     }
@@ -204,6 +208,7 @@ impl SessionInner {
             args: asked.args().to_json_text(),
             reasons: asked.reasons().to_vec(),
             writers: asked.writers().to_vec(),
+            foreign: asked.foreign().iter().map(Value::to_json_text).collect(),
             digest: asked.digest(),
             state: QuestionState::Open,
             by: None,
@@ -216,7 +221,13 @@ impl SessionInner {
 
 fn ended(taken: Taken) -> Ended {
     match taken.by {
-        Ok(by) => Ended::Answered(Answer { by, approves: taken.approves, digest: taken.digest, note: taken.note }),
+        Ok(by) => Ended::Answered(Answer {
+            by,
+            approves: taken.approves,
+            digest: taken.digest,
+            note: taken.note,
+            endorses: taken.endorses,
+        }),
         Err(denial) => Ended::Void(denial),
     }
 }

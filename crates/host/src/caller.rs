@@ -65,9 +65,11 @@ impl Session {
     /// Lets a principal call the tools that the session's grants cover. `prompt` is what its user asked for, told over a
     /// channel that nobody else writes to; empty where there is none.
     ///
-    /// An error where its arrival cannot be recorded.
+    /// First the gate reads the rosters of the manifest on its behalf: crossings like all others. An error where its arrival
+    /// cannot be recorded or a roster cannot be read.
     pub fn caller(&self, principal: Principal, prompt: &str) -> Result<Caller, RunError> {
         let session = &self.0;
+        session.check_opening(|opening| opening.is_caller(&principal, prompt))?;
         let held =
             HeldGrants::new(principal, session.held.all().to_vec()).with_parties(Arc::clone(session.held.parties()));
         let number = session.next_number();
@@ -76,11 +78,13 @@ impl Session {
         let _ = recorder
             .append(session.book.key(), Kind::Note, number, session.gate.now_us(), &body)
             .map_err(|error| RunError::unrecorded(&error.to_string()))?;
-        let seen = Seen::new(prompt, Arc::clone(&session.labels));
+        let seen = Seen::new(prompt, Arc::clone(&session.known));
         let mut book = CellBook::new(Arc::clone(&session.book), number, 0, session.limits, &held).seeing(seen);
         book.begin_at(Arc::default(), session.clearance);
         let state = State { book, waiting: HashMap::new(), next: 1, closed: false };
-        Ok(Caller(Arc::new(Inner { session: Arc::clone(session), held, state: Mutex::new(state) })))
+        let caller = Caller(Arc::new(Inner { session: Arc::clone(session), held, state: Mutex::new(state) }));
+        caller.read_rosters()?;
+        Ok(caller)
     }
 }
 
@@ -101,6 +105,25 @@ impl Caller {
         }
         out.sort_by(|left, right| (&left.server, &left.tool.name).cmp(&(&right.server, &right.tool.name)));
         out
+    }
+
+    /// Reads each roster of a tool that it may call. Nobody else has the caller yet, so nothing comes before.
+    fn read_rosters(&self) -> Result<(), RunError> {
+        let visible = self.tools();
+        for (server, known) in self.0.session.known.iter() {
+            let is_visible = |op: &str| visible.iter().any(|seen| *seen.server == **server && seen.tool.name == op);
+            for roster in known.rosters.iter().filter(|roster| is_visible(&roster.op)) {
+                let list = self.call(server, &roster.op, &roster.args).map_err(|failed| {
+                    let message =
+                        format!("the roster `{}` of `tool.{server}` cannot be read: {}", roster.op, failed.message);
+                    RunError::new(failed.code, message).hint("see `roster` of its section in the manifest")
+                })?;
+                if let Some(seen) = self.0.lock().book.seen_mut() {
+                    seen.add_roster(server, &roster.op, &list);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Calls a tool and waits for its result. A refusal is an error with its reason.
@@ -129,6 +152,11 @@ impl Caller {
         if let Some(waiting) = self.0.lock().waiting.get(&call.0) {
             waiting.give_up.send_replace(true);
         }
+    }
+
+    /// Whether a call waits for an approver.
+    pub fn waits_for_approval(&self, call: CallId) -> bool {
+        self.0.lock().book.asks(call.0)
     }
 
     /// Where the leaves of an argument can have come from: what a caveat would be told.

@@ -3,11 +3,12 @@
 use crate::error::RunError;
 use crate::live::Finished;
 use crate::program::Program;
-use lockgate_authority::{HeldGrants, Limit, Limits, Principal, Value};
+use lockgate_authority::{GrantId, HeldGrants, Limit, Limits, Principal, Value};
 use lockgate_crossing::Shown;
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_decode::encode_value;
 use lockgate_rules::RuleText;
+use lockgate_token::BlockId;
 use sha2::{Digest, Sha256};
 
 fn encoded(value: &Value) -> Vec<u8> {
@@ -26,7 +27,8 @@ pub(crate) fn inline(value: &Value) -> Value {
     Value::map([("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())), ("bytes", Value::Int(bytes.len() as i64))])
 }
 
-/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, and `{rules}` where there are any.
+/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, what stands behind its grants, and `{rules}`
+/// where there are any.
 pub(crate) fn start(
     agent: &str,
     isolation: &str,
@@ -34,6 +36,7 @@ pub(crate) fn start(
     random: &str,
     set: &Limits,
     manifest: &str,
+    tokens: Vec<(&'static str, Value)>,
     rules: &[RuleText],
 ) -> Vec<u8> {
     let mut body = vec![
@@ -46,6 +49,7 @@ pub(crate) fn start(
         ("manifest_sha256", Value::Bytes(Sha256::digest(manifest.as_bytes()).to_vec())),
         ("manifest", inline(&Value::text(manifest))),
     ];
+    body.extend(tokens);
     if !rules.is_empty() {
         // Where all of them would not fit, their digests remain.
         let whole = rules.iter().map(|rules| rules.text.len()).sum::<usize>() <= MAX_INLINE / 2;
@@ -54,10 +58,22 @@ pub(crate) fn start(
     encoded(&Value::map(body))
 }
 
+/// `{grant, by, at_ms}` of a grant that was revoked while the session is open; `{point}` where it is one that the session
+/// began with, `{block}` where it was by a token's block.
+pub(crate) fn revoked(grant: GrantId, point: Option<&str>, by: &str, at_ms: u64, block: Option<BlockId>) -> Vec<u8> {
+    let mut body = vec![
+        ("grant", Value::Int(i64::try_from(grant.get()).unwrap_or(i64::MAX))),
+        ("by", Value::text(by)),
+        ("at_ms", Value::Int(i64::try_from(at_ms).unwrap_or(i64::MAX))),
+    ];
+    body.extend(point.map(|point| ("point", Value::text(point))));
+    body.extend(block.map(|block| ("block", Value::text(block.to_string()))));
+    encoded(&Value::map(body))
+}
+
 /// `{file, sha256, text}` of a text of rules, or only its digest.
 fn rule_text(rules: &RuleText, whole: bool) -> Value {
-    let mut body =
-        vec![("file", Value::text(rules.file.as_str())), ("sha256", Value::Bytes(rules.digest().to_vec()))];
+    let mut body = vec![("file", Value::text(rules.file.as_str())), ("sha256", Value::Bytes(rules.digest().to_vec()))];
     if whole {
         body.push(("text", Value::text(rules.text.as_str())));
     }

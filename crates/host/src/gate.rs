@@ -3,12 +3,14 @@
 use crate::approvals::OpenQuestions;
 use crate::entries;
 use crate::error::RunError;
+use crate::keys::{KeyFileError, own_key};
 use crate::live::Live;
 use crate::program::Prepare;
 use crate::rules::{arguments, session_rules};
 use crate::session::{OnLog, Session, SessionInner};
+use crate::tokens::{self, Judge, Opened, Presentation};
 use crate::workers::{Event, Link, Links};
-use lockgate_authority::{Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
+use lockgate_authority::{HeldGrants, Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
 use lockgate_control::{BEAT_MS, Control, ControlError};
 use lockgate_crossing::{Floating, Recorder, Ruling, SessionBook};
 use lockgate_effects::EffectError;
@@ -18,6 +20,7 @@ use lockgate_effects::kv::KeyValueFile;
 use lockgate_effects::tool::{StartError, ToolLimits, ToolServer, ToolServerSpec, ToolServers, ToolTransport};
 use lockgate_journal::{Journal, Options, SessionId};
 use lockgate_rules::{Points, RuleErrors, Rules, Tools};
+use lockgate_token::PublicKey;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -69,6 +72,8 @@ pub struct GateOptions {
     pub stores: PathBuf,
     /// The file in which the operator revokes grants and answers approvals while the gate runs; made where there is none.
     pub control: PathBuf,
+    /// The file of the gate's own key, by which holders of tokens name it; made at first use.
+    pub key: PathBuf,
     /// Where cells run.
     pub walling: Walling,
     /// The walls without which the gate does not start.
@@ -126,6 +131,19 @@ pub enum OpenError {
     /// What the operator revokes or answers could not be seen.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// A token gives nothing here.
+    #[error("{message}")]
+    Token {
+        /// The documented reason.
+        code: ReasonCode,
+        /// One sentence.
+        message: String,
+        /// The next step.
+        hint: String,
+    },
+    /// The gate's own key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
 }
 
 impl OpenError {
@@ -133,9 +151,14 @@ impl OpenError {
     pub fn hint(&self) -> Option<String> {
         match self {
             OpenError::Journal(error) => Some(error.hint().to_owned()),
-            OpenError::Walls { hint, .. } | OpenError::Point { hint, .. } => Some(hint.clone()),
+            OpenError::Walls { hint, .. } | OpenError::Point { hint, .. } | OpenError::Token { hint, .. } => {
+                Some(hint.clone())
+            }
+            OpenError::Key(error) => Some(error.hint()),
             OpenError::Io { .. } => None,
-            OpenError::RuleFile { .. } => Some("`rules` in the manifest is relative to it; `--rules` is not".to_owned()),
+            OpenError::RuleFile { .. } => {
+                Some("`rules` in the manifest is relative to it; `--rules` is not".to_owned())
+            }
             OpenError::Rules(errors) => errors.0.first().and_then(|error| error.hint.clone()),
             OpenError::Control(_) => {
                 Some("it lies beside the journal: choose another place with `--journal`".to_owned())
@@ -155,6 +178,7 @@ pub(crate) struct Inner {
     pub(crate) journal: Journal,
     pub(crate) http: HttpClient,
     pub(crate) control: Control,
+    key: PathBuf,
     /// What the control file knows this gate by.
     pub(crate) id: [u8; 16],
     sessions: Mutex<Vec<Weak<SessionInner>>>,
@@ -175,7 +199,7 @@ impl Gate {
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| OpenError::Io {
             doing: "drawing the gate's number".to_owned(),
-            source: std::io::Error::other(error),
+            source: std::io::Error::other(error.to_string()),
         })?;
         let control = Control::open(&options.control)?;
         let inner = Arc::new(Inner {
@@ -183,6 +207,7 @@ impl Gate {
             http: HttpClient::new(),
             control,
             id,
+            key: options.key.clone(),
             sessions: Mutex::new(Vec::new()),
             stores_path: options.stores.clone(),
             stores: OnceLock::new(),
@@ -205,11 +230,24 @@ impl Gate {
 
     /// Begins a session with what the manifest grants. Relative paths in it are below `base`.
     pub fn session(&self, manifest: &Manifest, base: &Path, on_log: OnLog) -> Result<Session, OpenError> {
+        self.session_with(manifest, base, None, on_log)
+    }
+
+    /// Begins a session whose grants over some points are those of tokens: what both the token and the manifest allow.
+    pub fn session_with(
+        &self,
+        manifest: &Manifest,
+        base: &Path,
+        presented: Option<Presentation>,
+        on_log: OnLog,
+    ) -> Result<Session, OpenError> {
         let gate = &self.0;
-        let agent = manifest.agent().unwrap_or("agent").to_owned();
+        tokens::check_required(manifest, presented.as_ref())?;
+        let agent = tokens::agent(manifest, presented.as_ref())?;
         let mut mint = Mint::new();
         let principal = Principal::new(PrincipalKind::Agent, agent.as_str());
         let held = manifest.hold(principal, &mut mint);
+        let (held, opened) = self.open_tokens(presented, held, &mut mint)?;
         let mut directories = HashMap::new();
         let mut tools = HashMap::new();
         for grant in manifest.grants() {
@@ -249,6 +287,7 @@ impl Gate {
             &format!("{:?}", manifest.random()),
             manifest.limits(),
             &manifest.to_toml(),
+            opened.as_ref().map_or(Ok(Vec::new()), Opened::recorded)?,
             rules.as_ref().map_or(&[], Rules::texts),
         );
         let id = SessionId::from_bytes(id);
@@ -266,16 +305,37 @@ impl Gate {
             random: manifest.random(),
             directories,
             tools,
-            labels: manifest.field_labels(),
+            known: manifest.known(),
             on_log,
             cells: AtomicU32::new(0),
             floating: Arc::new(Floating::of_program(manifest.program_label())),
             clearance: manifest.clearance(),
+            opened,
+            unheard: Mutex::new(None),
             questions: OpenQuestions::default(),
             on_ask: OnceLock::new(),
         });
         gate.enlist(&session);
+        // What was revoked since the tokens were looked at was perhaps told to nobody.
+        session.on_control();
         Ok(Session(session))
+    }
+
+    fn open_tokens(
+        &self,
+        presented: Option<Presentation>,
+        held: HeldGrants,
+        mint: &mut Mint,
+    ) -> Result<(HeldGrants, Option<Opened>), OpenError> {
+        match presented {
+            None => Ok((held, None)),
+            Some(presented) => Judge { control: &self.0.control, key: self.key()? }.open(presented, held, mint),
+        }
+    }
+
+    /// The public half of the gate's own key, which a holder's proof names; made at first use.
+    pub fn key(&self) -> Result<PublicKey, KeyFileError> {
+        Ok(own_key(&self.0.key, "a gate")?.public())
     }
 
     /// What prepares programs: a worker, since it parses hostile text.
@@ -306,7 +366,8 @@ pub fn rule_points(manifest: &Manifest, base: &Path) -> Result<Points, OpenError
     let mut tools = Tools::new();
     for grant in manifest.grants().iter().filter(|grant| matches!(grant.source, Source::Command(_) | Source::Url(_))) {
         let name = grant.point.name.to_string();
-        let server = connect(&runtime, &http, &name, &grant.source, base).map_err(|error| not_connected(grant, &error))?;
+        let server =
+            connect(&runtime, &http, &name, &grant.source, base).map_err(|error| not_connected(grant, &error))?;
         tools.insert(name, arguments(&server));
     }
     Ok(Points::of(manifest, &tools))
@@ -464,6 +525,7 @@ fn dispatch(gate: &Weak<Inner>, event: Event<'_>) {
 fn watch_control(gate: &Arc<Inner>) {
     let weak = Arc::downgrade(gate);
     gate.runtime().spawn(async move {
+        let mut unheard = false;
         let mut ticks = 0_u32;
         loop {
             tokio::time::sleep(CONTROL_TICK).await;
@@ -474,8 +536,8 @@ fn watch_control(gate: &Arc<Inner>) {
                 drop(gate.runtime().spawn_blocking(move || beats.control.beat(&beats.id, beats.now_us() / 1000)));
             }
             // What cannot be read may hold a revocation: every session acts as if there were news.
-            if gate.control.changed().unwrap_or(true) {
-                gate.sessions().iter().for_each(|session| session.on_control());
+            if gate.control.changed().unwrap_or(true) || unheard {
+                unheard = gate.sessions().iter().filter(|session| !session.on_control()).count() > 0;
             }
         }
     });

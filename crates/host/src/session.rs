@@ -7,10 +7,11 @@ use crate::gate::Inner;
 use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::program::Program;
 use crate::spawn::Mailbox;
+use crate::tokens::{Opened, Opening};
 use crate::wall_time::WallTime;
 use lockgate_authority::{
-    ClockMode, Denial, FieldLabels, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind,
-    RandomMode, ReasonCode, Value,
+    ClockMode, Denial, GrantRequest, HeldGrants, KnownServers, Label, Limits, Mint, PointKind, Principal,
+    PrincipalKind, RandomMode, ReasonCode, Value,
 };
 use lockgate_cell::Bounds;
 use lockgate_crossing::{CellBook, Failed, Floating, SessionBook};
@@ -42,12 +43,16 @@ pub(crate) struct SessionInner {
     pub(crate) random: RandomMode,
     pub(crate) directories: HashMap<String, Arc<Directory>>,
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
-    pub(crate) labels: FieldLabels,
+    pub(crate) known: KnownServers,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
     /// What the operator's program depends on.
     pub(crate) floating: Arc<Floating>,
     pub(crate) clearance: Label,
+    /// The tokens that stand behind its grants, and what they were used for.
+    pub(crate) opened: Option<Opened>,
+    /// Since when it cannot be heard what the operator says.
+    pub(crate) unheard: Mutex<Option<Instant>>,
     pub(crate) questions: OpenQuestions,
     pub(crate) on_ask: OnceLock<OnAsk>,
 }
@@ -127,6 +132,7 @@ impl Session {
         then: OnFinish,
     ) -> Result<(), RunError> {
         let session = &self.0;
+        session.check_opening(|opening| opening.is_program(program, input))?;
         let spec = CellSpec {
             program,
             input,
@@ -160,9 +166,22 @@ impl Session {
 }
 
 impl SessionInner {
-    /// The operator may have revoked a grant or answered an approval.
-    pub(crate) fn on_control(self: &Arc<Self>) {
+    /// The operator may have revoked a grant or answered an approval. False where that could not be read.
+    pub(crate) fn on_control(self: &Arc<Self>) -> bool {
         self.apply_answers();
+        self.apply_revocations()
+    }
+
+    /// Refuses what the holder of the session's tokens did not sign; without tokens nothing was signed.
+    pub(crate) fn check_opening(&self, asked: impl FnOnce(&Opening) -> bool) -> Result<(), RunError> {
+        match &self.opened {
+            Some(opened) if !asked(&opened.opening) => Err(RunError::new(
+                ReasonCode::HolderUnproven,
+                "the holder of the session's tokens signed for something else than this",
+            )
+            .hint("open a session for it")),
+            _ => Ok(()),
+        }
     }
 
     /// The next cell's or caller's number within the session.

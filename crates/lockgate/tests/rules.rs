@@ -135,7 +135,10 @@ fn a16_the_past_counts_calls_and_refusals() {
 #[test]
 fn a16_the_past_is_of_one_session() {
     let place = place(QUIET);
-    assert_eq!(run(&place, "await fs.inbox.readText('a'); return (await attempt(() => fs.out.write('a', 'x'))).code"), "rule_forbids");
+    assert_eq!(
+        run(&place, "await fs.inbox.readText('a'); return (await attempt(() => fs.out.write('a', 'x'))).code"),
+        "rule_forbids"
+    );
     assert_eq!(run(&place, "return attempt(() => fs.out.write('a', 'x'))"), "done");
 }
 
@@ -170,7 +173,8 @@ fn a16_rules_that_are_wrong_start_no_session() {
 fn a16_a_flag_adds_rules_to_those_of_the_manifest() {
     let place = place("");
     place.file("more/extra.cedar", QUIET);
-    let body = "await fs.inbox.readText('a'); const one = await attempt(() => fs.out.write('a', 'x')); return one.code ?? one";
+    let body =
+        "await fs.inbox.readText('a'); const one = await attempt(() => fs.out.write('a', 'x')); return one.code ?? one";
     assert_eq!(run(&place, body), "done");
     assert_eq!(ran(&place, body, &["--rules", "more/extra.cedar"]).value(), "rule_forbids");
     let evaluated = place.eval("1 + 1", &["--rules", "more/extra.cedar"]);
@@ -191,7 +195,10 @@ fn a16_the_command_checks_rules_and_shows_what_they_can_name() {
     let told = place.plain(&["rules", "check", "--manifest", "lockgate.toml"]);
     assert!(told.stdout.contains("good 2 rules, of which 1 ask"), "{told:?}");
     assert!(told.stdout.contains("fs.out.write: a, b (asks)"), "{told:?}");
-    place.file("bad.cedar", "permit(principal, action == Action::\"fs.out.write\", resource);\nforbid(principal, action, resource);");
+    place.file(
+        "bad.cedar",
+        "permit(principal, action == Action::\"fs.out.write\", resource);\nforbid(principal, action, resource);",
+    );
     let bad = place.plain(&["rules", "check", "--manifest", "lockgate.toml", "bad.cedar"]);
     assert_eq!(bad.status, 2);
     for words in ["the rules have 2 problems", "bad.cedar:1:1", "bad.cedar:2:1", "write `forbid`"] {
@@ -210,7 +217,8 @@ fn a16_explain_tells_which_rule_forbids() {
         "@id(\"no-secrets\") @reason(\"they stay\") forbid(principal, action == Action::\"fs.out.write\", resource) when { context.path like \"secret*\" };\n\
          @id(\"look\") @ask(\"is it finished?\") forbid(principal, action == Action::\"fs.out.write\", resource) when { context.path like \"final*\" };\n",
     );
-    let explain = |path: &str| place.plain(&["explain", "--manifest", "lockgate.toml", "fs.out", "write", path, "--json"]);
+    let explain =
+        |path: &str| place.plain(&["explain", "--manifest", "lockgate.toml", "fs.out", "write", path, "--json"]);
     let refused = explain("secret.txt");
     assert_eq!(refused.status, 1);
     let value = refused.json()["value"].clone();
@@ -275,7 +283,8 @@ fn a16_rules_speak_of_what_a_tool_is_given() {
                  (await pay({ to: 'mallory', amount: 1 })).code, (await pay({ to: ['mallory'], amount: 1 })).code,
                  (await pay({ to: 'alice' })).message]",
     );
-    let missing = "`transfer` on `tool.bank` cannot be judged by the operator's rules: the argument `amount` is missing";
+    let missing =
+        "`transfer` on `tool.bank` cannot be judged by the operator's rules: the argument `amount` is missing";
     assert_eq!(value, json!(["done", "rule_forbids", "rule_forbids", "rule_unclear", missing]));
     assert_eq!(place.entries_of("intent").iter().filter(|entry| entry["body"]["op"] == "transfer").count(), 1);
     // The command asks the server what its tool takes; without that, it says what is missing.

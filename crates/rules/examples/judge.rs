@@ -26,7 +26,10 @@ fn main() {
         for concerned in [1_usize, 3, 10] {
             for (what, condition) in [
                 ("history", "context.session.read.contains(Point::\"fs.d1\")"),
-                ("arguments", "context.args.to.contains(\"evil@example.com\") && context.args.subject like \"*secret*\""),
+                (
+                    "arguments",
+                    "context.args.to.contains(\"evil@example.com\") && context.args.subject like \"*secret*\"",
+                ),
             ] {
                 let text = text(loaded, concerned, condition);
                 let start = Instant::now();
@@ -93,7 +96,8 @@ fn row(what: &str, rules: &Rules, concerned: usize, principal: &Principal, load_
         let read = Point::new(PointKind::Fs, format!("d{index}"));
         rules.begin(&mut history, (PointKind::Fs, &read.name), "read", &read, Way { sends: false, reads: true });
     }
-    let args = Value::from_json(json!({"to": ["a@example.com", "b@example.com"], "subject": "s", "body": "x".repeat(10_000)}));
+    let args =
+        Value::from_json(json!({"to": ["a@example.com", "b@example.com"], "subject": "s", "body": "x".repeat(10_000)}));
     let request = request(PointKind::Tool, "mail", "send", &args);
     let act = act(principal, &point, &request);
     let figures = measure(BATCH, &mut || matches!(black_box(rules.judge(&act, &history)), Verdict::Clear));
@@ -123,7 +127,17 @@ fn untouched(rules: &Rules, load_ms: f64) -> Json {
 }
 
 fn request<'a>(kind: PointKind, name: &'a str, op: &'a str, args: &'a Value) -> Request<'a> {
-    Request { kind, name, op, subject: Subject::None, args, bytes: 100, now_ms: 1_795_867_200_000, seen: None, approved: None }
+    Request {
+        kind,
+        name,
+        op,
+        subject: Subject::None,
+        args,
+        bytes: 100,
+        now_ms: 1_795_867_200_000,
+        seen: None,
+        approved: None,
+    }
 }
 
 fn act<'a>(principal: &'a Principal, point: &'a Point, request: &'a Request<'a>) -> Act<'a> {

@@ -11,12 +11,7 @@ use lockgate_authority::{Parties, PointKind, Subject, Value};
 type Facts = Vec<(String, Fact)>;
 
 /// The facts that the rules of a slice mention, or why one of them cannot be known.
-pub(crate) fn facts(
-    act: &Act<'_>,
-    history: &History,
-    slice: &Slice,
-    vocabulary: &Vocabulary,
-) -> Result<Facts, String> {
+pub(crate) fn facts(act: &Act<'_>, history: &History, slice: &Slice, vocabulary: &Vocabulary) -> Result<Facts, String> {
     let gather = Gather { act, history, slice, vocabulary };
     let mut facts = Vec::new();
     gather.subject(&mut facts);
@@ -39,12 +34,7 @@ struct Gather<'a> {
 
 impl Gather<'_> {
     /// Adds a fact, under the last name of its path, where it is mentioned.
-    fn put(
-        &self,
-        facts: &mut Facts,
-        path: &[&str],
-        fact: impl FnOnce() -> Result<Fact, String>,
-    ) -> Result<(), String> {
+    fn put(&self, facts: &mut Facts, path: &[&str], fact: impl FnOnce() -> Result<Fact, String>) -> Result<(), String> {
         if let (Some(name), true) = (path.last(), self.slice.needs.wants(path)) {
             facts.push(((*name).to_owned(), fact()?));
         }
@@ -108,11 +98,7 @@ impl Gather<'_> {
         let names = |set: Parties| Fact::new_set(parties.of(set).map(text));
         let public = label.readers == Parties::EVERYONE;
         let readers = if public { Parties::NONE } else { label.readers };
-        record([
-            ("writers", names(label.writers)),
-            ("readers", names(readers)),
-            ("public", Fact::new_bool(public)),
-        ])
+        record([("writers", names(label.writers)), ("readers", names(readers)), ("public", Fact::new_bool(public))])
     }
 
     fn session(&self) -> Result<Fact, String> {

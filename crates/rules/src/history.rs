@@ -19,7 +19,13 @@ pub struct History {
 
 impl History {
     pub(crate) fn new(operations: usize, points: usize) -> History {
-        History { begun: vec![0; operations], read: vec![false; points], sent: vec![false; points], calls: 0, refusals: 0 }
+        History {
+            begun: vec![0; operations],
+            read: vec![false; points],
+            sent: vec![false; points],
+            calls: 0,
+            refusals: 0,
+        }
     }
 
     /// A crossing was refused.

@@ -1,7 +1,7 @@
 //! Reading rules: parsed, checked against the schema of the points, sliced by operation.
 
-use crate::error::{Found, RuleErrors};
 use crate::act::Way;
+use crate::error::{Found, RuleErrors};
 use crate::history::History;
 use crate::names::Types;
 use crate::needs::Needs;
@@ -150,8 +150,12 @@ impl Rules {
         if !found.is_empty() {
             return Err(found.into_errors());
         }
-        sliced(read, points, types).map(|(rules, handles, vocabulary)| {
-            Rules { rules, texts, handles, sections: sections(points), vocabulary }
+        sliced(read, points, types).map(|(rules, handles, vocabulary)| Rules {
+            rules,
+            texts,
+            handles,
+            sections: sections(points),
+            vocabulary,
         })
     }
 
@@ -309,7 +313,11 @@ fn number(read: &mut [Read<'_>], types: &Types, found: &mut Found) {
         let here = format!("{}:{}", one.source.file, one.place().line);
         let id = one.id();
         if let Some(other) = known.get(&id) {
-            one.problem(found, format!("there is a rule `{id}` already, at {other}"), "give each rule an `@id` of its own");
+            one.problem(
+                found,
+                format!("there is a rule `{id}` already, at {other}"),
+                "give each rule an `@id` of its own",
+            );
         }
         known.insert(id, here);
         let escaped = match one.policy.principal_constraint() {
@@ -452,8 +460,7 @@ fn slice(
         groups.push(Entity::new_no_attrs(group, HashSet::from([kind.clone()])));
     }
     groups.push(Entity::new_no_attrs(kind, HashSet::new()));
-    let entities =
-        Entities::from_entities(groups.iter().cloned(), None).map_err(|error| failed(error.to_string()))?;
+    let entities = Entities::from_entities(groups.iter().cloned(), None).map_err(|error| failed(error.to_string()))?;
     // With their groups closed over, they need not be closed over again.
     let groups = entities.iter().cloned().collect();
     Ok(Slice { policies, needs, action, groups, entities, arguments })

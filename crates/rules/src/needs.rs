@@ -50,7 +50,8 @@ mod tests {
     use cedar_policy::Policy;
 
     fn needs(condition: &str) -> Needs {
-        let policy = Policy::parse(None, format!("forbid(principal, action, resource) when {{ {condition} }};")).unwrap();
+        let policy =
+            Policy::parse(None, format!("forbid(principal, action, resource) when {{ {condition} }};")).unwrap();
         let mut needs = Needs::default();
         needs.add(&policy.to_json().unwrap());
         needs
@@ -58,7 +59,8 @@ mod tests {
 
     #[test]
     fn a16_facts_that_no_condition_mentions_are_not_needed() {
-        let needs = needs(r#"context.session.read.contains(Point::"a") && context has path && context.args["to x"] == "y""#);
+        let needs =
+            needs(r#"context.session.read.contains(Point::"a") && context has path && context.args["to x"] == "y""#);
         for wanted in [&["session"][..], &["session", "read"], &["path"], &["args"], &["args", "to x"]] {
             assert!(needs.wants(wanted), "{wanted:?}");
         }

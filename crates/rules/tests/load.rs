@@ -22,7 +22,11 @@ fn refused(text: &str, message: &str, hint: &str) {
 fn a16_a_text_that_is_no_cedar_is_refused_with_the_place() {
     refused("forbid(principal, action == Action::\"fs\", resource", "rules.cedar:1:", "");
     refused("\n\n  allow(principal, action, resource);", "rules.cedar:3:3: invalid policy effect: allow", "");
-    refused("forbid(principal, action == Action::\"fs\");", "rules.cedar:1:41: this policy is missing the `resource`", "");
+    refused(
+        "forbid(principal, action == Action::\"fs\");",
+        "rules.cedar:1:41: this policy is missing the `resource`",
+        "",
+    );
 }
 
 #[test]
@@ -34,7 +38,11 @@ fn a16_rules_only_take_away() {
 
 #[test]
 fn a16_a_rule_names_what_it_concerns() {
-    refused("forbid(principal, action, resource);", "rules.cedar:1:1: the rule does not name the operations", "action ==");
+    refused(
+        "forbid(principal, action, resource);",
+        "rules.cedar:1:1: the rule does not name the operations",
+        "action ==",
+    );
     refused(
         "forbid(principal, action == Action::\"tool.mail.sned\", resource);",
         "rules.cedar:1:29: unrecognized action `Action::\"tool.mail.sned\"`",
@@ -45,8 +53,16 @@ fn a16_a_rule_names_what_it_concerns() {
         "rules.cedar:1:29: unrecognized action",
         "did you mean `Action::\"fs.out.read\"`?",
     );
-    refused("forbid(principal, action in Action::\"fs.inbux\", resource);", "unrecognized action", "`Action::\"fs.inbox\"`");
-    refused("forbid(principal, action in Action::\"postbox\", resource);", "unrecognized action", "`lockgate rules schema`");
+    refused(
+        "forbid(principal, action in Action::\"fs.inbux\", resource);",
+        "unrecognized action",
+        "`Action::\"fs.inbox\"`",
+    );
+    refused(
+        "forbid(principal, action in Action::\"postbox\", resource);",
+        "unrecognized action",
+        "`lockgate rules schema`",
+    );
 }
 
 #[test]
@@ -75,7 +91,11 @@ fn a16_conditions_name_what_there_is() {
 fn a16_annotations_mean_something_and_ids_are_unique() {
     let rule = "forbid(principal, action == Action::\"fs.out.write\", resource);";
     refused(&format!("@aks(\"?\")\n{rule}"), "`@aks` means nothing here", "did you mean `@ask`?");
-    refused(&format!("@id(\"a\") {rule}\n@id(\"a\") {rule}"), "rules.cedar:2:1: there is a rule `a` already, at rules.cedar:1", "");
+    refused(
+        &format!("@id(\"a\") {rule}\n@id(\"a\") {rule}"),
+        "rules.cedar:2:1: there is a rule `a` already, at rules.cedar:1",
+        "",
+    );
 }
 
 #[test]
@@ -85,12 +105,17 @@ fn a16_a_rule_on_an_agent_reaches_its_children() {
         "the agent's child cells would escape this rule",
         "write `principal in Agent::\"writer\"`",
     );
-    refused("forbid(principal is Agent, action == Action::\"fs.out.write\", resource);", "would escape", "write `principal`");
+    refused(
+        "forbid(principal is Agent, action == Action::\"fs.out.write\", resource);",
+        "would escape",
+        "write `principal`",
+    );
 }
 
 #[test]
 fn a16_arguments_are_known_once_the_server_was_asked() {
-    let text = "forbid(principal, action == Action::\"tool.mail.send\", resource)\nwhen { context.args.to.contains(\"x\") };";
+    let text =
+        "forbid(principal, action == Action::\"tool.mail.send\", resource)\nwhen { context.args.to.contains(\"x\") };";
     let source = || vec![RuleText { file: "rules.cedar".to_owned(), text: text.to_owned() }];
     Rules::load(source(), &points()).expect("known");
     let unasked = Points::of(&manifest(), &Tools::new());

@@ -3,9 +3,7 @@
 
 mod common;
 
-use cedar_policy::{
-    Authorizer, Context, Entity, EntityUid, PolicySet, Request, Schema,
-};
+use cedar_policy::{Authorizer, Context, Entity, EntityUid, PolicySet, Request, Schema};
 use common::{About, Crossing, NOON, Outcome, agent, child, load, manifest, outcome, points};
 use lockgate_authority::{Label, Parties, PointKind, Principal, PrincipalKind, Value};
 use lockgate_rules::History;
@@ -17,18 +15,27 @@ use std::sync::LazyLock;
 
 /// Operations, each with conditions that fit it.
 const SCOPES: &[(&str, &[&str])] = &[
-    ("action == Action::\"tool.mail.send\"", &[
-        "context.args.to.contains(\"evil\")",
-        "context.args has amount && context.args.amount.greaterThan(decimal(\"10.5\"))",
-        "context.args has urgent && context.args.urgent",
-        "context.session.count[\"tool.mail.send\"] >= 2",
-    ]),
+    (
+        "action == Action::\"tool.mail.send\"",
+        &[
+            "context.args.to.contains(\"evil\")",
+            "context.args has amount && context.args.amount.greaterThan(decimal(\"10.5\"))",
+            "context.args has urgent && context.args.urgent",
+            "context.session.count[\"tool.mail.send\"] >= 2",
+        ],
+    ),
     ("action in Action::\"tool.mail\"", &["context.label.writers.contains(\"outside\")"]),
     ("action == Action::\"fs.out.write\"", &["context.path like \"a/*\"", "context.path == \"b\""]),
     ("action in Action::\"fs\"", &["context.path == \"b\" || context.bytes > 50"]),
     ("action in [Action::\"fs.inbox\", Action::\"kv.notes.set\"]", &["context.time.weekday == 6"]),
-    ("action in Action::\"http\"", &["context has method && context has host && context.method == \"POST\" && context.host like \"*.gov\""]),
-    ("action == Action::\"cell.spawn\"", &["context.child.asks.contains(Point::\"tool.mail\")", "context.child.name == \"x\""]),
+    (
+        "action in Action::\"http\"",
+        &["context has method && context has host && context.method == \"POST\" && context.host like \"*.gov\""],
+    ),
+    (
+        "action == Action::\"cell.spawn\"",
+        &["context.child.asks.contains(Point::\"tool.mail\")", "context.child.name == \"x\""],
+    ),
 ];
 
 /// Conditions that fit everything.
@@ -54,7 +61,14 @@ const PRINCIPALS: &[&str] =
 fn rule() -> impl Strategy<Value = String> {
     let scope = prop::sample::select(SCOPES);
     let head = prop::sample::select(&["", "", "@ask(\"?\") ", "@reason(\"because\") "][..]);
-    (scope, head, prop::sample::select(PRINCIPALS), prop::sample::select(GENERAL), any::<prop::sample::Index>(), 0..4_u8)
+    (
+        scope,
+        head,
+        prop::sample::select(PRINCIPALS),
+        prop::sample::select(GENERAL),
+        any::<prop::sample::Index>(),
+        0..4_u8,
+    )
         .prop_map(|((action, own), head, principal, general, index, kind)| {
             let own = index.get(own);
             let condition = match kind {
@@ -68,17 +82,19 @@ fn rule() -> impl Strategy<Value = String> {
 }
 
 fn crossing() -> impl Strategy<Value = Crossing> {
-    let what = prop::sample::select(&[
-        (PointKind::Fs, "inbox", "read"),
-        (PointKind::Fs, "out", "write"),
-        (PointKind::Kv, "notes", "set"),
-        (PointKind::Http, "weather", "request"),
-        (PointKind::Http, "any", "body"),
-        (PointKind::Tool, "mail", "send"),
-        (PointKind::Tool, "mail", "search"),
-        (PointKind::Cell, "cell", "spawn"),
-        (PointKind::Log, "log", "info"),
-    ][..]);
+    let what = prop::sample::select(
+        &[
+            (PointKind::Fs, "inbox", "read"),
+            (PointKind::Fs, "out", "write"),
+            (PointKind::Kv, "notes", "set"),
+            (PointKind::Http, "weather", "request"),
+            (PointKind::Http, "any", "body"),
+            (PointKind::Tool, "mail", "send"),
+            (PointKind::Tool, "mail", "search"),
+            (PointKind::Cell, "cell", "spawn"),
+            (PointKind::Log, "log", "info"),
+        ][..],
+    );
     let who = prop::sample::select(vec![
         agent(),
         child(),
@@ -87,36 +103,41 @@ fn crossing() -> impl Strategy<Value = Crossing> {
     ]);
     let args = (any::<bool>(), prop::option::of(0..30_i64), prop::option::of(any::<bool>()), any::<bool>());
     let about = (any::<bool>(), any::<bool>());
-    (what, who, args, about, 0..2_u64, any::<bool>()).prop_map(|((kind, name, op), who, args, about, hours, labelled)| {
-        let mut crossing = Crossing::new(kind, name, op).by(who);
-        crossing.now_ms = NOON + hours * 3_600_000 - 1_800_000;
-        if labelled {
-            crossing.label = manifest().program_label();
-        }
-        if let (About::Path(path), true) = (&mut crossing.about, about.0) {
-            *path = "b";
-        }
-        if let (About::Url(url, method), (one, other)) = (&mut crossing.about, about) {
-            *url = if one { "https://x.example.com/" } else { url };
-            *method = if other { "POST" } else { "GET" };
-        }
-        let (evil, amount, urgent, named) = args;
-        let mut json = serde_json::Map::new();
-        match (kind, op) {
-            (PointKind::Tool, "send") => {
-                json.insert("to".to_owned(), if evil { json!(["a", "evil"]) } else { json!("a") });
-                json.extend(amount.map(|amount| ("amount".to_owned(), json!(amount as f64 / 2.0))));
-                json.extend(urgent.map(|urgent| ("urgent".to_owned(), json!(urgent))));
+    (what, who, args, about, 0..2_u64, any::<bool>()).prop_map(
+        |((kind, name, op), who, args, about, hours, labelled)| {
+            let mut crossing = Crossing::new(kind, name, op).by(who);
+            crossing.now_ms = NOON + hours * 3_600_000 - 1_800_000;
+            if labelled {
+                crossing.label = manifest().program_label();
             }
-            (PointKind::Cell, _) => {
-                json.insert("name".to_owned(), json!(if named { "x" } else { "y" }));
-                json.insert("grants".to_owned(), json!([{"kind": if evil { "tool" } else { "fs" }, "name": "mail"}]));
+            if let (About::Path(path), true) = (&mut crossing.about, about.0) {
+                *path = "b";
             }
-            _ => {}
-        }
-        crossing.args = Value::from_json(Json::Object(json));
-        crossing
-    })
+            if let (About::Url(url, method), (one, other)) = (&mut crossing.about, about) {
+                *url = if one { "https://x.example.com/" } else { url };
+                *method = if other { "POST" } else { "GET" };
+            }
+            let (evil, amount, urgent, named) = args;
+            let mut json = serde_json::Map::new();
+            match (kind, op) {
+                (PointKind::Tool, "send") => {
+                    json.insert("to".to_owned(), if evil { json!(["a", "evil"]) } else { json!("a") });
+                    json.extend(amount.map(|amount| ("amount".to_owned(), json!(amount as f64 / 2.0))));
+                    json.extend(urgent.map(|urgent| ("urgent".to_owned(), json!(urgent))));
+                }
+                (PointKind::Cell, _) => {
+                    json.insert("name".to_owned(), json!(if named { "x" } else { "y" }));
+                    json.insert(
+                        "grants".to_owned(),
+                        json!([{"kind": if evil { "tool" } else { "fs" }, "name": "mail"}]),
+                    );
+                }
+                _ => {}
+            }
+            crossing.args = Value::from_json(Json::Object(json));
+            crossing
+        },
+    )
 }
 
 fn id(kind: &str, id: &str) -> Json {
@@ -256,9 +277,8 @@ fn oracle(text: &str, crossing: &Crossing, past: &[Crossing], refusals: u64) -> 
     let line = lineage(&crossing.principal);
     let principal = line.last().expect("itself").uid();
     let entities = schema.action_entities().expect("actions").add_entities(line, None).expect("no clash");
-    let request =
-        Request::new(principal, action, uid("Point", &crossing.point.to_string()), context, Some(schema))
-            .unwrap_or_else(|error| panic!("{error:?}"));
+    let request = Request::new(principal, action, uid("Point", &crossing.point.to_string()), context, Some(schema))
+        .unwrap_or_else(|error| panic!("{error:?}"));
     let response = Authorizer::new().is_authorized(&request, &policies, &entities);
     let mut held: Vec<usize> = response
         .diagnostics()

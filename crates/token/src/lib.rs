@@ -31,7 +31,7 @@ pub use key::{Fingerprint, KeyError, PublicKey, SecretKey, Seed};
 pub use lockgate_authority::digest_of;
 pub use opinion::{Opinion, second_opinion};
 pub use proof::{Claim, Proof};
-pub use replay::ReplayCache;
+pub use replay::{ReplayCache, Replays};
 pub use statement::{Statement, StatementError};
 pub use token::{BlockId, NotAnId, Token};
 pub use verify::{Issued, NotIssued, Presented, Roots, Verified, Verifier};

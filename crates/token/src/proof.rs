@@ -87,6 +87,11 @@ impl Proof {
         Ok(())
     }
 
+    /// When it was made, as the holder's clock had it, in milliseconds since the Unix epoch.
+    pub fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+
     /// What is remembered of a use: a holder uses a nonce once.
     pub(crate) fn name(&self) -> [u8; 32] {
         Sha256::new().chain_update(self.holder.as_bytes()).chain_update(self.nonce).finalize().into()

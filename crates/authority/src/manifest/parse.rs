@@ -1,10 +1,10 @@
-use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand, check_rules};
+use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand, check_rules, tokens};
 use crate::approval::Asking;
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
-use crate::config::from::read_labels;
 use crate::config::grant::{Form, keys, read_limits, read_terms};
+use crate::config::known::read_known;
 use crate::config::labels;
 use crate::config::node::{Data, Node};
 use crate::config::problem::Problems;
@@ -31,6 +31,7 @@ const TOP: &[&str] = &[
     "random",
     "program",
     "clearance",
+    "tokens",
     "approval",
     "fs",
     "http",
@@ -83,6 +84,7 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     let (clearance, terms) = label("clearance", problems);
     labels::check_clearance(labels::label(&program), &clearance, &terms, &parties, problems);
     let grants = read_grants(&top, isolation, &mut parties, problems);
+    let tokens = tokens::read(&top, &grants, problems);
     let (limits, parties) = (limits?, Arc::new(parties));
     Some(Manifest {
         isolation,
@@ -97,6 +99,7 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
         clearance,
         asking,
         parties,
+        tokens,
         grants,
     })
 }
@@ -294,8 +297,8 @@ pub(super) fn read_grant(
     let found = labels::intern(&terms.labels, parties, problems);
     caveats.extend(found.into_iter().map(|label| Caveat::Label(Box::new(label))));
     labels::contradictions(kind, &ops, &caveats, &terms.labels, parties, problems);
-    let labels = section.get("source").map_or_else(Vec::new, |item| read_labels(&item, &ops, problems));
-    Some(ManifestGrant { point: Point::new(kind, name), source: source?, ops, caveats, labels })
+    let known = read_known(&section, &ops, problems);
+    Some(ManifestGrant { point: Point::new(kind, name), source: source?, ops, caveats, known })
 }
 
 fn read_directory(section: &Section<'_>, problems: &mut Problems) -> Option<Source> {

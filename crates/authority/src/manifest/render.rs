@@ -1,5 +1,5 @@
-use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source};
-use crate::config::from::labels;
+use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, tokens};
+use crate::config::known::known_settings;
 use crate::config::render::{Setting, limit_settings, one_or_list, section, settings, texts};
 use crate::config::units;
 use crate::label::LabelCaveat;
@@ -31,6 +31,10 @@ pub(super) fn manifest(manifest: &Manifest) -> String {
             section(&mut out, header, &caveats.iter().map(setting).collect::<Vec<_>>());
         }
     }
+    let tokens = tokens::settings(&manifest.tokens);
+    if !tokens.is_empty() {
+        section(&mut out, "tokens", &tokens);
+    }
     if let Some(asking) = manifest.asking {
         let wait = units::display_duration(asking.wait_ms);
         section(&mut out, "approval", &[text("by", "operator"), text("wait", &wait)]);
@@ -58,7 +62,7 @@ pub(super) fn grant_settings(grant: &ManifestGrant) -> Vec<Setting> {
         Source::Name => Vec::new(),
     };
     out.extend(settings(grant.point.kind, &grant.ops, &grant.caveats));
-    out.extend((!grant.labels.is_empty()).then(|| ("source".to_owned(), Toml::Table(labels(&grant.labels)))));
+    out.extend(known_settings(&grant.known));
     out
 }
 

@@ -6,7 +6,7 @@ use super::setup;
 use super::streams::{self, Page, note};
 use clap::Subcommand;
 use lockgate_authority::{ActionDigest, Approver, Denial, Point, Principal, PrincipalKind, ReasonCode};
-use lockgate_control::{AnswerError, Control, ControlError, Inquiry, QuestionId, QuestionState, Reply};
+use lockgate_control::{AnswerError, Control, Inquiry, QuestionId, QuestionState, Reply};
 use lockgate_host::OnAsk;
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
@@ -33,6 +33,7 @@ Examples:
   lockgate approvals approve 3f2a9c01-17       let exactly this call happen, once
   lockgate approvals approve 3f2a9c01-17 --digest 9c2f…   only if that is still what is asked
   lockgate approvals deny 3f2a9c01-17 --note 'ask me again on Monday'
+  lockgate approvals approve 3f2a9c01-17 --endorse   and trust the values whose origin was asked about
   lockgate approvals watch                     follow what is asked and answered")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -62,6 +63,9 @@ enum Command {
     Approve {
         #[command(flatten)]
         answer: Answering,
+        /// Also trust the values whose origin is asked about, as if the prompt held them, for the rest of the caller's session
+        #[arg(long)]
+        endorse: bool,
     },
     /// Refuse a call
     Deny {
@@ -104,15 +108,9 @@ pub(crate) fn approvals(arguments: &Arguments) -> Done {
         None => list(&path, false, json),
         Some(Command::List { all }) => list(&path, *all, json),
         Some(Command::Show { id }) => show(&path, id, json),
-        Some(Command::Approve { answer: answering }) => answer(&path, answering, true, json),
-        Some(Command::Deny { answer: answering }) => answer(&path, answering, false, json),
+        Some(Command::Approve { answer: answering, endorse }) => answer(&path, answering, true, *endorse, json),
+        Some(Command::Deny { answer: answering }) => answer(&path, answering, false, false, json),
         Some(Command::Watch { idle }) => watch(&path, *idle, json),
-    }
-}
-
-impl From<ControlError> for Trouble {
-    fn from(error: ControlError) -> Trouble {
-        Trouble::usage(error.to_string()).hint("it lies beside the journal: give another with `--journal FILE`")
     }
 }
 
@@ -120,6 +118,9 @@ impl From<AnswerError> for Trouble {
     fn from(error: AnswerError) -> Trouble {
         let (code, hint) = match error {
             AnswerError::Control(error) => return error.into(),
+            AnswerError::NothingToTrust(_) => {
+                return Trouble::usage(error.to_string()).hint("approve it without `--endorse`");
+            }
             AnswerError::Unknown(_) => return unknown(&error.to_string()),
             AnswerError::Closed { .. } => {
                 (ReasonCode::QuestionClosed, "`lockgate approvals list --all` shows what became of it")
@@ -208,7 +209,7 @@ fn show(path: &Path, id: &str, json: bool) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn answer(path: &Path, answering: &Answering, approves: bool, json: bool) -> Done {
+fn answer(path: &Path, answering: &Answering, approves: bool, endorses: bool, json: bool) -> Done {
     let by = approver(&answering.name)?;
     if answering.note.len() > MAX_NOTE {
         return Err(Trouble::usage(format!("the note is longer than {MAX_NOTE} bytes")).hint("say less"));
@@ -222,7 +223,7 @@ fn answer(path: &Path, answering: &Answering, approves: bool, json: bool) -> Don
                 .hint("give the 64 hexadecimal digits that `lockgate approvals show` prints")
         })?,
     };
-    let reply = Reply { by: &by, approves, digest, note: &answering.note, endorses: false };
+    let reply = Reply { by: &by, approves, digest, note: &answering.note, endorses };
     let answered = control.answer(question.id, &reply, now_ms())?;
     if json {
         print_json(&json!({"ok": true, "value": as_json(&answered)}))?;
@@ -323,6 +324,10 @@ fn describe(page: &mut Page<'_>, question: &Inquiry) -> io::Result<()> {
     if !question.writers.is_empty() {
         line(page, "written by", &format!("could have been written by: {}", question.writers.join(", ")))?;
     }
+    for value in &question.foreign {
+        let word = if question.endorses { "trusted" } else { "origin of" };
+        line(page, word, value)?;
+    }
     line(page, "digest", &question.digest.to_string())?;
     line(page, "point", &question.point)?;
     line(page, "operation", &question.op)?;
@@ -349,6 +354,8 @@ fn as_json(question: &Inquiry) -> Json {
         "digest": question.digest.to_string(),
         "reasons": question.reasons,
         "writers": question.writers,
+        "origins": question.foreign.iter().map(|value| serde_json::from_str(value).unwrap_or(Json::Null)).collect::<Vec<_>>(),
+        "endorses": question.endorses,
         "asked_ms": question.asked_ms,
         "until_ms": question.until_ms,
         "by": question.by,

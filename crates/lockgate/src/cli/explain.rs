@@ -8,8 +8,8 @@ use super::output::{DIM, GREEN, RED, Trouble, paint, print_json, terminal};
 use super::setup;
 use super::streams::{self, Page};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Explanation, HeldGrants, Manifest, Mint, PointKind, Principal, PrincipalKind, Request,
-    Subject, Usage, Value, explain as explain_request,
+    Asking, CanonicalPath, CanonicalUrl, Explanation, HeldGrants, Limit, Manifest, Mint, PointKind, Principal,
+    PrincipalKind, ReasonCode, Request, Subject, Usage, Value, explain as explain_request,
 };
 use serde_json::json;
 use std::io::{self, Write};
@@ -79,9 +79,9 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
         return recorded::recorded(arguments, manifest);
     }
     let action = action(&arguments.what)?;
-    let (held, usage) = match (past, manifest) {
+    let (held, usage, asking) = match (past, manifest) {
         (true, _) => recorded::state(arguments, manifest, action.principal.as_ref())?,
-        (false, Some(manifest)) => (held(manifest, action.principal.as_ref()), Usage::new()),
+        (false, Some(manifest)) => (held(manifest, action.principal.as_ref()), Usage::new(), manifest.asking()),
         (false, None) => {
             return Err(Trouble::usage("there is nothing to explain it by")
                 .hint("give `--manifest FILE` or `--session SESSION`"));
@@ -90,16 +90,23 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
     // What a session's past means for its rules is told by the entries of what they refused.
     let rules = read.as_ref().filter(|_| !past).map(|(manifest, base)| (manifest, base.as_path()));
     let (explanation, ruled) = decide(arguments, &action, &held, &usage, rules)?;
+    // What nothing but an approval keeps from being allowed waits for one, where somebody can give it.
+    let needs_approval = explanation.code == Some(ReasonCode::ApprovalRequired);
     if arguments.json {
         let mut value = json!(explanation);
-        if let (Some(value), false) = (value.as_object_mut(), ruled.is_empty()) {
-            value.insert("rules".to_owned(), ruled.iter().map(ruled::Held::to_json).collect());
+        let wait = asking.filter(|_| needs_approval).map(|asking| json!({"wait_ms": asking.wait_ms}));
+        if let Some(value) = value.as_object_mut() {
+            value.insert("approval".to_owned(), json!(wait));
+            if !ruled.is_empty() {
+                value.insert("rules".to_owned(), ruled.iter().map(ruled::Held::to_json).collect());
+            }
         }
         print_json(&json!({"ok": true, "value": value}))?;
     } else {
         streams::page(|page| {
             tell(page, &explanation)?;
-            ruled.iter().try_for_each(|rule| writeln!(page, "  {}", terminal(&rule.line())))
+            ruled.iter().try_for_each(|rule| writeln!(page, "  {}", terminal(&rule.line())))?;
+            if needs_approval { tell_approval(page, asking) } else { Ok(()) }
         })?;
     }
     Ok(ExitCode::from(u8::from(!explanation.allowed)))
@@ -193,7 +200,7 @@ fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
-fn point(text: &str) -> Result<(PointKind, String), Trouble> {
+pub(super) fn point(text: &str) -> Result<(PointKind, String), Trouble> {
     let (kind, name) = text.split_once('.').unwrap_or((text, ""));
     let unknown = || {
         let kinds: Vec<&str> = PointKind::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -226,6 +233,17 @@ fn about(kind: PointKind, subject: Option<&str>) -> Result<About, Trouble> {
         }
         PointKind::Kv => Ok(About::Key(subject.ok_or_else(|| needed("a key"))?.to_owned())),
         _ => Ok(About::Nothing),
+    }
+}
+
+fn tell_approval(page: &mut Page<'_>, asking: Option<Asking>) -> io::Result<()> {
+    match asking {
+        Some(asking) => writeln!(
+            page,
+            "the call would wait up to {} for an approval: `lockgate approvals approve` gives it, `deny` refuses it",
+            Limit::Wall.display(asking.wait_ms)
+        ),
+        None => writeln!(page, "nobody can be asked for an approval: add `[approval]` to the manifest"),
     }
 }
 

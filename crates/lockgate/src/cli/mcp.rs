@@ -5,7 +5,9 @@ use super::approvals::on_ask;
 use super::output::{CYAN, Trouble, paint};
 use super::setup;
 use super::streams::{Console, note};
+use super::tokens::Tokens;
 use lockgate_authority::{Point, Principal, PrincipalKind};
+use lockgate_host::Opening;
 use lockgate_mcp::serve_stdio;
 use std::fs::File;
 use std::io::Read;
@@ -41,6 +43,8 @@ pub(crate) struct Arguments {
     /// Print nothing to standard error but errors
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    tokens: Tokens,
 }
 
 pub(crate) fn mcp(arguments: &Arguments) -> Done {
@@ -51,11 +55,14 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
     let prompt = prompt(arguments.prompt.as_deref())?;
     let (mut manifest, base) = setup::read_manifest(&arguments.manifest)?;
     setup::add_rules(&mut manifest, &arguments.rules)?;
-    let gate = setup::gate_for(arguments.journal.as_deref(), false, &manifest)?;
+    let tokens = arguments.tokens.load(&manifest)?;
+    let gate = setup::gate_for(arguments.journal.as_deref(), &arguments.tokens, false, &manifest)?;
     let console = Arc::new(Console::default());
-    let session = gate.session(&manifest, &base, setup::on_log(&console, arguments.quiet))?;
-    session.on_ask(on_ask(arguments.quiet));
     let principal = Principal::new(PrincipalKind::External, arguments.name.as_str());
+    let opening = || Opening::of_caller(&manifest, &principal, &prompt);
+    let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
+    let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, arguments.quiet))?;
+    session.on_ask(on_ask(arguments.quiet));
     let caller = Arc::new(session.caller(principal, &prompt)?);
     let served = serve_stdio(&caller);
     drop(caller);

@@ -1,11 +1,14 @@
 //! The command line: one file for each command.
 
+mod agents;
 mod approvals;
 mod crossed;
 mod doctor;
 mod eval;
 mod explain;
+mod grant;
 mod journal;
+mod key;
 mod mcp;
 mod output;
 mod rules;
@@ -13,6 +16,7 @@ mod run;
 mod setup;
 mod streams;
 mod tighten;
+mod tokens;
 mod usage;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -52,6 +56,12 @@ enum Command {
     Rules(rules::Arguments),
     /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
     Mcp(mcp::Arguments),
+    /// Make and rotate keys, and print their public halves
+    Key(key::Arguments),
+    /// Sign, attenuate, show, verify and revoke grants that travel
+    Grant(grant::Arguments),
+    /// Sign, verify and show the list of agents and their keys
+    Agents(agents::Arguments),
     /// Show the calls that wait for an approval, and answer them
     Approvals(approvals::Arguments),
     /// Print completions for a shell
@@ -93,6 +103,9 @@ pub(crate) fn main() -> ExitCode {
             let json = arguments.json;
             return mcp::mcp(&arguments).unwrap_or_else(|trouble| trouble.print_to_stderr(json));
         }
+        Command::Key(arguments) => (arguments.json, key::key(&arguments)),
+        Command::Grant(arguments) => (arguments.json, grant::grant(&arguments)),
+        Command::Agents(arguments) => (arguments.json, agents::agents(&arguments)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "lockgate", &mut script);

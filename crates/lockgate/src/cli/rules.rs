@@ -141,10 +141,8 @@ fn as_json(rules: &Rules) -> Json {
             "file": rule.file, "line": rule.place.line, "concerns": rule.concerns,
         })
     };
-    let counts: Map<String, Json> = by_operation(rules)
-        .into_iter()
-        .map(|(operation, rules)| (operation.to_owned(), json!(rules.len())))
-        .collect();
+    let counts: Map<String, Json> =
+        by_operation(rules).into_iter().map(|(operation, rules)| (operation.to_owned(), json!(rules.len()))).collect();
     json!({
         "files": rules.texts().iter().map(file).collect::<Vec<_>>(),
         "rules": rules.rules().iter().map(rule).collect::<Vec<_>>(),
