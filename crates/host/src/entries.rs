@@ -7,6 +7,7 @@ use lockgate_authority::{GrantId, HeldGrants, Limit, Limits, Principal, Value};
 use lockgate_crossing::Shown;
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_decode::encode_value;
+use lockgate_rules::RuleText;
 use lockgate_token::BlockId;
 use sha2::{Digest, Sha256};
 
@@ -26,7 +27,8 @@ pub(crate) fn inline(value: &Value) -> Value {
     Value::map([("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())), ("bytes", Value::Int(bytes.len() as i64))])
 }
 
-/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, and what stands behind its grants.
+/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, what stands behind its grants, and `{rules}`
+/// where there are any.
 pub(crate) fn start(
     agent: &str,
     isolation: &str,
@@ -35,6 +37,7 @@ pub(crate) fn start(
     set: &Limits,
     manifest: &str,
     tokens: Vec<(&'static str, Value)>,
+    rules: &[RuleText],
 ) -> Vec<u8> {
     let mut body = vec![
         ("lockgate", Value::text(env!("CARGO_PKG_VERSION"))),
@@ -47,6 +50,11 @@ pub(crate) fn start(
         ("manifest", inline(&Value::text(manifest))),
     ];
     body.extend(tokens);
+    if !rules.is_empty() {
+        // Where all of them would not fit, their digests remain.
+        let whole = rules.iter().map(|rules| rules.text.len()).sum::<usize>() <= MAX_INLINE / 2;
+        body.push(("rules", Value::List(rules.iter().map(|rules| rule_text(rules, whole)).collect())));
+    }
     encoded(&Value::map(body))
 }
 
@@ -61,6 +69,15 @@ pub(crate) fn revoked(grant: GrantId, point: Option<&str>, by: &str, at_ms: u64,
     body.extend(point.map(|point| ("point", Value::text(point))));
     body.extend(block.map(|block| ("block", Value::text(block.to_string()))));
     encoded(&Value::map(body))
+}
+
+/// `{file, sha256, text}` of a text of rules, or only its digest.
+fn rule_text(rules: &RuleText, whole: bool) -> Value {
+    let mut body = vec![("file", Value::text(rules.file.as_str())), ("sha256", Value::Bytes(rules.digest().to_vec()))];
+    if whole {
+        body.push(("text", Value::text(rules.text.as_str())));
+    }
+    Value::map(body)
 }
 
 /// What one cell was started with.

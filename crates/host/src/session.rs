@@ -1,5 +1,6 @@
 //! A session: one run or conversation, its grants, its cells, its entries.
 
+use crate::approvals::{OnAsk, OpenQuestions};
 use crate::entries;
 use crate::error::RunError;
 use crate::gate::Inner;
@@ -7,9 +8,10 @@ use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::program::Program;
 use crate::spawn::Mailbox;
 use crate::tokens::{Opened, Opening};
+use crate::wall_time::WallTime;
 use lockgate_authority::{
-    ClockMode, Denial, FieldLabels, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind,
-    RandomMode, ReasonCode, Value,
+    ClockMode, Denial, GrantRequest, HeldGrants, KnownServers, Label, Limits, Mint, PointKind, Principal,
+    PrincipalKind, RandomMode, ReasonCode, Value,
 };
 use lockgate_cell::Bounds;
 use lockgate_crossing::{CellBook, Failed, Floating, SessionBook};
@@ -20,7 +22,7 @@ use lockgate_journal::{Kind, SessionId};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// Receives console output: who wrote it, the level, the text.
@@ -41,7 +43,7 @@ pub(crate) struct SessionInner {
     pub(crate) random: RandomMode,
     pub(crate) directories: HashMap<String, Arc<Directory>>,
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
-    pub(crate) labels: FieldLabels,
+    pub(crate) known: KnownServers,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
     /// What the operator's program depends on.
@@ -51,6 +53,8 @@ pub(crate) struct SessionInner {
     pub(crate) opened: Option<Opened>,
     /// Since when it cannot be heard what the operator says.
     pub(crate) unheard: Mutex<Option<Instant>>,
+    pub(crate) questions: OpenQuestions,
+    pub(crate) on_ask: OnceLock<OnAsk>,
 }
 
 /// What a cell is started with.
@@ -88,6 +92,11 @@ impl Session {
     /// The limits of the cells it starts.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Has `tell` told of each question that is put to an approver, on a thread of the gate; set once.
+    pub fn on_ask(&self, tell: OnAsk) {
+        let _ = self.0.on_ask.set(tell);
     }
 
     /// Runs a program in a fresh cell and waits for its end.
@@ -142,6 +151,7 @@ impl Session {
     /// Records the session's end and waits until all of it is on disk.
     pub fn close(self) -> Result<Closed, RunError> {
         let session = &self.0;
+        session.questions.drain();
         let journal = &session.gate.journal;
         let body = entries::end(session.cells.load(Ordering::Relaxed));
         let failed = |cause: String| RunError::unrecorded(&cause);
@@ -158,6 +168,7 @@ impl Session {
 impl SessionInner {
     /// The operator may have revoked a grant or answered an approval. False where that could not be read.
     pub(crate) fn on_control(self: &Arc<Self>) -> bool {
+        self.apply_answers();
         self.apply_revocations()
     }
 
@@ -224,7 +235,7 @@ impl SessionInner {
             limits: spec.limits,
             link,
             started,
-            deadline: started + Duration::from_millis(spec.limits.wall_ms),
+            wall: WallTime::until(started + Duration::from_millis(spec.limits.wall_ms)),
             http: std::sync::OnceLock::new(),
             parent: spec.parent.map(|(parent, mailbox)| ParentEnd { live: Arc::downgrade(parent), mailbox }),
             state: Mutex::new(State::new(book, tell)),

@@ -11,8 +11,9 @@ pub use token::TokenBehind;
 
 use body::{Arguments, Fields};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Decision, Explanation, Grant, GrantId, HeldGrants, Manifest, Mint, Point, PointKind,
-    Principal, PrincipalKind, ReasonCode, Request, Reservation, SpawnAsk, Subject, Usage, Value, authorize, explain,
+    Approver, CanonicalPath, CanonicalUrl, Decision, Explanation, Flowed, Flowing, Grant, GrantId, HeldGrants, Label,
+    Manifest, Mint, Point, PointKind, Principal, PrincipalKind, ReasonCode, Request, Reservation, SpawnAsk, Subject,
+    Usage, Value, authorize, authorize_flow, explain,
 };
 use lockgate_crossing::{Target, target};
 use lockgate_journal::{Entry, Kind, SessionId};
@@ -94,6 +95,8 @@ pub struct Crossing {
     pub target: Option<Target>,
     /// How it was decided.
     pub verdict: Verdict,
+    /// Serial of the approval that it needed, where it was given one.
+    pub approval: Option<u64>,
 }
 
 /// Why a recorded crossing was decided as it was.
@@ -144,6 +147,8 @@ pub struct SessionView {
     cells: HashMap<u32, CellView>,
     asked: Vec<Asked>,
     in_flight: HashMap<u64, InFlight>,
+    /// Who gave the approval of an entry.
+    approvals: HashMap<u64, String>,
 }
 
 impl SessionView {
@@ -178,6 +183,7 @@ impl SessionView {
             cells: HashMap::new(),
             asked: Vec::new(),
             in_flight: HashMap::new(),
+            approvals: HashMap::new(),
         })
     }
 
@@ -255,6 +261,7 @@ impl SessionView {
             sent,
             target: about,
             verdict,
+            approval: fields.number("approval"),
         })
     }
 
@@ -265,6 +272,7 @@ impl SessionView {
             Kind::Intent => self.intend(entry),
             Kind::Outcome => self.settle(entry),
             Kind::Revocation => self.revoke(entry),
+            Kind::Approval => self.approve(entry),
             _ => {}
         }
     }
@@ -297,7 +305,11 @@ impl SessionView {
                 .with_parties(Arc::clone(cell.held.parties())),
             None => cell.held.clone(),
         };
-        let explanation = crossing.with_request(|request| explain(&held, request, &self.usage));
+        let explanation = crossing.with_request(|request| self.decide_again(&held, request, crossing.approval));
+        if let Some(serial) = crossing.approval {
+            let by = self.approvals.get(&serial).map_or("somebody", String::as_str);
+            remarks.push(format!("it needed an approval, which {by} gave (entry {serial})"));
+        }
         match &crossing.verdict {
             Verdict::Refused { code, .. } if explanation.code != Some(*code) => {
                 remarks.push(format!("it was refused by something other than a grant: `{code}`"));
@@ -312,6 +324,21 @@ impl SessionView {
         };
         let tokens = self.tokens.iter().filter(of_point).cloned().collect();
         Some(Retold { explanation, sources: cell.sources.clone(), tokens, remarks })
+    }
+
+    /// Decides a request as of this view; with the caveats cleared that its approval, if it was given one, was about.
+    fn decide_again(&self, held: &HeldGrants, request: &Request<'_>, approval: Option<u64>) -> Explanation {
+        /// Labels are told apart from this.
+        const FREE: Flowing = Flowing { label: Label::BOTTOM, sends: false, reads: false, clearance: Label::TOP };
+        let candidates = held.for_handle(request.kind, request.name);
+        let question = match authorize_flow(candidates, request, &FREE, &self.usage) {
+            Flowed::Ask(_, question) if approval.is_some() => question,
+            _ => return explain(held, request, &self.usage),
+        };
+        let digest = question.digest();
+        let approved = Approver::of(Principal::new(PrincipalKind::Operator, "operator"))
+            .and_then(|approver| question.answered(&approver, digest, true));
+        explain(held, &Request { approved: approved.as_ref().ok(), ..*request }, &self.usage)
     }
 
     /// The section of the manifest behind an allowed crossing.
@@ -420,6 +447,13 @@ impl SessionView {
         }
     }
 
+    fn approve(&mut self, entry: &Entry) {
+        let Some(fields) = Fields::read(&entry.body) else { return };
+        if let (Some("approved"), Some(by)) = (fields.text("state"), fields.text("by")) {
+            self.approvals.insert(entry.serial, by.to_owned());
+        }
+    }
+
     fn settle(&mut self, entry: &Entry) {
         let Some(fields) = Fields::read(&entry.body) else { return };
         let Some(in_flight) = fields.number("of").and_then(|of| self.in_flight.remove(&of)) else { return };
@@ -452,6 +486,7 @@ impl Crossing {
             bytes: self.sent,
             now_ms: self.at_ms,
             seen: None,
+            approved: None,
         })
     }
 }

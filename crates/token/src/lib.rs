@@ -15,7 +15,6 @@ mod agents;
 mod chain;
 mod content;
 mod datalog;
-mod digest;
 mod error;
 mod key;
 mod opinion;
@@ -27,9 +26,9 @@ mod verify;
 
 pub use agents::{Agents, AgentsError};
 pub use content::{Head, Link};
-pub use digest::digest_of;
 pub use error::{TokenError, Unproven};
 pub use key::{Fingerprint, KeyError, PublicKey, SecretKey, Seed};
+pub use lockgate_authority::digest_of;
 pub use opinion::{Opinion, second_opinion};
 pub use proof::{Claim, Proof};
 pub use replay::{ReplayCache, Replays};

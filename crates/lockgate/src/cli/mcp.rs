@@ -1,6 +1,7 @@
 //! `lockgate mcp`.
 
 use super::Done;
+use super::approvals::on_ask;
 use super::output::{CYAN, Trouble, paint};
 use super::setup;
 use super::streams::{Console, note};
@@ -30,6 +31,9 @@ pub(crate) struct Arguments {
     /// holds it as a JSON string
     #[arg(long, value_name = "FILE|-")]
     prompt: Option<PathBuf>,
+    /// A file of rules beside those of the manifest; see `lockgate rules`
+    #[arg(long, value_name = "FILE")]
+    rules: Vec<PathBuf>,
     /// The journal's file
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -49,7 +53,8 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
             .hint("a name is a letter, then letters, digits, `_` or `-`"));
     }
     let prompt = prompt(arguments.prompt.as_deref())?;
-    let (manifest, base) = setup::read_manifest(&arguments.manifest)?;
+    let (mut manifest, base) = setup::read_manifest(&arguments.manifest)?;
+    setup::add_rules(&mut manifest, &arguments.rules)?;
     let tokens = arguments.tokens.load(&manifest)?;
     let gate = setup::gate_for(arguments.journal.as_deref(), &arguments.tokens, false, &manifest)?;
     let console = Arc::new(Console::default());
@@ -57,6 +62,7 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
     let opening = || Opening::of_caller(&manifest, &principal, &prompt);
     let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
     let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, arguments.quiet))?;
+    session.on_ask(on_ask(arguments.quiet));
     let caller = Arc::new(session.caller(principal, &prompt)?);
     let served = serve_stdio(&caller);
     drop(caller);

@@ -1,6 +1,7 @@
 //! The command line: one file for each command.
 
 mod agents;
+mod approvals;
 mod crossed;
 mod doctor;
 mod eval;
@@ -10,6 +11,7 @@ mod journal;
 mod key;
 mod mcp;
 mod output;
+mod rules;
 mod run;
 mod setup;
 mod streams;
@@ -50,6 +52,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Print the least manifest that would have sufficed for recorded sessions
     Tighten(tighten::Arguments),
+    /// Check the operator's rules, and show what rules can name
+    Rules(rules::Arguments),
     /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
     Mcp(mcp::Arguments),
     /// Make and rotate keys, and print their public halves
@@ -58,6 +62,8 @@ enum Command {
     Grant(grant::Arguments),
     /// Sign, verify and show the list of agents and their keys
     Agents(agents::Arguments),
+    /// Show the calls that wait for an approval, and answer them
+    Approvals(approvals::Arguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -90,6 +96,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Journal(arguments) => (arguments.json(), journal::journal(arguments)),
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
+        Command::Rules(arguments) => (arguments.json(), rules::rules(&arguments)),
+        Command::Approvals(arguments) => (arguments.json(), approvals::approvals(&arguments)),
         Command::Mcp(arguments) => {
             // Standard output is the protocol's.
             let json = arguments.json;

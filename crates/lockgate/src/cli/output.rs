@@ -159,11 +159,13 @@ impl From<ControlError> for Trouble {
 impl From<OpenError> for Trouble {
     fn from(error: OpenError) -> Trouble {
         let (status, code) = match &error {
+            OpenError::Rules(errors) => return Trouble::from(errors.clone()),
             OpenError::Walls { .. } => (4, ReasonCode::WallUnavailable),
             OpenError::Unrecorded(_) => (4, ReasonCode::JournalUnavailable),
             OpenError::Token { code, .. } => (2, *code),
             OpenError::Journal(_)
             | OpenError::Point { .. }
+            | OpenError::RuleFile { .. }
             | OpenError::Io { .. }
             | OpenError::Control(_)
             | OpenError::Key(_) => (2, ReasonCode::Misconfigured),

@@ -1,6 +1,7 @@
 //! `lockgate run`.
 
 use super::Done;
+use super::approvals::on_ask;
 use super::crossed::Crossed;
 use super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, paint, print_json, print_result, terminal, to_json};
 use super::setup::{self, Common};
@@ -56,6 +57,7 @@ pub(crate) fn execute(common: &Common, load: impl FnOnce(&Gate) -> Result<Progra
     let opening = || Opening::of_program(&manifest, &program, &input);
     let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
     let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, common.quiet))?;
+    session.on_ask(on_ask(common.quiet));
     let finished = session.run(&program, &input, common.trace);
     let closed = session.close();
     console.drain();

@@ -20,6 +20,9 @@ pub(crate) struct Common {
     /// Grant one thing more; see the examples below
     #[arg(long, value_name = "GRANT")]
     pub(crate) allow: Vec<String>,
+    /// A file of rules beside those of the manifest; see `lockgate rules`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Vec<PathBuf>,
     /// Set a limit, such as `cpu=500ms` or `memory=32MiB`
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) limit: Vec<String>,
@@ -79,10 +82,25 @@ pub(crate) fn manifest(common: &Common) -> Result<(Manifest, PathBuf), Trouble> 
     for expression in &common.allow {
         manifest.allow(expression)?;
     }
+    add_rules(&mut manifest, &common.rules)?;
     if !common.limit.is_empty() {
         manifest.set_limits(&limits(&common.limit)?)?;
     }
     Ok((manifest, base))
+}
+
+/// Adds files of rules that flags name, which are relative to the working directory and not to the manifest.
+pub(crate) fn add_rules(manifest: &mut Manifest, files: &[PathBuf]) -> Result<(), Trouble> {
+    for file in files {
+        let unusable = |cause: String| {
+            Trouble::usage(format!("cannot use the rules `{}`: {cause}", file.display()))
+                .hint("give the path of a file of rules, as in `--rules rules.cedar`")
+        };
+        let whole = std::path::absolute(file).map_err(|error| unusable(error.to_string()))?;
+        let text = whole.to_str().ok_or_else(|| unusable("its path is not UTF-8".to_owned()))?;
+        manifest.add_rules(text);
+    }
+    Ok(())
 }
 
 pub(crate) fn read_manifest(path: &Path) -> Result<(Manifest, PathBuf), Trouble> {

@@ -341,8 +341,8 @@ pub const ALLOWED: &[Allowed] = &[
     Allowed {
         room: "lockgate-mcp",
         places: &["src/lib.rs"],
-        doors: &[Door::Network, Door::Threads],
-        why: "speaks with its client over the streams it was started with, on a runtime of its own",
+        doors: &[Door::Network, Door::Threads, Door::Clock],
+        why: "speaks with its client over the streams it was started with, on a runtime of its own; says now and then that a call waits",
     },
     // lockgate: the command, where the environment enters.
     Allowed {
@@ -358,4 +358,10 @@ pub const ALLOWED: &[Allowed] = &[
         why: "console output is written by a thread of its own, so that a slow reader holds up no cell",
     },
     Allowed { room: "lockgate", places: &["src/cli/explain.rs"], doors: &[Door::Clock], why: "decides as of now" },
+    Allowed {
+        room: "lockgate",
+        places: &["src/cli/approvals.rs"],
+        doors: &[Door::Clock],
+        why: "what is open now; waits between two looks of `watch`",
+    },
 ];

@@ -6,7 +6,7 @@ use super::super::output::{DIM, Trouble, YELLOW, paint, print_json, terminal};
 use super::super::setup;
 use super::super::streams;
 use super::Arguments;
-use lockgate_authority::{HeldGrants, Manifest, Principal, ReasonCode, Usage};
+use lockgate_authority::{Asking, HeldGrants, Manifest, Principal, ReasonCode, Usage};
 use lockgate_host::{Crossing, LabelSource, Retold, SessionView, TightenError, TokenBehind, Verdict};
 use lockgate_journal::{Entry, Kind, Query, Reader, SessionId, body_to_json, verify};
 use serde_json::{Value as Json, json};
@@ -106,7 +106,7 @@ pub(super) fn state(
     arguments: &Arguments,
     manifest: Option<&Manifest>,
     principal: Option<&Principal>,
-) -> Result<(HeldGrants, Usage), Trouble> {
+) -> Result<(HeldGrants, Usage, Option<Asking>), Trouble> {
     let (reader, session) = open(arguments)?;
     let mut entries = reader.entries(Query::session(session));
     let start = entries.next().transpose()?.ok_or_else(|| no_entry(session, 0))?;
@@ -126,7 +126,7 @@ pub(super) fn state(
             None => HeldGrants::new(principal.clone(), Vec::new()),
         },
     };
-    Ok((held, view.usage().clone()))
+    Ok((held, view.usage().clone(), view.manifest().asking()))
 }
 
 /// The journal, once it verified, and the session that is meant: the last one, unless one is named.
@@ -193,8 +193,10 @@ fn crossing_entry(reader: &Reader, session: SessionId, serial: u64) -> Result<u6
             let body: Json = serde_json::from_str(&body_to_json(&entry.body)).unwrap_or(Json::Null);
             body.get("of").and_then(Json::as_u64).ok_or_else(|| without_point(&entry))
         }
-        (Some(entry), _) => Err(Trouble::usage(format!("entry {serial} is a {}, not a crossing", entry.kind))
-            .hint("give the serial of an intent, an outcome or a refusal")),
+        (Some(entry), _) => {
+            Err(Trouble::usage(format!("entry {serial} is of the kind `{}`, not a crossing", entry.kind))
+                .hint("give the serial of an intent, an outcome or a refusal"))
+        }
         (None, _) => Err(no_entry(session, serial)),
     }
 }
