@@ -10,6 +10,7 @@
 
 mod budget;
 mod guest;
+mod json;
 mod value;
 
 pub use budget::{Budget, Refused};
@@ -17,4 +18,5 @@ pub use guest::{
     Answers, Failure, HandleSpec, ModuleKind, ModuleSpec, ProgramMode, RawRequest, Requests, StartSpec, Turn,
     TurnStatus, encode_start,
 };
+pub use json::{BoundFor, Strict, decode_json};
 pub use value::{decode_value, encode_value};
