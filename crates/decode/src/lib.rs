@@ -9,8 +9,10 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod budget;
+mod envelope;
 mod guest;
 mod json;
+mod place;
 mod value;
 
 pub use budget::{Budget, Refused};
@@ -18,5 +20,6 @@ pub use guest::{
     Answers, Failure, HandleSpec, ModuleKind, ModuleSpec, ProgramMode, RawRequest, Requests, StartSpec, Turn,
     TurnStatus, encode_start,
 };
+pub use envelope::{Accept, Allowed, Class, Envelope, Group, Node, Object, Parts, classes};
 pub use json::{BoundFor, Strict, decode_json};
 pub use value::{decode_value, encode_value};
