@@ -150,6 +150,29 @@ impl Node {
         }
     }
 
+    /// Its data; of objects what they are made from.
+    pub(crate) fn into_value(self) -> Value {
+        let map = |entries: Vec<(String, Node)>| {
+            Value::Map(entries.into_iter().map(|(key, node)| (key, node.into_value())).collect())
+        };
+        match self {
+            Node::Null => Value::Null,
+            Node::Bool(flag) => Value::Bool(flag),
+            Node::Int(number) => Value::Int(number),
+            Node::Float(number) => Value::Float(number),
+            Node::Text(text) => Value::Text(text),
+            Node::Bytes(bytes) => Value::Bytes(bytes),
+            Node::List(items) => Value::List(items.into_iter().map(Node::into_value).collect()),
+            Node::Map(entries) => map(entries),
+            Node::Escaped(value) => value,
+            Node::Object(object) => match object.parts {
+                Parts::Fields(fields) => map(fields),
+                Parts::Values(values) => Value::List(values.into_iter().map(Node::into_value).collect()),
+                Parts::Iso(text) => Value::Text(text),
+            },
+        }
+    }
+
     /// Whether some part of it is an object.
     pub fn has_object(&self) -> bool {
         match self {
@@ -210,6 +233,11 @@ impl Envelope {
         msgpack::read(bytes, accept).map(Envelope)
     }
 
+    /// What [`Envelope::from_msgpack`] read, also where it was refused.
+    pub(crate) fn look_at_msgpack(bytes: &[u8], accept: &Accept<'_>) -> Looked {
+        msgpack::look(bytes, accept)
+    }
+
     /// Data to be written: none of it becomes an object when it is read again.
     pub fn from_data(value: Value) -> Envelope {
         Envelope(Node::data(value))
@@ -224,6 +252,15 @@ impl Envelope {
     pub fn to_json(&self) -> Option<String> {
         dump::text(&self.0)
     }
+}
+
+/// What is known of a checkpoint that may be refused.
+pub(crate) struct Looked {
+    /// Its data, with null for what was refused.
+    pub(crate) value: Value,
+    /// Types that it names, whether they are listed or not, each with its place.
+    pub(crate) named: Vec<(String, String)>,
+    pub(crate) refused: Vec<Refused>,
 }
 
 fn read(value: Value, accept: &Accept<'_>, is_checkpoint: bool) -> Result<Envelope, Vec<Refused>> {

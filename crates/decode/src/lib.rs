@@ -9,8 +9,10 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod budget;
+mod capability;
 mod envelope;
 mod guest;
+mod inspect;
 mod json;
 mod place;
 mod value;
@@ -20,6 +22,8 @@ pub use guest::{
     Answers, Failure, HandleSpec, ModuleKind, ModuleSpec, ProgramMode, RawRequest, Requests, StartSpec, Turn,
     TurnStatus, encode_start,
 };
+pub use capability::{Capabilities, Named};
 pub use envelope::{Accept, Allowed, Class, Envelope, Group, Node, Object, Parts, classes};
+pub use inspect::{Kind, Report, inspect};
 pub use json::{BoundFor, Strict, decode_json};
 pub use value::{decode_value, encode_value};

@@ -8,10 +8,10 @@
 //! ```
 
 use super::class::{self, ARRAY, Class, DELTA_SNAPSHOT, Group};
-use super::{Accept, MOST_REFUSED, Node, Object, Parts, schema};
+use super::{Accept, Looked, MOST_REFUSED, Node, Object, Parts, schema};
 use crate::budget::Refused;
 use crate::place::Place;
-use lockgate_authority::ReasonCode;
+use lockgate_authority::{ReasonCode, Value};
 
 /// Largest integer that a double holds together with both its neighbours, 2^53 - 1.
 const MAX_EXACT: u64 = (1 << 53) - 1;
@@ -19,28 +19,47 @@ const MAX_EXACT: u64 = (1 << 53) - 1;
 const MOST_LEVELS: usize = 256;
 /// Items for which room is made before the first of them was read.
 const ROOM: usize = 64;
+/// Types that are remembered for a report.
+const MOST_NAMED: usize = 1000;
 
 pub(super) fn read(bytes: &[u8], accept: &Accept<'_>) -> Result<Node, Vec<Refused>> {
-    let strict = &accept.strict;
-    if bytes.len() > strict.budget.bytes {
-        return Err(vec![Refused::new(ReasonCode::TooLarge, "more bytes than allowed")]);
+    let (read, reader) = walk(bytes, accept);
+    match read {
+        Ok(node) if reader.refused.is_empty() => Ok(node),
+        Ok(_) => Err(reader.refused),
+        Err(refused) => Err(told(reader.refused, refused)),
     }
+}
+
+pub(super) fn look(bytes: &[u8], accept: &Accept<'_>) -> Looked {
+    let (read, reader) = walk(bytes, accept);
+    let Reader { named, refused, .. } = reader;
+    match read {
+        Ok(node) => Looked { value: node.into_value(), named, refused },
+        Err(last) => Looked { value: Value::Null, named, refused: told(refused, last) },
+    }
+}
+
+/// What ends the reading comes last.
+fn told(mut refused: Vec<Refused>, last: Refused) -> Vec<Refused> {
+    refused.push(last);
+    refused
+}
+
+fn walk<'a>(bytes: &[u8], accept: &'a Accept<'a>) -> (Result<Node, Refused>, Reader<'a>) {
+    let strict = &accept.strict;
     let mut reader = Reader {
         accept,
         nodes: strict.budget.nodes,
         keys: strict.keys,
         place: Place::default(),
+        named: Vec::new(),
         refused: Vec::new(),
     };
-    match reader.whole(bytes, 0) {
-        Ok(node) if reader.refused.is_empty() => Ok(node),
-        Ok(_) => Err(reader.refused),
-        // What ends the reading comes last.
-        Err(refused) => {
-            reader.refused.push(refused);
-            Err(reader.refused)
-        }
+    if bytes.len() > strict.budget.bytes {
+        return (Err(Refused::new(ReasonCode::TooLarge, "more bytes than allowed")), reader);
     }
+    (reader.whole(bytes, 0), reader)
 }
 
 struct Reader<'a> {
@@ -48,6 +67,8 @@ struct Reader<'a> {
     nodes: usize,
     keys: usize,
     place: Place,
+    /// Types that were named, with their places.
+    named: Vec<(String, String)>,
     refused: Vec<Refused>,
 }
 
@@ -265,6 +286,9 @@ impl Reader<'_> {
             self.refuse(ReasonCode::EnvelopeInvalid, "an extension whose parts do not fit it");
             return None;
         };
+        if self.named.len() < MOST_NAMED {
+            self.named.push((self.place.pointer().to_owned(), format!("{module}.{name}")));
+        }
         let is_method_known = match (code, &method) {
             (0 | 1 | 2 | 4, None) => true,
             (3, Some(Node::Text(method))) => (module.as_str(), method.as_str()) == ("datetime", "fromisoformat"),

@@ -4,6 +4,7 @@ mod crossed;
 mod doctor;
 mod eval;
 mod explain;
+mod inspect;
 mod journal;
 mod mcp;
 mod output;
@@ -44,6 +45,8 @@ enum Command {
     Journal(journal::Arguments),
     /// Say whether a manifest allows an action, by which grant, and what would allow it
     Explain(explain::Arguments),
+    /// Say what a file is, what it would be able to do, and what of it would be refused
+    Inspect(inspect::Arguments),
     /// Print the least manifest that would have sufficed for recorded sessions
     Tighten(tighten::Arguments),
     /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
@@ -79,6 +82,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor(arguments) => (arguments.json, doctor::doctor(&arguments)),
         Command::Journal(arguments) => (arguments.json(), journal::journal(arguments)),
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
+        Command::Inspect(arguments) => (arguments.json, inspect::inspect(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
         Command::Mcp(arguments) => {
             // Standard output is the protocol's.
