@@ -3,12 +3,14 @@
 mod canonical;
 mod configuration;
 mod decoding;
+mod documents;
 mod journal;
 mod source;
 
 pub use canonical::canonical;
 pub use configuration::{manifest, spawn};
 pub use decoding::{body, frames, turn, value};
+pub use documents::{envelope, inspect, json};
 pub use journal::{export, journal};
 pub use source::source;
 

@@ -1,8 +1,10 @@
-//! Bytes from a cell to a bounded value, or a refusal with its place.
+//! Bytes from elsewhere to a bounded value, or a refusal with its place.
 //!
 //! A cell and the gate exchange CBOR (RFC 8949) with definite lengths. This crate reads what a cell
 //! sends ([`Turn`], [`decode_value`]) and writes what the gate sends ([`encode_start`],
-//! [`Answers`]). Reading is total: any bytes give a value or a [`Refused`], never a panic.
+//! [`Answers`]). It also reads what agents exchange: strict JSON ([`decode_json`]), objects of LangChain and checkpoints of
+//! LangGraph ([`Envelope`]), and says of any file what it would be able to do ([`inspect`]). Reading is total: any bytes give
+//! a value or a [`Refused`], never a panic. Nothing that is read becomes an object, is imported or called.
 //!
 //! What is absent: I/O, and any allocation before the budget that allows it was checked.
 
@@ -27,3 +29,28 @@ pub use envelope::{Accept, Allowed, Class, Envelope, Group, Node, Object, Parts,
 pub use inspect::{Kind, Report, inspect};
 pub use json::{BoundFor, Strict, decode_json};
 pub use value::{decode_value, encode_value};
+
+use lockgate_authority::ReasonCode;
+
+/// Codes with which something is refused here, in the order of the documentation. Where hosts are checked against grants, any code
+/// of a refused request may come beside these.
+pub const CODES: &[ReasonCode] = &[
+    ReasonCode::Malformed,
+    ReasonCode::TooLarge,
+    ReasonCode::TooDeep,
+    ReasonCode::DuplicateKey,
+    ReasonCode::KeyRefused,
+    ReasonCode::NumberNotExact,
+    ReasonCode::TextNotUnicode,
+    ReasonCode::EnvelopeInvalid,
+    ReasonCode::TypeUnknown,
+    ReasonCode::TypeNotAllowed,
+    ReasonCode::FieldRefused,
+    ReasonCode::SecretRefused,
+    ReasonCode::CodeRefused,
+    ReasonCode::FormatRefused,
+    ReasonCode::PrivateAddress,
+    ReasonCode::HostNotGranted,
+    ReasonCode::UrlRefused,
+    ReasonCode::Misconfigured,
+];
