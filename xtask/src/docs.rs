@@ -44,11 +44,13 @@ Every code with which `lockgate inspect` and the decoder refuse, and a file for 
 
 /// The table of codes, with what is said of each example now.
 fn decoding(examples: &Path) -> String {
-    let mut out =
-        format!("<!-- Written by `{COMMAND}` from crates/decode and docs/refused. -->\n\n{DECODING}| code | file | found | where |\n|---|---|---|---|\n");
+    let mut out = format!(
+        "<!-- Written by `{COMMAND}` from crates/decode and docs/refused. -->\n\n{DECODING}| code | file | found | where |\n|---|---|---|---|\n"
+    );
     for code in CODES {
         for (name, refused) in examples_of(examples, *code) {
-            let place = if refused.pointer.is_empty() { "the whole".to_owned() } else { format!("`{}`", refused.pointer) };
+            let place =
+                if refused.pointer.is_empty() { "the whole".to_owned() } else { format!("`{}`", refused.pointer) };
             out.push_str(&format!("| `{code}` | [{name}](refused/{name}) | {} | {place} |\n", refused.found));
         }
     }

@@ -169,6 +169,30 @@ class Maker:
         return made[kind]()
 
 
+    def plain(self, depth=0):
+        """A value in a checkpoint's old JSON form."""
+        rng = self.random
+        made = [
+            lambda: ["uuid", "UUID"] + [["%032x" % rng.getrandbits(128)]],
+            lambda: ["datetime", "date"] + [[2026, rng.randrange(14), 28]],
+            lambda: ["datetime", "datetime"] + [[2026, 11, 28, rng.randrange(26)]],
+            lambda: ["datetime", "timedelta"] + [[-3, 5, 0]],
+            lambda: ["decimal", "Decimal"] + [[rng.choice(["1.5", "1e5", "x", "NaN", "--1", "1_0"])]],
+            lambda: ["builtins", rng.choice(["set", "frozenset", "list", "eval"])] + [[[1, 2]]],
+            lambda: ["collections", "deque"] + [[["a"]]],
+            lambda: ["ipaddress", rng.choice(["IPv4Address", "IPv4Network", "IPv6Address", "IPv4Interface"])] + [[rng.choice(["10.0.0.1", "10.0.0.0/8", "10.0.0.1/8", "::1", "010.0.0.1", "10.0.0.1/255.0.0.0"])]],
+            lambda: ["pathlib", "Path"] + [["/", "a"]],
+            lambda: ["zoneinfo", "ZoneInfo"] + [[rng.choice(["UTC", "Europe/Berlin", "../x"])]],
+            lambda: ["langchain_core", "messages", "human", "HumanMessage"] + [None],
+            lambda: ["my", "State"] + [[1]],
+        ]
+        if depth < 2 and rng.random() < 0.4:
+            return [self.plain(depth + 1) for _ in range(rng.randrange(1, 3))]
+        *path, args = rng.choice(made)()
+        kwargs = {"content": self.text(), "type": "human"} if args is None else rng.choice([{}, None])
+        return {"lc": 2, "type": "constructor", "id": path, "args": args, "kwargs": kwargs, **rng.choice([{}, {"method": None}])}
+
+
 # What can be done to a document. Each gives a list of (name, text).
 
 
@@ -369,6 +393,10 @@ def cases(seed, count):
         if index % 3 == 0:
             text = dumps(maker.data())
             yield case("data", "json", "core", text, original=True, plain=True)
+            text = json.dumps({"channel_values": {"x": maker.plain(), "y": json.loads(dumps(maker.message()))}})
+            yield case("old state", "checkpoint", "core", text)
+            for name, changed in mutated(text, rng):
+                yield case(name, "checkpoint", rng.choice(["messages", "core"]), changed)
             try:
                 packed = JsonPlusSerializer().dumps_typed({"channel_values": {"x": maker.state()}})[1]
             except Exception:
@@ -402,6 +430,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--vectors")
+    parser.add_argument("--seeds", help="a directory for inputs of the fuzz targets")
     parser.add_argument("--table")
     options = parser.parse_args()
     asked = list(cases(options.seed, options.count))
@@ -429,17 +458,29 @@ def main():
             faults.append(("data became an object", case))
         kind = (case["format"], "core") if case["original"] else (case["format"], case["name"], outcome, first and first["code"])
         kept[kind] += 1
-        if kept[kind] <= (120 if case["original"] else 1) and len(case["bytes"]) < 1000:
+        if kept[kind] <= (120 if case["original"] else 1) and len(case["bytes"]) < 600:
             vectors.append(
                 {"name": case["name"], "format": case["format"], "allowed": case["allowed"], "original": case["original"], "plain": case["plain"],
                  "theirs": taken, "code": first and first["code"], "pointer": first and first["pointer"], **written(case["bytes"])}
             )
     report(options, totals, stricter, faults, asked)
+    if options.seeds:
+        write_seeds(pathlib.Path(options.seeds), asked)
     if options.vectors:
         lines = (json.dumps(vector) for vector in vectors)
         pathlib.Path(options.vectors).write_text("\n".join(lines) + "\n")
         print(f"{len(vectors)} vectors in {options.vectors}")
     return 1 if faults else 0
+
+
+def write_seeds(directory, asked):
+    """Documents as the fuzz targets take them: the first way of making one, and then each byte behind a one."""
+    short = [case["bytes"] for case in asked if 10 < len(case["bytes"]) < 400]
+    for target in ["json", "envelope", "inspect"]:
+        (directory / target).mkdir(parents=True, exist_ok=True)
+        for index, data in enumerate(random.Random(target).sample(short, 40)):
+            packed = bytes(4) + b"".join(bytes([1, byte]) for byte in data)
+            (directory / target / f"{index:02}").write_bytes(packed)
 
 
 def report(options, totals, stricter, faults, asked):

@@ -56,7 +56,12 @@ fn documents() -> Vec<(&'static str, String)> {
     vec![
         ("a tool call", tool_call()),
         ("results of a search", repeated(|index| record(index))),
-        ("texts", repeated(|index| format!("\"{} line {index}\\n of a file with an é\"", "some words of a text, ".repeat(20)))),
+        (
+            "texts",
+            repeated(|index| {
+                format!("\"{} line {index}\\n of a file with an é\"", "some words of a text, ".repeat(20))
+            }),
+        ),
         ("numbers", repeated(|index| format!("{},{}.{}", index * 7919, index, index % 997 + 1))),
         ("maps in maps", repeated(|index| format!(r#"{{"a":{{"b":{{"c":[{index},true,null]}}}}}}"#))),
     ]
@@ -97,7 +102,10 @@ fn refusal() {
     let hostile = "[0,".to_owned() + &"0,".repeat(512 * MIB);
     for (name, strict) in [
         ("by its size", Strict::DATA),
-        ("by its values", Strict { budget: lockgate_decode::Budget { bytes: usize::MAX, ..Strict::DATA.budget }, ..Strict::DATA }),
+        (
+            "by its values",
+            Strict { budget: lockgate_decode::Budget { bytes: usize::MAX, ..Strict::DATA.budget }, ..Strict::DATA },
+        ),
     ] {
         let begun = Instant::now();
         assert!(decode_json(hostile.as_bytes(), &strict).is_err());

@@ -33,9 +33,7 @@ fn decide(asked: &Value) -> Value {
     match read {
         Ok(envelope) => json!({"ok": true, "objects": envelope.root().has_object(), "dump": envelope.to_json()}),
         Err(refused) => {
-            let told = |refused: &lockgate_decode::Refused| {
-                json!({"code": refused.code, "pointer": refused.pointer, "found": refused.found})
-            };
+            let told = |refused: &lockgate_decode::Refused| json!({"code": refused.code, "pointer": refused.pointer, "found": refused.found});
             json!({"ok": false, "refused": refused.iter().map(told).collect::<Vec<_>>()})
         }
     }

@@ -137,15 +137,60 @@ fn host(address: &str) -> Option<Host> {
 }
 
 /// Schemes of addresses that something would be fetched from or sent to.
-const SCHEMES: &[&str] = &["http", "https", "ws", "wss", "ftp", "ftps", "sftp", "ssh", "git", "s3", "gs", "ldap", "ldaps", "redis", "postgres", "postgresql", "mysql", "mongodb", "amqp"];
+const SCHEMES: &[&str] = &[
+    "http",
+    "https",
+    "ws",
+    "wss",
+    "ftp",
+    "ftps",
+    "sftp",
+    "ssh",
+    "git",
+    "s3",
+    "gs",
+    "ldap",
+    "ldaps",
+    "redis",
+    "postgres",
+    "postgresql",
+    "mysql",
+    "mongodb",
+    "amqp",
+];
 /// Keys whose text is an address even without a scheme.
 const ENDPOINTS: &[&str] = &[
-    "base_url", "api_base", "openai_api_base", "azure_endpoint", "endpoint", "endpoint_url", "api_url", "server_url", "callback_url", "webhook",
-    "webhook_url", "proxy", "openai_proxy", "http_proxy", "https_proxy", "all_proxy", "proxies",
+    "base_url",
+    "api_base",
+    "openai_api_base",
+    "azure_endpoint",
+    "endpoint",
+    "endpoint_url",
+    "api_url",
+    "server_url",
+    "callback_url",
+    "webhook",
+    "webhook_url",
+    "proxy",
+    "openai_proxy",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "proxies",
 ];
 const HEADERS: &[&str] = &["headers", "default_headers", "extra_headers"];
 const MODELS: &[&str] = &["model", "model_name", "model_id", "deployment_name", "azure_deployment"];
-const SECRETS: &[&str] = &["api_key", "apikey", "access_token", "auth_token", "secret", "client_secret", "password", "private_key", "authorization"];
+const SECRETS: &[&str] = &[
+    "api_key",
+    "apikey",
+    "access_token",
+    "auth_token",
+    "secret",
+    "client_secret",
+    "password",
+    "private_key",
+    "authorization",
+];
 /// Templates in these languages only put values into a text.
 const PLAIN_TEMPLATES: &[&str] = &["f-string", "mustache"];
 
@@ -212,7 +257,9 @@ impl Survey {
                 self.add(|found| &mut found.hosts, text);
             }
             Value::Text(text) if MODELS.contains(&key) => self.add(|found| &mut found.models, text),
-            Value::Text(text) if is_secret && !text.is_empty() => self.add(|found| &mut found.secrets, "written in plain"),
+            Value::Text(text) if is_secret && !text.is_empty() => {
+                self.add(|found| &mut found.secrets, "written in plain")
+            }
             Value::Text(format) if key == "template_format" && !PLAIN_TEMPLATES.contains(&format.as_str()) => {
                 self.add(|found| &mut found.code, &format!("templates of {format}"));
             }
@@ -251,7 +298,9 @@ impl Survey {
         let name = match (text("type"), text("method")) {
             (_, Some("tools/call")) => map.pointer("/params/name").and_then(Value::as_text),
             (Some("function"), _) => map.pointer("/function/name").and_then(Value::as_text).or(text("name")),
-            (Some("tool_use" | "tool_call" | "invalid_tool_call" | "tool_call_chunk" | "function_call"), _) => text("name"),
+            (Some("tool_use" | "tool_call" | "invalid_tool_call" | "tool_call_chunk" | "function_call"), _) => {
+                text("name")
+            }
             _ if map.get("input_schema").or(map.get("inputSchema")).is_some() => text("name"),
             _ => None,
         };

@@ -19,7 +19,7 @@ mod template;
 mod time;
 
 use crate::budget::Refused;
-use crate::json::{Strict, decode_json};
+use crate::json::{MOST_LEVELS, Strict, decode_json};
 use crate::place::Place;
 pub use class::{Class, Group, classes};
 use lockgate_authority::{ReasonCode, Value};
@@ -146,7 +146,9 @@ impl Node {
             Value::Bytes(bytes) => Node::Bytes(bytes),
             Value::List(items) => Node::List(items.into_iter().map(Node::data).collect()),
             Value::Map(entries) if needs_escape(&entries) => Node::Escaped(Value::Map(entries)),
-            Value::Map(entries) => Node::Map(entries.into_iter().map(|(key, value)| (key, Node::data(value))).collect()),
+            Value::Map(entries) => {
+                Node::Map(entries.into_iter().map(|(key, value)| (key, Node::data(value))).collect())
+            }
         }
     }
 
@@ -264,6 +266,9 @@ pub(crate) struct Looked {
 }
 
 fn read(value: Value, accept: &Accept<'_>, is_checkpoint: bool) -> Result<Envelope, Vec<Refused>> {
+    if !value.is_within_depth(accept.strict.budget.depth.min(MOST_LEVELS)) {
+        return Err(vec![Refused::new(ReasonCode::TooDeep, "containers nested deeper than allowed")]);
+    }
     let mut reader = Reader { allowed: accept.allowed, is_checkpoint, place: Place::default(), refused: Vec::new() };
     let node = reader.node(value);
     if reader.refused.is_empty() { Ok(Envelope(node)) } else { Err(reader.refused) }
@@ -401,7 +406,7 @@ impl Reader<'_> {
     }
 
     fn constructor(&mut self, version: u8, path: Vec<String>, mut marked: Marked) -> Option<Node> {
-        let name = marked.take("name").filter(|_| version == 1);
+        let name = if version == 1 { marked.take("name") } else { None };
         if !matches!(name, None | Some(Value::Text(_) | Value::Null)) {
             self.refuse_at("name", ReasonCode::EnvelopeInvalid, "a name that is not text");
         }

@@ -114,7 +114,9 @@ impl Report {
     }
 
     fn content(&self) -> Value {
-        let named = |named: &Named| Value::map([("at", Value::from(named.at.as_str())), ("what", Value::from(named.what.as_str()))]);
+        let named = |named: &Named| {
+            Value::map([("at", Value::from(named.at.as_str())), ("what", Value::from(named.what.as_str()))])
+        };
         let mut can: Vec<(&str, Value)> = Vec::new();
         for (name, list) in self.can.lists() {
             can.push((name, Value::List(list.iter().map(named).collect())));
@@ -239,7 +241,10 @@ fn kind_of(value: &Value) -> Kind {
         Kind::Mcp
     } else if has_item(value, "tool_calls", "function") || has("choices") || is_openai(first) {
         Kind::OpenaiToolCall
-    } else if text("type") == Some("tool_use") || has_typed(value.get("content"), "tool_use") || has_typed(Some(value), "tool_use") {
+    } else if text("type") == Some("tool_use")
+        || has_typed(value.get("content"), "tool_use")
+        || has_typed(Some(value), "tool_use")
+    {
         Kind::AnthropicToolCall
     } else {
         Kind::Json
@@ -249,7 +254,8 @@ fn kind_of(value: &Value) -> Kind {
 /// A call of a function, as it stands in a message or alone.
 fn is_openai(value: &Value) -> bool {
     let kind = value.get("type").and_then(Value::as_text);
-    matches!(kind, Some("function" | "function_call")) && (value.get("function").is_some() || value.get("arguments").is_some())
+    matches!(kind, Some("function" | "function_call"))
+        && (value.get("function").is_some() || value.get("arguments").is_some())
 }
 
 fn has_item(value: &Value, list: &str, key: &str) -> bool {
@@ -280,9 +286,14 @@ fn javascript_keys(value: &Value) -> Vec<Refused> {
             Value::Map(entries) => {
                 for (key, value) in entries {
                     let here = place.enter(key);
-                    if matches!(key.as_str(), "__proto__" | "constructor" | "prototype") && refused.len() < MOST_REFUSED {
+                    if matches!(key.as_str(), "__proto__" | "constructor" | "prototype") && refused.len() < MOST_REFUSED
+                    {
                         let found = "a key that JavaScript gives a meaning of its own";
-                        refused.push(Refused { code: ReasonCode::KeyRefused, pointer: place.pointer().to_owned(), found });
+                        refused.push(Refused {
+                            code: ReasonCode::KeyRefused,
+                            pointer: place.pointer().to_owned(),
+                            found,
+                        });
                     }
                     look(value, place, refused);
                     place.leave(here);
@@ -365,7 +376,8 @@ fn manifest(bytes: &[u8], text: &str) -> Option<Report> {
     let manifest = match Manifest::parse(text, "manifest") {
         Ok(manifest) => manifest,
         Err(_) => {
-            let refused = Refused::new(ReasonCode::Misconfigured, "a manifest with problems; `lockgate run` tells them");
+            let refused =
+                Refused::new(ReasonCode::Misconfigured, "a manifest with problems; `lockgate run` tells them");
             return Some(Report::of(Kind::Manifest, bytes, Capabilities::default(), vec![refused]));
         }
     };

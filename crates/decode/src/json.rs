@@ -40,7 +40,7 @@ impl Strict {
 }
 
 /// Levels that no budget exceeds: the reader calls itself for each.
-const MOST_LEVELS: usize = 256;
+pub(crate) const MOST_LEVELS: usize = 256;
 /// Above this size a document is looked through before anything is built from it.
 ///
 /// A smaller one gives at most half as many values, so that a refusal costs at most 1 MiB of memory whatever is refused.
@@ -69,7 +69,9 @@ pub fn decode_json(bytes: &[u8], strict: &Strict) -> Result<Value, Refused> {
         Reader::<true>::new(text, strict).document()
     };
     match read {
-        Err(refused) if !is_whole && refused.found == CUT => Err(Refused { found: NOT_UTF8, code: NOT_UNICODE, ..refused }),
+        Err(refused) if !is_whole && refused.found == CUT => {
+            Err(Refused { found: NOT_UTF8, code: NOT_UNICODE, ..refused })
+        }
         Ok(_) if !is_whole => Err(Refused::new(NOT_UNICODE, NOT_UTF8)),
         read => read,
     }

@@ -20,12 +20,12 @@ mod place;
 mod value;
 
 pub use budget::{Budget, Refused};
+pub use capability::{Capabilities, Named};
+pub use envelope::{Accept, Allowed, Class, Envelope, Group, Node, Object, Parts, classes};
 pub use guest::{
     Answers, Failure, HandleSpec, ModuleKind, ModuleSpec, ProgramMode, RawRequest, Requests, StartSpec, Turn,
     TurnStatus, encode_start,
 };
-pub use capability::{Capabilities, Named};
-pub use envelope::{Accept, Allowed, Class, Envelope, Group, Node, Object, Parts, classes};
 pub use inspect::{Kind, Report, inspect};
 pub use json::{BoundFor, Strict, decode_json};
 pub use value::{decode_value, encode_value};

@@ -139,7 +139,15 @@ pub(crate) fn duplicate(entries: &[(String, Value)]) -> Option<&str> {
     }
     let mut keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
     keys.sort_unstable();
-    keys.windows(2).find_map(|pair| if let [a, b] = pair && a == b { Some(*a) } else { None })
+    keys.windows(2).find_map(|pair| {
+        if let [a, b] = pair
+            && a == b
+        {
+            Some(*a)
+        } else {
+            None
+        }
+    })
 }
 
 /// Writes `value` in the form that [`decode_value`] and the guest read.

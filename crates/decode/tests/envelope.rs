@@ -40,9 +40,11 @@ impl Vector {
         let json: Json = serde_json::from_str(line).expect("a vector");
         let bytes = match (json["text"].as_str(), json["hex"].as_str()) {
             (Some(text), _) => text.as_bytes().to_vec(),
-            (None, Some(hex)) => hex.as_bytes().chunks(2).map(|pair| {
-                u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16).expect("hex")
-            }).collect(),
+            (None, Some(hex)) => hex
+                .as_bytes()
+                .chunks(2)
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16).expect("hex"))
+                .collect(),
             (None, None) => panic!("a vector without a document"),
         };
         Vector { json, bytes }
@@ -128,7 +130,8 @@ fn d02_what_was_escaped_is_data_and_is_escaped_again() {
     assert_eq!(refused(beside, &core()), one("secret_refused", "/__lc_escaped__"));
 }
 
-const MESSAGE: &str = r#"{"lc":1,"type":"constructor","id":["langchain","schema","messages","AIMessage"],"kwargs":{"content":"x"}}"#;
+const MESSAGE: &str =
+    r#"{"lc":1,"type":"constructor","id":["langchain","schema","messages","AIMessage"],"kwargs":{"content":"x"}}"#;
 const CHAT: &str = r#"{"lc":1,"type":"constructor","id":["langchain","schema","messages","ChatMessage"],"kwargs":{"content":"x","role":"r"}}"#;
 
 #[test]
@@ -164,7 +167,9 @@ fn d04_a_secret_is_an_error_where_it_counts_and_data_where_it_is_data() {
 #[test]
 fn d05_languages_that_run_code_are_refused_at_any_depth() {
     let prompt = |template: &str, format: &str| {
-        format!(r#"{{"lc":1,"type":"constructor","id":["langchain","prompts","prompt","PromptTemplate"],"kwargs":{{"input_variables":["x"],"template":{template:?},"template_format":{format}}}}}"#)
+        format!(
+            r#"{{"lc":1,"type":"constructor","id":["langchain","prompts","prompt","PromptTemplate"],"kwargs":{{"input_variables":["x"],"template":{template:?},"template_format":{format}}}}}"#
+        )
     };
     taken(&prompt("{x}", r#""f-string""#), &core());
     let format = "/kwargs/template_format";
@@ -173,11 +178,22 @@ fn d05_languages_that_run_code_are_refused_at_any_depth() {
     }
     assert_eq!(refused(&prompt("{x.__class__}", r#""f-string""#), &core()), one("code_refused", "/kwargs/template"));
     // Nested in a prompt of a chat, and as a map that the other package would turn into a prompt.
-    let human = |prompt: &str| format!(r#"{{"lc":1,"type":"constructor","id":["langchain","prompts","chat","HumanMessagePromptTemplate"],"kwargs":{{"prompt":{prompt}}}}}"#);
-    let chat = |message: &str| format!(r#"{{"lc":1,"type":"constructor","id":["langchain","prompts","chat","ChatPromptTemplate"],"kwargs":{{"input_variables":[],"messages":[{message}]}}}}"#);
+    let human = |prompt: &str| {
+        format!(
+            r#"{{"lc":1,"type":"constructor","id":["langchain","prompts","chat","HumanMessagePromptTemplate"],"kwargs":{{"prompt":{prompt}}}}}"#
+        )
+    };
+    let chat = |message: &str| {
+        format!(
+            r#"{{"lc":1,"type":"constructor","id":["langchain","prompts","chat","ChatPromptTemplate"],"kwargs":{{"input_variables":[],"messages":[{message}]}}}}"#
+        )
+    };
     taken(&chat(&human(&prompt("{x}", r#""f-string""#))), &core());
     let nested = chat(&human(&prompt("{x}", r#""jinja2""#)));
-    assert_eq!(refused(&nested, &core()), one("code_refused", "/kwargs/messages/0/kwargs/prompt/kwargs/template_format"));
+    assert_eq!(
+        refused(&nested, &core()),
+        one("code_refused", "/kwargs/messages/0/kwargs/prompt/kwargs/template_format")
+    );
     let map = chat(&human(r#"{"template":"{{ x }}","template_format":"jinja2"}"#));
     assert_eq!(refused(&map, &core()), one("field_refused", "/kwargs/messages/0/kwargs/prompt"));
     let map = chat(r#"{"prompt":{"template":"{{ x }}","template_format":"jinja2"}}"#);
@@ -207,12 +223,36 @@ fn d08_envelopes_are_read_by_a_grammar() {
         (r#"{"content":"x"} -> {"content":1}"#, "field_refused", "/kwargs/content"),
         (r#"{"content":"x"} -> {"content":"x","example":1}"#, "field_refused", "/kwargs/example"),
         (r#"{"content":"x"} -> {"content":"x","cls":1}"#, "field_refused", "/kwargs/cls"),
-        (r#"{"content":"x"} -> {"content":"x","tool_calls":[{"name":"f","args":{},"id":1}]}"#, "field_refused", "/kwargs/tool_calls/0/id"),
+        (
+            r#"{"content":"x"} -> {"content":"x","tool_calls":[{"name":"f","args":{},"id":1}]}"#,
+            "field_refused",
+            "/kwargs/tool_calls/0/id",
+        ),
         (r#"{"content":"x"} -> {"content":"x","type":"human"}"#, "field_refused", "/kwargs/type"),
         (r#"{"content":"x"} -> {"__lc_escaped__":{"content":"x"}}"#, "envelope_invalid", "/kwargs"),
     ] {
         assert_eq!(refused(&message(change), &Accept::default()).first(), one(code, pointer).first(), "{change}");
     }
+}
+
+#[test]
+fn d07_envelopes_of_checkpoints_name_plain_types_and_call_nothing() {
+    let check = |x: &str| {
+        let json = format!(r#"{{"channel_values":{{"x":{x}}}}}"#);
+        Envelope::from_checkpoint_json(json.as_bytes(), &core()).map(|_| ()).map_err(|refused| {
+            refused.into_iter().map(|refused| (refused.code.as_str(), refused.pointer)).collect::<Vec<_>>()
+        })
+    };
+    let at = |code, place: &str| Err(one(code, &format!("/channel_values/x{place}")));
+    let date = r#"{"lc":2,"type":"constructor","id":["datetime","date"],"args":[2026,11,28],"kwargs":{}}"#;
+    assert_eq!(check(date), Ok(()));
+    assert_eq!(check(&date.replace("28", "31")), at("field_refused", "/args"));
+    assert_eq!(check(&date.replace("{}", "null,\"method\":[null,\"construct\"]")), at("code_refused", "/method"));
+    assert_eq!(check(&date.replace("{}", "null,\"name\":{\"a\":1}")), at("key_refused", "/name"));
+    assert_eq!(check(&date.replace(r#""datetime","date""#, r#""os","system""#)), at("type_unknown", "/id"));
+    // In a dump the version does not exist, and the type is none of its own.
+    assert_eq!(refused(date, &core()), one("envelope_invalid", "/lc"));
+    assert_eq!(refused(&date.replace(":2,", ":1,"), &core()).first(), Some(&("key_refused", "/args".to_owned())));
 }
 
 #[test]
@@ -276,7 +316,10 @@ fn d07_extensions_come_from_a_closed_set_and_call_nothing() {
         at("envelope_invalid")
     );
     assert_eq!(
-        refused_msgpack(&state(extension(3, &[text("datetime"), text("datetime"), text("now"), text("fromisoformat")]))),
+        refused_msgpack(&state(extension(
+            3,
+            &[text("datetime"), text("datetime"), text("now"), text("fromisoformat")]
+        ))),
         ("field_refused", "/x/args".to_owned())
     );
 }

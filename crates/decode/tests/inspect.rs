@@ -49,9 +49,12 @@ fn d11_a_dump_says_what_it_would_be_able_to_do() {
 #[test]
 fn d09_hosts_in_arguments_are_checked_against_what_is_granted() {
     let message = |url: &str| {
-        format!(r#"{{"lc":1,"type":"constructor","id":["langchain","schema","messages","HumanMessage"],"kwargs":{{"content":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}}}"#)
+        format!(
+            r#"{{"lc":1,"type":"constructor","id":["langchain","schema","messages","HumanMessage"],"kwargs":{{"content":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}}}"#
+        )
     };
-    let manifest = Manifest::parse("[http.images]\nhosts = [\"images.example.com\"]\npaths = [\"/a/\"]\n", "m").expect("a manifest");
+    let manifest = Manifest::parse("[http.images]\nhosts = [\"images.example.com\"]\npaths = [\"/a/\"]\n", "m")
+        .expect("a manifest");
     let held = manifest.hold(Principal::new(PrincipalKind::Agent, "agent"), &mut Mint::new());
     let check = |url: &str| {
         let mut report = look(message(url));
@@ -60,8 +63,19 @@ fn d09_hosts_in_arguments_are_checked_against_what_is_granted() {
     };
     assert_eq!(check("https://images.example.com/a/b.png"), Vec::<&str>::new());
     assert_eq!(check("https://evil.example.com/b.png"), ["host_not_granted"]);
-    for private in ["http://169.254.169.254/", "http://10.0.0.1/", "http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/", "ws://192.168.0.1/"] {
-        assert_eq!(look(message(private)).refused.first().map(|refused| refused.code.as_str()), Some("private_address"), "{private}");
+    for private in [
+        "http://169.254.169.254/",
+        "http://10.0.0.1/",
+        "http://127.0.0.1:8080/",
+        "http://[::1]/",
+        "http://localhost/",
+        "ws://192.168.0.1/",
+    ] {
+        assert_eq!(
+            look(message(private)).refused.first().map(|refused| refused.code.as_str()),
+            Some("private_address"),
+            "{private}"
+        );
     }
 }
 
@@ -86,6 +100,7 @@ fn d11_kinds_are_told_apart() {
         (b"data:application/json,%7B%7D", Kind::DataUrl),
         (b"[fs.data]\npath = \"data\"\nallow = [\"read\"]\n", Kind::Manifest),
         (b"hello there", Kind::Unknown),
+        (b"(hello).", Kind::Unknown),
         (b"\xff\xfe\x00", Kind::Unknown),
         (b"", Kind::Unknown),
     ] {
@@ -109,13 +124,16 @@ fn d11_tools_are_named_however_they_are_called() {
 
 #[test]
 fn d07_pickle_and_tags_of_yaml_are_refused_by_name() {
-    let report = look(b"\x80\x04\x95\x1d\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R\x94.");
+    let report =
+        look(b"\x80\x04\x95\x1d\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R\x94.");
     assert_eq!(report.can.code.iter().map(|named| named.what.as_str()).collect::<Vec<_>>(), ["posix.system"]);
     assert_eq!(codes(&report), [("code_refused", ""), ("code_refused", "")]);
     // A name that comes from what was remembered.
     let report = look(b"\x80\x04\x8c\x02os\x94\x8c\x06system\x940h\x00h\x01\x93.");
     assert_eq!(report.can.code.iter().map(|named| named.what.as_str()).collect::<Vec<_>>(), ["os.system"]);
-    let report = look("a: !!python/object/apply:os.system\n  - id\nb: !<tag:yaml.org,2002:python/name:os.system> x\nc: \"!!python/x\" # !!python/y\n");
+    let report = look(
+        "a: !!python/object/apply:os.system\n  - id\nb: !<tag:yaml.org,2002:python/name:os.system> x\nc: \"!!python/x\" # !!python/y\n",
+    );
     assert_eq!(
         whats(&report.can.code),
         [("line 1", "python/object/apply:os.system"), ("line 3", "python/name:os.system")]
@@ -142,7 +160,10 @@ fn d11_archives_are_not_opened_and_their_names_are_told() {
     let report = look(&zip);
     assert_eq!(whats(&report.can.files), [("../x.pkl", "../x.pkl")]);
     assert_eq!(whats(&report.can.code), [("../x.pkl", "pickle")]);
-    assert_eq!(codes(&report), [("format_refused", "../x.pkl"), ("format_refused", "../x.pkl"), ("format_refused", "")]);
+    assert_eq!(
+        codes(&report),
+        [("format_refused", "../x.pkl"), ("format_refused", "../x.pkl"), ("format_refused", "")]
+    );
 }
 
 #[test]

@@ -150,7 +150,8 @@ fn d06_budgets_are_inclusive_and_name_the_place_where_they_end() {
     assert_eq!(at(&deep(51)), ("too_deep", "/0".repeat(50)));
 
     let small = Strict { budget: Budget { bytes: 40, nodes: 4, depth: 2, text: 5 }, keys: 2, ..Strict::DATA };
-    let check = |json: &str| decode_json(json.as_bytes(), &small).map_err(|refused| (refused.code.as_str(), refused.pointer));
+    let check =
+        |json: &str| decode_json(json.as_bytes(), &small).map_err(|refused| (refused.code.as_str(), refused.pointer));
     assert!(check("[1,2,3]").is_ok());
     assert_eq!(check("[1,2,3,4]"), Err(("too_large", "/3".into())));
     assert!(check(r#"["12345"]"#).is_ok());

@@ -450,10 +450,7 @@ static CLASSES: &[Class] = &[
     core(
         "PromptTemplate",
         &["langchain.prompts.prompt.PromptTemplate", "langchain_core.prompts.prompt.PromptTemplate"],
-        prompt!(
-            needed("template", Kind::Template),
-            optional("template_format", Kind::OneOf(super::template::FORMATS))
-        ),
+        prompt!(needed("template", Kind::Template), optional("template_format", Kind::OneOf(super::template::FORMATS))),
     ),
     core(
         "ChatPromptTemplate",
@@ -467,7 +464,10 @@ static CLASSES: &[Class] = &[
     ),
     core(
         "HumanMessagePromptTemplate",
-        &["langchain.prompts.chat.HumanMessagePromptTemplate", "langchain_core.prompts.chat.HumanMessagePromptTemplate"],
+        &[
+            "langchain.prompts.chat.HumanMessagePromptTemplate",
+            "langchain_core.prompts.chat.HumanMessagePromptTemplate",
+        ],
         Form::Fields(&[needed("prompt", PROMPTS), optional("additional_kwargs", DATA)]),
     ),
     core(

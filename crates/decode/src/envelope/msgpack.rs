@@ -10,13 +10,12 @@
 use super::class::{self, ARRAY, Class, DELTA_SNAPSHOT, Group};
 use super::{Accept, Looked, MOST_REFUSED, Node, Object, Parts, schema};
 use crate::budget::Refused;
+use crate::json::MOST_LEVELS;
 use crate::place::Place;
 use lockgate_authority::{ReasonCode, Value};
 
 /// Largest integer that a double holds together with both its neighbours, 2^53 - 1.
 const MAX_EXACT: u64 = (1 << 53) - 1;
-/// Levels that no budget exceeds.
-const MOST_LEVELS: usize = 256;
 /// Items for which room is made before the first of them was read.
 const ROOM: usize = 64;
 /// Types that are remembered for a report.
@@ -358,4 +357,3 @@ fn is_array(parts: &[Node]) -> bool {
     let total = lengths.fold(Some(size), |total, length| total?.checked_mul(length?));
     matches!(order.as_str(), "C" | "F") && total == Some(bytes.len())
 }
-

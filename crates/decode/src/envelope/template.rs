@@ -37,7 +37,8 @@ fn is_plain_f_string(template: &str) -> bool {
 fn is_plain_field(field: &str) -> bool {
     let (name, spec) = field.split_once(':').unwrap_or((field, ""));
     let digits = spec.split(|character: char| !character.is_ascii_digit()).map(str::len).max().unwrap_or(0);
-    let is_spec = spec.len() <= MOST_SPEC && digits <= 3 && spec.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'{');
+    let is_spec =
+        spec.len() <= MOST_SPEC && digits <= 3 && spec.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'{');
     is_name(name) && is_spec
 }
 
@@ -48,17 +49,37 @@ fn is_name(name: &str) -> bool {
         && !name.starts_with("__")
 }
 
-/// Names may have parts; none of them may be one of Python's own.
+/// Values and sections, every section closed. No partial templates, comments or other delimiters.
 fn is_plain_mustache(template: &str) -> bool {
+    let mut open = Vec::new();
     let mut rest = template;
-    while let Some((_, tag)) = rest.split_once("{{") {
-        let Some((name, after)) = tag.split_once("}}") else { return false };
-        if name.contains("__") || name.starts_with('>') || name.starts_with('=') {
+    while let Some((text, tag)) = rest.split_once("{{") {
+        let (close, tag) = match tag.strip_prefix('{') {
+            Some(tag) => ("}}}", tag),
+            None => ("}}", tag),
+        };
+        let Some((tag, after)) = tag.split_once(close) else { return false };
+        let name = tag.strip_prefix(['#', '^', '/', '&']).unwrap_or(tag).trim();
+        let is_closed = match tag.chars().next() {
+            Some('#' | '^' | '/') if close == "}}}" => false,
+            Some('#' | '^') => {
+                open.push(name);
+                true
+            }
+            Some('/') => open.pop() == Some(name),
+            _ => true,
+        };
+        if text.contains("}}") || !is_path(name) || !is_closed {
             return false;
         }
         rest = after;
     }
-    true
+    open.is_empty() && !rest.contains("}}")
+}
+
+/// `.`, or names with points between them, none of which is one of Python's own.
+fn is_path(path: &str) -> bool {
+    path == "." || path.split('.').all(is_name)
 }
 
 #[cfg(test)]
@@ -70,11 +91,29 @@ mod tests {
         for plain in ["", "a {x} b {y_2}", "{{literal}} {x}", "{{{x}}}", "{x:.2f}", "{é}", "{n:>10}"] {
             assert!(is_plain(plain, "f-string"), "{plain}");
         }
-        for other in ["{x.__class__}", "{x[0]}", "{x.y}", "{x!r}", "{0}", "{}", "{__x}", "{x:{y}}", "{x:9999}", "{x", "x}"] {
+        for other in
+            ["{x.__class__}", "{x[0]}", "{x.y}", "{x!r}", "{0}", "{}", "{__x}", "{x:{y}}", "{x:9999}", "{x", "x}"]
+        {
             assert!(!is_plain(other, "f-string"), "{other}");
         }
         assert!(is_plain("{{x}} {{#list}}{{.}}{{/list}}", "mustache"));
         assert!(!is_plain("{{x.__class__}}", "mustache") && !is_plain("{{> file}}", "mustache"));
+        for other in [
+            "{{}}",
+            "{{}}}",
+            "{{{x}}",
+            "{{x",
+            "x}}",
+            "{{#a}}",
+            "{{/a}}",
+            "{{#a}}{{/b}}",
+            "{{x y}}",
+            "{{=< >=}}",
+            "{{!x}}",
+        ] {
+            assert!(!is_plain(other, "mustache"), "{other}");
+        }
+        assert!(is_plain("{{{x}}} {{& y }} {{a.b}}", "mustache"));
         assert!(!is_plain("x", "jinja2") && !is_plain("x", "JINJA2") && !is_plain("x", ""));
     }
 }

@@ -94,7 +94,8 @@ fn tar(bytes: &[u8], found: &mut Found) {
             refuse(&name, "a link", found);
         }
         let Ok(size) = usize::from_str_radix(text(124, 136).trim(), 8) else { return };
-        let Some(next) = size.div_ceil(512).checked_mul(512).and_then(|size| at.checked_add(512)?.checked_add(size)) else {
+        let Some(next) = size.div_ceil(512).checked_mul(512).and_then(|size| at.checked_add(512)?.checked_add(size))
+        else {
             return;
         };
         at = next;
@@ -104,7 +105,8 @@ fn tar(bytes: &[u8], found: &mut Found) {
 
 fn entry(name: &str, found: &mut Found) {
     found.can.add(|can| &mut can.files, name, name);
-    let leads_out = name.starts_with(['/', '\\']) || name.contains(':') || name.split(['/', '\\']).any(|part| part == "..");
+    let leads_out =
+        name.starts_with(['/', '\\']) || name.contains(':') || name.split(['/', '\\']).any(|part| part == "..");
     if leads_out {
         refuse(name, "a name that leads out of the directory", found);
     }

@@ -13,23 +13,27 @@ const MOST_REMEMBERED: usize = 10_000;
 /// Longest text that can be part of a name.
 const MOST_NAME: usize = 200;
 
-/// `None` where the bytes are no pickle: every opcode must be known and the last one be the end.
+/// `None` where the bytes are no pickle. What declares itself is one, however broken; the old form, which does not, is one where
+/// every opcode is known up to the end and a name is among them.
 pub(super) fn look(bytes: &[u8]) -> Option<Found> {
-    let starts_as_one = matches!(bytes, [0x80, 1..=5, ..] | [b'(' | b'c' | b'}' | b']' | b'l' | b'd', ..]);
-    if !starts_as_one {
+    let is_declared = matches!(bytes, [0x80, 1..=5, ..]);
+    if !is_declared && !matches!(bytes, [b'(' | b'c' | b'}' | b']' | b'l' | b'd', ..]) {
         return None;
     }
-    let mut walk = Walk { rest: bytes, length: bytes.len(), can: Capabilities::default(), ..Walk::default() };
+    let mut walk = Walk { rest: bytes, length: bytes.len(), ..Walk::default() };
+    let mut is_whole = false;
     for _ in 0..MOST_OPCODES {
         match walk.step() {
             Some(Step::Next) => {}
-            Some(Step::End) => return Some(walk.found()),
-            // What declares itself is one, however broken.
-            None if bytes.first() == Some(&0x80) => return Some(walk.found()),
-            None => return None,
+            Some(Step::End) => {
+                is_whole = true;
+                break;
+            }
+            None => break,
         }
     }
-    Some(walk.found())
+    let is_one = is_declared || is_whole && !walk.can.code.is_empty();
+    is_one.then(|| walk.found())
 }
 
 enum Step {
@@ -53,7 +57,8 @@ struct Walk<'b> {
 
 impl<'b> Walk<'b> {
     fn found(self) -> Found {
-        let mut refused = vec![Refused::new(ReasonCode::CodeRefused, "a pickle, which runs what it names when it is read")];
+        let mut refused =
+            vec![Refused::new(ReasonCode::CodeRefused, "a pickle, which runs what it names when it is read")];
         if self.calls > 0 {
             refused.push(Refused::new(ReasonCode::CodeRefused, "calls of what it names"));
         }
@@ -177,8 +182,26 @@ impl<'b> Walk<'b> {
                 let length = self.number(8)?;
                 self.take(length)?;
             }
-            b'(' | b'0' | b'1' | b'2' | b'N' | b'Q' | b'a' | b'd' | b'}' | b'e' | b'l' | b']' | b's' | b't' | b')' | b'u'
-            | 0x85..=0x89 | 0x8f..=0x91 | 0x97 | 0x98 => {}
+            b'('
+            | b'0'
+            | b'1'
+            | b'2'
+            | b'N'
+            | b'Q'
+            | b'a'
+            | b'd'
+            | b'}'
+            | b'e'
+            | b'l'
+            | b']'
+            | b's'
+            | b't'
+            | b')'
+            | b'u'
+            | 0x85..=0x89
+            | 0x8f..=0x91
+            | 0x97
+            | 0x98 => {}
             _ => return None,
         }
         Some(Step::Next)

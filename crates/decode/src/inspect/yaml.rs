@@ -8,7 +8,8 @@ use lockgate_authority::ReasonCode;
 /// Beginnings of tags that make an object of the reader's language.
 const OBJECT_TAGS: &[&str] = &["python/", "ruby/", "java", "perl/", "php/", "net/", "!python/", "!java", "!ruby/"];
 /// Tags of the language itself.
-const PLAIN_TAGS: &[&str] = &["str", "int", "float", "bool", "null", "map", "seq", "set", "omap", "binary", "timestamp", "merge", "value"];
+const PLAIN_TAGS: &[&str] =
+    &["str", "int", "float", "bool", "null", "map", "seq", "set", "omap", "binary", "timestamp", "merge", "value"];
 
 /// `None` where the text is not YAML, or cannot be told from any text.
 pub(super) fn look(text: &str) -> Option<Found> {
@@ -28,9 +29,17 @@ pub(super) fn look(text: &str) -> Option<Found> {
             let name = tag.trim_start_matches('!');
             if OBJECT_TAGS.iter().any(|object| name.starts_with(object)) {
                 can.add(|can| &mut can.code, &at, name);
-                refused.push(Refused { code: ReasonCode::CodeRefused, pointer: at, found: "a tag that makes an object" });
+                refused.push(Refused {
+                    code: ReasonCode::CodeRefused,
+                    pointer: at,
+                    found: "a tag that makes an object",
+                });
             } else if !PLAIN_TAGS.contains(&name) {
-                refused.push(Refused { code: ReasonCode::FormatRefused, pointer: at, found: "a tag that is not known" });
+                refused.push(Refused {
+                    code: ReasonCode::FormatRefused,
+                    pointer: at,
+                    found: "a tag that is not known",
+                });
             }
         }
     }

@@ -84,7 +84,8 @@ fn known<'n>(names: &'n [&'n str]) -> Result<&'n [&'n str], Trouble> {
 fn read(path: &Path, most: usize) -> Result<Vec<u8>, Trouble> {
     let shown = path.display();
     let unreadable = |error: io::Error| {
-        Trouble::usage(format!("cannot read `{shown}`: {error}")).hint("give the path of a file, or `-` for standard input")
+        Trouble::usage(format!("cannot read `{shown}`: {error}"))
+            .hint("give the path of a file, or `-` for standard input")
     };
     let mut bytes = Vec::new();
     let limit = most as u64 + 1;
