@@ -167,15 +167,15 @@ fn inspect_within(bytes: &[u8], accept: &Accept<'_>, wrapped: usize) -> Report {
         return Report::of(Kind::Archive, bytes, found.can, found.refused);
     }
     let text = std::str::from_utf8(bytes).ok();
-    let start = text.map(str::trim_start).unwrap_or_default();
-    if start.starts_with("data:") {
-        return data_url(bytes, start, accept, wrapped);
+    let start = bytes.trim_ascii_start();
+    if let Some(url) = text.map(str::trim_start).filter(|url| url.starts_with("data:")) {
+        return data_url(bytes, url, accept, wrapped);
     }
     // Sections of a manifest begin as lists of JSON do.
     if let Some(report) = text.and_then(|text| manifest(bytes, text)) {
         return report;
     }
-    if start.starts_with(['{', '[', '"']) {
+    if matches!(start, [b'{' | b'[' | b'"', ..]) {
         return json(bytes, accept);
     }
     if let Some(found) = pickle::look(bytes) {
