@@ -28,8 +28,8 @@ SUITES = ["workspace", "travel", "banking", "slack"]
 # Which keys of a manifest each mode keeps.
 MODES = {
     "grants": set(),
-    "provenance": {"source", "from"},
-    "all": {"source", "from", "asked"},
+    "provenance": {"source", "from", "roster", "hand_over"},
+    "all": {"source", "from", "roster", "hand_over", "asked"},
 }
 
 
@@ -114,9 +114,19 @@ async def replay(suite, server, session, task, injection, injected, approver=Non
     """One run of the hijacked agent; what the gate refuses has not happened."""
     environment = suite.environment(task, injected)
     before = environment.model_copy(deep=True)
-    server.environment, server.performed = environment, []
+    server.environment = environment
     record = {"refused": [], "asked": [], "latencies": [], "injected": 0}
     calls = script(suite, task, injection, environment)
+    async with session:
+        # What the gate read when the session began is no call of the agent.
+        server.performed = []
+        await drive(server, session, task, calls, record, approver)
+    utility, security = suite.judge(task, injection, before, server.environment, server.performed)
+    return {"utility": utility, "security": security, **record}
+
+
+async def drive(server, session, task, calls, record, approver) -> None:
+    """Makes the calls of a script and notes what became of each."""
     try:
         call, is_injected = next(calls)
         while True:
@@ -136,8 +146,6 @@ async def replay(suite, server, session, task, injection, injected, approver=Non
             call, is_injected = calls.send(text)
     except StopIteration:
         pass
-    utility, security = suite.judge(task, injection, before, server.environment, server.performed)
-    return {"utility": utility, "security": security, **record}
 
 
 class Results:
@@ -188,8 +196,7 @@ async def run_mode(suite, server, pairs, visible, mode, approved, scratch, optio
         else:
             session = Gated(options.lockgate, suite.name, manifest, task.PROMPT, scratch / "journal.sqlite")
         approver = Approver() if approved else None
-        async with session:
-            entry = await replay(suite, server, session, task, injection, injected, approver)
+        entry = await replay(suite, server, session, task, injection, injected, approver)
         results.add(key, entry)
         if index % 25 == 0:
             print(f"{suite.name} {label} {index}/{len(jobs)} {time.time() - begun:.0f} s", file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ mod decoding;
 mod documents;
 mod journal;
 mod source;
+mod token;
 
 pub use canonical::canonical;
 pub use configuration::{manifest, spawn};
@@ -13,6 +14,7 @@ pub use decoding::{body, frames, turn, value};
 pub use documents::{envelope, inspect, json};
 pub use journal::{export, journal};
 pub use source::source;
+pub use token::{root, token};
 
 /// Most bytes of a message about a cell's input: with what else belongs to a refusal it must fit into one entry of the
 /// journal.

@@ -90,6 +90,7 @@ impl Question {
             bytes: self.bytes,
             now_ms,
             seen: None,
+            approved: None,
         })
     }
 }

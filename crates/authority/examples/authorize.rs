@@ -50,7 +50,7 @@ fn allows(decision: &Decision<'_>) -> bool {
 }
 
 fn request<'a>(kind: PointKind, name: &'a str, op: &'a str, subject: Subject<'a>, args: &'a Value) -> Request<'a> {
-    Request { kind, name, op, subject, args, bytes: 100, now_ms: 1000, seen: None }
+    Request { kind, name, op, subject, args, bytes: 100, now_ms: 1000, seen: None, approved: None }
 }
 
 /// As many `http` grants, each for a host of its own, and as many directories.

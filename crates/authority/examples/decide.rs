@@ -1,8 +1,8 @@
 //! Decides the calls of a caller without performing them, for trying out a manifest on recorded or scripted sessions.
 //!
 //! `decide MANIFEST` reads a JSON object a line: `{"prompt": TEXT}` begins a session, `{"call": TOOL, "args": OBJECT}` is
-//! answered by `{"code": null}` or a refusal's code and message, `{"result": VALUE, "of": TOOL}` is remembered. All tools
-//! are those of the manifest's first tool server.
+//! answered by `{"code": null}` or a refusal's code and message, `{"result": VALUE, "of": TOOL}` is remembered,
+//! `{"roster": VALUE, "of": TOOL}` as one that the gate read. All tools are those of the manifest's first tool server.
 
 use lockgate_authority::{
     Decision, Manifest, Mint, PointKind, Principal, PrincipalKind, Request, Seen, Subject, Usage, Value, authorize,
@@ -17,12 +17,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = manifest.grants().iter().find(|grant| grant.point.kind == PointKind::Tool);
     let name = server.ok_or("the manifest has no tool server")?.point.name.to_string();
     let usage = Usage::new();
-    let mut seen = Seen::new("", manifest.field_labels());
+    let mut seen = Seen::new("", manifest.known());
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let message: Json = serde_json::from_str(&line?)?;
         if let Some(prompt) = message["prompt"].as_str() {
-            seen = Seen::new(prompt, manifest.field_labels());
+            seen = Seen::new(prompt, manifest.known());
+        } else if let (Some(op), Some(roster)) = (message["of"].as_str(), message.get("roster")) {
+            seen.add_roster(&name, op, &Value::from_json(roster.clone()));
         } else if let Some(op) = message["of"].as_str() {
             seen.add_result(&name, op, &Value::from_json(message["result"].clone()));
         } else if let Some(op) = message["call"].as_str() {
@@ -36,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 bytes: 0,
                 now_ms: 0,
                 seen: Some(&seen),
+                approved: None,
             };
             let answer = match authorize(held.for_handle(PointKind::Tool, &name), &request, &usage) {
                 Decision::Allow(_) => json!({"code": null}),

@@ -4,7 +4,7 @@ use crate::canonical::{CanonicalPath, HostPattern, Scheme, UrlPathPrefix};
 use crate::label::LabelCaveat;
 use crate::limits::PartialLimits;
 use crate::predicate::Predicate;
-use crate::provenance::Sources;
+use crate::provenance::{Origin, Seen, Sources};
 use crate::reason::ReasonCode;
 
 /// A set of names: operations, tools or methods. Kept sorted.
@@ -89,10 +89,21 @@ pub struct FromCaveat {
     pub pointer: Box<str>,
     /// Every leaf must be able to come from one of these.
     pub accepted: Sources,
+    /// Origins that are accepted too, each only where the prompt holds one of its phrases: a trusted address where it says
+    /// `everyone`.
+    pub also: Box<[(Origin, Box<[Box<str>]>)]>,
     /// Whether only the addresses within texts are held to it: links, e-mail addresses, account numbers.
     pub addresses: bool,
     /// Whether a call that does not satisfy it needs an approval instead of being refused.
     pub ask: bool,
+}
+
+impl FromCaveat {
+    /// The origins that are accepted from a caller who has seen this.
+    pub(crate) fn accepts(&self, seen: &Seen) -> Sources {
+        let asked = self.also.iter().filter(|(_, phrases)| seen.is_asked(phrases));
+        asked.fold(self.accepted, |accepted, (origin, _)| accepted.or(Sources::only(*origin)))
+    }
 }
 
 /// What the prompt must say for an operation to be called at all.
@@ -215,6 +226,16 @@ impl Caveat {
             Caveat::Rate(_) => ReasonCode::RateExceeded,
             Caveat::From(_) | Caveat::Asked(_) | Caveat::Approval => ReasonCode::ApprovalRequired,
             Caveat::Label(_) => ReasonCode::UntrustedData,
+        }
+    }
+
+    /// Whether an approval clears it where it does not clear by itself.
+    pub fn asks(&self) -> bool {
+        match self {
+            Caveat::From(from) => from.ask,
+            Caveat::Asked(asked) => asked.ask,
+            Caveat::Approval => true,
+            _ => false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod from;
 pub(crate) mod grant;
+pub(crate) mod known;
 pub(crate) mod labels;
 pub(crate) mod node;
 pub(crate) mod problem;

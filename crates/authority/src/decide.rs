@@ -1,5 +1,6 @@
 //! The one function that decides.
 
+use crate::approval::{Approved, HOW_TO_BE_ASKED, Question};
 use crate::canonical::{CanonicalPath, CanonicalUrl};
 use crate::caveat::{ArgumentCaveat, Caveat, FromCaveat};
 use crate::grant::{Grant, GrantId, Layer};
@@ -57,6 +58,8 @@ pub struct Request<'a> {
     pub now_ms: u64,
     /// What the caller has seen, where its arguments are traced; never for a cell.
     pub seen: Option<&'a Seen>,
+    /// The approval that this very request was given.
+    pub approved: Option<&'a Approved>,
 }
 
 impl Request<'_> {
@@ -116,10 +119,12 @@ pub fn authorize<'g>(
 }
 
 /// What was decided where labels count too.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum Flowed<'g> {
     /// Allowed by this grant.
     Allow(&'g Grant),
+    /// This grant would allow it, and nothing but an approval is missing.
+    Ask(&'g Grant, Question),
     /// No grant allows it.
     Deny(Denial),
     /// This grant would allow it, and the label of what is sent or read may not flow.
@@ -127,7 +132,7 @@ pub enum Flowed<'g> {
 }
 
 /// Decides a request together with the labels of what it sends and reads: the first candidate that clears, and through
-/// which they may flow, allows it.
+/// which they may flow, allows it. Where there is none, the first of which only an approval is missing asks for it.
 ///
 /// As [`authorize`], and a few instructions more for each candidate that clears.
 pub fn authorize_flow<'g>(
@@ -142,6 +147,15 @@ pub fn authorize_flow<'g>(
     for grant in candidates.clone().filter(|grant| allows(grant, request, usage, host_is_private)) {
         match flowing.through(grant.flow()) {
             Ok(()) => return Flowed::Allow(grant),
+            Err(blocked) => first = first.or(Some((grant, blocked))),
+        }
+    }
+    for grant in candidates.clone().filter(|grant| lacks_approval(grant, request, usage, host_is_private)) {
+        match flowing.through(grant.flow()) {
+            Ok(()) => {
+                let denial = denial(refusal(grant, request, usage), request);
+                return Flowed::Ask(grant, Question::of(grant, request, usage, denial));
+            }
             Err(blocked) => first = first.or(Some((grant, blocked))),
         }
     }
@@ -162,6 +176,36 @@ fn allows(grant: &Grant, request: &Request<'_>, usage: &Usage, host_is_private: 
         })
         && (!host_is_private || grant.allows_private())
         && !usage.is_revoked(grant)
+}
+
+/// Whether an approval is all that keeps a grant from allowing the request.
+fn lacks_approval(grant: &Grant, request: &Request<'_>, usage: &Usage, host_is_private: bool) -> bool {
+    grant.point().is_meant_by(request.kind, request.name)
+        && grant.layers().iter().all(|layer| {
+            layer.caveats().iter().all(|caveat| caveat.asks() || clears(caveat, layer.id(), request, usage))
+        })
+        && (!host_is_private || grant.allows_private())
+        && !usage.is_revoked(grant)
+}
+
+/// Why a caveat needs an approval; `None` where it clears, or where no approval would clear it.
+pub(crate) fn need(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usage: &Usage) -> Option<String> {
+    if !caveat.asks() || clears(caveat, layer, request, usage) {
+        return None;
+    }
+    let handle = handle_words(request);
+    Some(match caveat {
+        Caveat::From(_) => provenance_message(Some(caveat), request, &handle),
+        Caveat::Asked(_) => format!("the prompt does not ask for {} on {handle}", quoted(request.op)),
+        _ => format!("each call of {handle} needs an approval"),
+    })
+}
+
+/// The values for whose origin a caveat needs an approval.
+pub(crate) fn foreign(caveat: &Caveat, request: &Request<'_>) -> Vec<Value> {
+    let Caveat::From(from) = caveat else { return Vec::new() };
+    let found = request.seen.zip(request.args.pointer(&from.pointer));
+    found.map_or_else(Vec::new, |(seen, value)| seen.foreign(value, from.accepted, from.addresses))
 }
 
 /// The refusal of the candidate that came closest to allowing.
@@ -246,16 +290,24 @@ pub(crate) fn clears(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usa
             request.op != &*allowed.op
                 || request.args.as_map().is_some_and(|args| args.iter().all(|(name, _)| allowed.names.contains(name)))
         }
-        Caveat::From(from) => *from.op != *request.op || comes_from(from, request),
+        Caveat::From(from) => {
+            *from.op != *request.op || comes_from(from, request) || is_approved(caveat, layer, request)
+        }
         Caveat::Asked(asked) => {
-            *asked.op != *request.op || request.seen.is_some_and(|seen| seen.is_asked(&asked.phrases))
+            *asked.op != *request.op
+                || request.seen.is_some_and(|seen| seen.is_asked(&asked.phrases))
+                || is_approved(caveat, layer, request)
         }
         Caveat::Depth(most) => match request.subject {
             Subject::Child { depth } => depth <= *most,
             _ => !request.is_spawn(),
         },
-        Caveat::Approval => false,
+        Caveat::Approval => is_approved(caveat, layer, request),
     }
+}
+
+fn is_approved(caveat: &Caveat, layer: GrantId, request: &Request<'_>) -> bool {
+    caveat.asks() && request.approved.is_some_and(|approved| approved.clears(caveat, layer, request))
 }
 
 fn clears_url(caveat: &Caveat, request: &Request<'_>) -> bool {
@@ -284,19 +336,15 @@ fn clears_argument(caveat: &ArgumentCaveat, request: &Request<'_>) -> bool {
 fn comes_from(from: &FromCaveat, request: &Request<'_>) -> bool {
     let Some(value) = request.args.pointer(&from.pointer) else { return true };
     match request.seen {
-        Some(seen) if from.addresses => seen.addresses_come_from(value, from.accepted),
-        Some(seen) => seen.comes_from(value, from.accepted),
+        Some(seen) if from.addresses => seen.addresses_come_from(value, from.accepts(seen)),
+        Some(seen) => seen.comes_from(value, from.accepts(seen)),
         None => from.accepted.contains(Origin::Unknown),
     }
 }
 
 /// Words for a refusal; they name what the request itself said, never what another principal holds.
 fn denial(refusal: Option<Refusal<'_>>, request: &Request<'_>) -> Denial {
-    let handle = if request.kind.is_named() && !request.kind.shares_handle() {
-        format!("`{}.{}`", request.kind, request.name)
-    } else {
-        format!("`{}`", request.kind)
-    };
+    let handle = handle_words(request);
     let op = quoted(request.op);
     let Some(Refusal { code, caveat, .. }) = refusal else {
         return Denial::new(ReasonCode::PointNotGranted, format!("{handle} is not granted"));
@@ -332,6 +380,14 @@ fn denial(refusal: Option<Refusal<'_>>, request: &Request<'_>) -> Denial {
     Denial { code, message: message.into(), hint: hint.map(Into::into) }
 }
 
+fn handle_words(request: &Request<'_>) -> String {
+    if request.kind.is_named() && !request.kind.shares_handle() {
+        format!("`{}.{}`", request.kind, request.name)
+    } else {
+        format!("`{}`", request.kind)
+    }
+}
+
 fn url_message(code: ReasonCode, url: &CanonicalUrl, method: &str) -> String {
     let host = quoted(&url.host().to_string());
     match code {
@@ -362,8 +418,8 @@ fn provenance_message(caveat: Option<&Caveat>, request: &Request<'_>, handle: &s
     let (argument, op) = (quoted(&from.pointer), quoted(request.op));
     let what = if from.addresses { "an address in the argument" } else { "the argument" };
     let traced = request.seen.zip(request.args.pointer(&from.pointer)).map(|(seen, value)| seen.trace(value));
-    let outside =
-        traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(from.accepted));
+    let accepted = request.seen.map_or(from.accepted, |seen| from.accepts(seen));
+    let outside = traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(accepted));
     let found = match outside {
         Some(Traced { sources, place: Some(place) }) if !sources.contains(Origin::Unknown) => {
             format!("it was found in {} ({sources})", quoted(&place))
@@ -373,7 +429,7 @@ fn provenance_message(caveat: Option<&Caveat>, request: &Request<'_>, handle: &s
         }
         _ => "it was found nowhere".to_owned(),
     };
-    format!("{what} {argument} of {op} does not come from {}: {found}", from.accepted)
+    format!("{what} {argument} of {op} does not come from {accepted}: {found}")
 }
 
 fn budget_message(code: ReasonCode, op: &str, on: &str) -> String {
@@ -413,6 +469,9 @@ fn hint(code: ReasonCode, request: &Request<'_>) -> Option<String> {
         ReasonCode::BudgetCalls => "calls",
         ReasonCode::BudgetBytes => "bytes",
         ReasonCode::Expired => "until",
+        ReasonCode::ApprovalRequired => {
+            return Some(HOW_TO_BE_ASKED.to_owned());
+        }
         ReasonCode::RateExceeded => return Some("wait before the next call".to_owned()),
         ReasonCode::PointNotGranted => return Some(format!("grant it by {section} in the manifest")),
         _ => return None,

@@ -12,6 +12,11 @@ use std::sync::Arc;
 pub struct GrantId(u64);
 
 impl GrantId {
+    /// The id that a record names, to tell again what a session did or to revoke. Knowing an id is no authority.
+    pub const fn recorded(number: u64) -> Self {
+        GrantId(number)
+    }
+
     /// The number, for the journal.
     pub const fn get(self) -> u64 {
         self.0
@@ -226,6 +231,13 @@ impl HeldGrants {
     #[must_use]
     pub fn with_parties(self, parties: Arc<PartyNames>) -> Self {
         HeldGrants { parties, ..self }
+    }
+
+    /// The same with `grant` in the place of every grant over its point.
+    #[must_use]
+    pub fn replacing(self, grant: Grant) -> Self {
+        let others = self.grants.iter().filter(|held| held.point != grant.point).cloned();
+        HeldGrants::new(self.principal, others.chain([grant.clone()]).collect()).with_parties(self.parties)
     }
 
     /// The names of the session's parties.

@@ -9,6 +9,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice)
 )]
 
+mod approval;
 mod canonical;
 mod caveat;
 mod config;
@@ -28,6 +29,7 @@ mod terms;
 mod usage;
 pub mod value;
 
+pub use approval::{ActionDigest, Approved, Approver, Asking, Question};
 pub use canonical::{
     ArgumentPath, CanonicalPath, CanonicalUrl, Host, HostError, HostPattern, PathError, Scheme, UrlError,
     UrlPathPrefix, is_private,
@@ -42,13 +44,15 @@ pub use label::{Blocked, Flow, Flowing, Label, LabelCaveat, LabelRule, Parties, 
 pub use limits::{Limit, Limits, PartialLimits, Unit};
 pub use manifest::{
     Call, ClockMode, KeyDifference, Manifest, ManifestErrors, ManifestGrant, Past, RandomMode, Remark, SectionChange,
-    SectionDifference, Source, Tightened, ToolCommand, Used,
+    SectionDifference, Source, Tightened, TokenRules, ToolCommand, Used,
 };
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
-pub use provenance::{FieldLabel, FieldLabels, FieldPattern, Origin, Seen, Sources, Traced};
+pub use provenance::{
+    Extreme, FieldLabel, FieldPattern, FieldTrust, Known, KnownServers, Origin, Roster, Seen, Sources, Traced,
+};
 pub use reason::{Denial, ReasonCode};
 pub use spawn::{GrantRequest, SpawnAsk, SpawnError};
 pub use terms::{Terms, TermsError};
 pub use usage::{Reservation, Spend, Usage};
-pub use value::Value;
+pub use value::{Value, digest_of};

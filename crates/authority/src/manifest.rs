@@ -6,12 +6,15 @@ mod narrow;
 mod parse;
 mod render;
 mod tighten;
+mod tokens;
 
 pub use difference::{KeyDifference, SectionChange, SectionDifference};
 pub(crate) use flag::name_of as name_of_host;
 pub use narrow::Used;
 pub use tighten::{Call, Past, Remark, Tightened};
+pub use tokens::TokenRules;
 
+use crate::approval::Asking;
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
@@ -22,7 +25,7 @@ use crate::isolation::{GrantRule, Isolation, Wall};
 use crate::label::{Label, LabelCaveat, PartyNames};
 use crate::limits::{Limits, PartialLimits};
 use crate::point::{Point, PointKind, Principal};
-use crate::provenance::{FieldLabel, FieldLabels};
+use crate::provenance::{Known, KnownServers};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -88,8 +91,8 @@ pub struct ManifestGrant {
     pub ops: Names,
     /// The caveats.
     pub caveats: Vec<Caveat>,
-    /// Which fields of a tool server's results outsiders cannot have written; all others they can.
-    pub labels: Vec<FieldLabel>,
+    /// What is said of a tool server's results.
+    pub known: Known,
 }
 
 /// A manifest that was read without a single problem and that its isolation policy accepts.
@@ -99,6 +102,8 @@ pub struct ManifestGrant {
 pub struct Manifest {
     isolation: Isolation,
     agent: Option<String>,
+    /// Files of the operator's rules, as written.
+    rules: Vec<String>,
     set_limits: PartialLimits,
     limits: Limits,
     walls: BTreeSet<Wall>,
@@ -107,7 +112,10 @@ pub struct Manifest {
     /// What is said of who wrote the program and may read it.
     program: Vec<LabelCaveat>,
     clearance: Vec<LabelCaveat>,
+    /// How an approver is asked; none where nobody can approve.
+    asking: Option<Asking>,
     parties: Arc<PartyNames>,
+    tokens: TokenRules,
     grants: Vec<ManifestGrant>,
 }
 
@@ -168,6 +176,16 @@ impl Manifest {
         self.agent.as_deref()
     }
 
+    /// The files of the operator's rules, as written; the host resolves them.
+    pub fn rules(&self) -> &[String] {
+        &self.rules
+    }
+
+    /// Adds a file of rules. Rules only take away.
+    pub fn add_rules(&mut self, file: impl Into<String>) {
+        self.rules.push(file.into());
+    }
+
     /// The limits of the first cell: what the manifest sets, and the policy's defaults.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -203,9 +221,19 @@ impl Manifest {
         labels::clearance(&self.clearance)
     }
 
+    /// How an approver is asked; `None` where nobody can approve.
+    pub fn asking(&self) -> Option<Asking> {
+        self.asking
+    }
+
     /// The names of the parties, in the order of the text.
     pub fn parties(&self) -> &Arc<PartyNames> {
         &self.parties
+    }
+
+    /// Which root keys' tokens count, and what is held by token alone.
+    pub fn tokens(&self) -> &TokenRules {
+        &self.tokens
     }
 
     /// The sections that grant a point, in the manifest's order.
@@ -218,10 +246,10 @@ impl Manifest {
         self.grants.iter().find(|grant| grant.point.kind == kind && &*grant.point.name == name)
     }
 
-    /// The fields of tools' results that the operator declared, by tool server.
-    pub fn field_labels(&self) -> FieldLabels {
-        let labelled = self.grants.iter().filter(|grant| !grant.labels.is_empty());
-        labelled.map(|grant| (Box::from(&*grant.point.name), grant.labels.as_slice().into())).collect()
+    /// What the operator says of tools' results, by tool server.
+    pub fn known(&self) -> KnownServers {
+        let said = self.grants.iter().filter(|grant| !grant.known.is_empty());
+        said.map(|grant| (Box::from(&*grant.point.name), grant.known.clone())).collect()
     }
 
     /// Makes the root grants: one for each section, and the clock, random bytes, console output, which every cell has.
@@ -243,8 +271,9 @@ impl Manifest {
         render::manifest(self)
     }
 
-    /// The same with the parties that it still names and no others, as if it had been read so.
+    /// The same with the parties and points that it still names and no others, as if it had been read so.
     fn with_fewest_parties(mut self) -> Manifest {
+        self.tokens.required.retain(|point| self.grants.iter().any(|grant| grant.point == *point));
         let mut known = PartyNames::default();
         let own = self.program.iter_mut().chain(&mut self.clearance);
         let of_grants = self.grants.iter_mut().flat_map(|grant| &mut grant.caveats).filter_map(|caveat| match caveat {
@@ -280,6 +309,7 @@ impl Default for Manifest {
         Manifest {
             isolation,
             agent: None,
+            rules: Vec::new(),
             set_limits: PartialLimits::default(),
             limits,
             walls: isolation.walls().iter().copied().collect(),
@@ -287,7 +317,9 @@ impl Default for Manifest {
             random: RandomMode::default(),
             program: Vec::new(),
             clearance: Vec::new(),
+            asking: None,
             parties: Arc::default(),
+            tokens: TokenRules::default(),
             grants: Vec::new(),
         }
     }

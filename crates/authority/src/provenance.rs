@@ -8,12 +8,15 @@
 //! Found means found, not copied: a value that stands in the prompt and in an outsider's text can have come from
 //! either, and a caveat that accepts the prompt accepts it.
 
+mod known;
 mod label;
+mod roster;
 mod seen;
 mod text;
 mod token;
 
-pub use label::{FieldLabel, FieldLabels, FieldPattern};
+pub use known::{Extreme, Known, KnownServers, Roster};
+pub use label::{FieldLabel, FieldPattern, FieldTrust};
 pub use seen::{Seen, Traced};
 use std::fmt;
 

@@ -41,8 +41,8 @@ reasons! {
     OpNotGranted = "op_not_granted", "The point is granted, this operation on it is not.";
 
     // Which token, and whose.
-    TokenInvalid = "token_invalid", "The token is truncated, changed, reordered or holds foreign Datalog.";
-    TokenUntrusted = "token_untrusted", "No root key that is trusted here signed the token.";
+    TokenInvalid = "token_invalid", "The token or statement is truncated, changed, reordered or holds foreign Datalog.";
+    TokenUntrusted = "token_untrusted", "No key that is trusted here signed the token or statement.";
     NotYetValid = "not_yet_valid", "The token is valid from a time that has not come.";
     HolderUnproven = "holder_unproven", "The use of a token is not signed by its holder, or signed for another use.";
     Replayed = "replayed", "The same proof of a holder was used before.";
@@ -86,6 +86,15 @@ reasons! {
     BudgetBytes = "budget_bytes", "The grant's budget of bytes is spent, or what is left does not suffice.";
     RateExceeded = "rate_exceeded", "The grant allows fewer calls in this span of time.";
     ApprovalRequired = "approval_required", "The crossing needs an approval and nobody can give one.";
+    ApprovalDenied = "approval_denied", "The crossing needed an approval, and the approver said no.";
+    ApprovalTimedOut = "approval_timed_out", "The crossing needed an approval, and nobody answered in time.";
+    ApprovalDrift = "approval_drift", "What was approved is not what would be done.";
+    QuestionClosed = "question_closed", "The question of an approval was answered before, ran out or was given up.";
+    NotAnApprover = "not_an_approver", "Only an operator approves: never an agent, a cell or a client.";
+
+    // The operator's rules.
+    RuleForbids = "rule_forbids", "A rule of the operator forbids it, as things stand in the session.";
+    RuleUnclear = "rule_unclear", "A rule of the operator concerns it and cannot be evaluated.";
 
     // Which labels may flow where.
     UntrustedData = "untrusted_data", "What is sent could have been written by someone whom the point does not trust.";

@@ -7,6 +7,7 @@ use crate::config::node::Node;
 use crate::config::problem::Problems;
 use crate::config::read::Item;
 use crate::config::render::{exact_settings, setting};
+use crate::grant::{Grant, GrantId, Mint, TooManyLayers};
 use crate::manifest::{ManifestErrors, ManifestGrant};
 use crate::point::PointKind;
 use crate::spawn::GrantRequest;
@@ -53,7 +54,12 @@ impl Terms {
 
     /// Reads terms, in whatever spelling. Unknown keys are refused. Linear in the text.
     pub fn parse(kind: PointKind, json: Json) -> Result<Terms, TermsError> {
-        read(kind, json).map_err(TermsError::Malformed)
+        Terms::from_value(kind, &Value::from_json(json))
+    }
+
+    /// Reads terms from an entry of the journal; as [`Terms::parse`].
+    pub fn from_value(kind: PointKind, value: &Value) -> Result<Terms, TermsError> {
+        read_value(kind, value).map_err(TermsError::Malformed)
     }
 
     /// Reads the lines that a manifest's section of this kind would have, as a person writes them: `calls = 10`. None is
@@ -110,6 +116,27 @@ impl Terms {
         self.ops.into_iter().map(Caveat::Ops).chain(self.caveats).collect()
     }
 
+    /// `offered` under a chain of derivations, from the first, and the layer that each became.
+    ///
+    /// Of hosts: where the first says nothing of private addresses it allows none, whatever is offered.
+    pub fn narrow<'t>(
+        chain: impl IntoIterator<Item = &'t Terms>,
+        offered: &Grant,
+        mint: &mut Mint,
+    ) -> Result<(Grant, Vec<GrantId>), TooManyLayers> {
+        let (mut grant, mut layers, mut public_only) = (offered.clone(), Vec::new(), false);
+        for terms in chain {
+            let silent = layers.is_empty() && terms.kind == PointKind::Http;
+            public_only |= silent && !terms.caveats.contains(&Caveat::Private(true));
+            grant = grant.attenuate(mint, terms.clone().into_caveats())?;
+            layers.push(grant.id());
+        }
+        if public_only {
+            grant = grant.attenuate(mint, vec![Caveat::Private(false)])?;
+        }
+        Ok((grant, layers))
+    }
+
     /// One caveat as a manifest's setting, `{"calls":3}`.
     pub fn setting(caveat: &Caveat) -> String {
         let (key, value) = setting(caveat);
@@ -134,8 +161,12 @@ impl TryFrom<GrantRequest> for Terms {
 }
 
 fn read(kind: PointKind, json: Json) -> Result<Terms, Vec<Problem>> {
+    read_value(kind, &Value::from_json(json))
+}
+
+fn read_value(kind: PointKind, value: &Value) -> Result<Terms, Vec<Problem>> {
     let mut problems = Problems::default();
-    let node = Node::from_value(&Value::from_json(json));
+    let node = Node::from_value(value);
     let found = Item::root(&node, "").section(&keys(kind, Form::Exact), &mut problems);
     let terms = found.map(|section| read_terms(kind, &section, Form::Exact, &mut problems));
     refuse_labels(terms.as_ref(), &mut problems);

@@ -1,7 +1,9 @@
 //! The data that crosses between a cell and the gate.
 
+mod digest;
 mod json;
 
+pub use digest::digest_of;
 pub use json::NotJson;
 
 /// One value of a crossing: an argument or a result.

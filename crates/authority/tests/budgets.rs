@@ -12,7 +12,17 @@ fn root(mint: &mut Mint, caveats: Vec<Caveat>) -> Grant {
 
 fn request(bytes: u64, now_ms: u64) -> Request<'static> {
     const ARGS: &Value = &Value::EMPTY_MAP;
-    Request { kind: PointKind::Tool, name: "t", op: "x", subject: Subject::None, args: ARGS, bytes, now_ms, seen: None }
+    Request {
+        kind: PointKind::Tool,
+        name: "t",
+        op: "x",
+        subject: Subject::None,
+        args: ARGS,
+        bytes,
+        now_ms,
+        seen: None,
+        approved: None,
+    }
 }
 
 /// Decides and spends, as a crossing does.

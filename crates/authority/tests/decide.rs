@@ -82,7 +82,7 @@ fn with_request<T>(text: &str, now_ms: u64, then: impl FnOnce(&Request<'_>) -> T
         PointKind::Cell if op == "spawn" => (op, Subject::Child { depth: rest.parse().expect(text) }),
         _ => (op, Subject::None),
     };
-    then(&Request { kind, name, op, subject, args: &args, bytes: 10, now_ms, seen: None })
+    then(&Request { kind, name, op, subject, args: &args, bytes: 10, now_ms, seen: None, approved: None })
 }
 
 fn decide(held: &HeldGrants, text: &str, usage: &Usage) -> Result<String, Denial> {

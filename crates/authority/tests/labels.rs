@@ -344,6 +344,7 @@ fn a09_the_first_grant_through_which_it_may_flow_allows() {
         bytes: 0,
         now_ms: 0,
         seen: None,
+        approved: None,
     };
     let flowing = |writers| Flowing {
         label: Label { writers, readers: Parties::EVERYONE },

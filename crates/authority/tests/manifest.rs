@@ -402,3 +402,28 @@ fn m05_the_documented_manifest_is_accepted() {
         assert!(block.contains(&format!("{} = ", limit.key())), "{limit:?}");
     }
 }
+
+#[test]
+fn n02_tokens_are_trusted_and_required_as_written() {
+    let root = format!("ed25519/{}", "0A".repeat(32));
+    let tokens =
+        |lines: &str| format!("[tokens]\n{lines}\n[fs.data]\npath = \".\"\nallow = [\"read\"]\n[cell]\nchildren = 1\n");
+    let text = tokens(&format!("roots = [\"{root}\"]\nrequired = [\"fs.data\", \"cell\"]"));
+    let manifest = parse(&text).expect("a manifest without problems");
+    assert_eq!(manifest.tokens().roots, [root.to_lowercase()]);
+    let required = [Point::new(PointKind::Fs, "data"), Point::new(PointKind::Cell, "cell")];
+    assert_eq!(manifest.tokens().required, required);
+    assert_eq!(parse(&manifest.to_toml()).expect("what is written is read"), manifest);
+    let wrong = [
+        ("roots = [\"ed25519/0a\"]", "tokens.roots[0]"),
+        ("roots = \"x\"", "tokens.roots"),
+        ("required = [\"fs.date\"]", "tokens.required[0]"),
+        ("required = [\"fs\"]", "tokens.required[0]"),
+        ("required = [\"cell\", \"cell\"]", "tokens.required[1]"),
+        ("root = []", "tokens.root"),
+    ];
+    for (lines, key) in wrong {
+        let errors = Manifest::parse(&tokens(lines), "lockgate.toml").expect_err(lines);
+        assert_eq!(errors.problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), [key], "{lines}");
+    }
+}

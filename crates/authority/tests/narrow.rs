@@ -80,7 +80,7 @@ fn with_request<T>(parts: &Parts, then: impl FnOnce(&Request<'_>) -> T) -> T {
         PointKind::Cell => (*op, Subject::Child { depth: text.parse().expect(text) }),
         _ => (*op, Subject::None),
     };
-    then(&Request { kind: *kind, name, op, subject, args: &args, bytes: 0, now_ms: 0, seen: None })
+    then(&Request { kind: *kind, name, op, subject, args: &args, bytes: 0, now_ms: 0, seen: None, approved: None })
 }
 
 fn hold(manifest: &Manifest) -> HeldGrants {

@@ -69,8 +69,17 @@ fn a03_a_decision_that_allows_allocates_nothing() {
     let url = CanonicalUrl::parse("https://deep.w63.example.com/v1/x").expect("canonical");
     let args = Value::map([("path", Value::from("/srv/x")), ("n", Value::Int(3)), ("s", Value::from("v"))]);
     let none = Value::EMPTY_MAP;
-    let request =
-        |kind, name, op, subject, args| Request { kind, name, op, subject, args, bytes: 100, now_ms: 1000, seen: None };
+    let request = |kind, name, op, subject, args| Request {
+        kind,
+        name,
+        op,
+        subject,
+        args,
+        bytes: 100,
+        now_ms: 1000,
+        seen: None,
+        approved: None,
+    };
     let requests = [
         request(PointKind::Http, "http", "request", Subject::Url { url: &url, method: "GET" }, &none),
         request(PointKind::Http, "http", "body", Subject::Continued, &none),

@@ -92,7 +92,7 @@ fn with_request<T>(parts: &Parts, then: impl FnOnce(&Request<'_>) -> T) -> T {
         _ => (*op, Subject::None),
     };
     // After the time at which one of the grants runs out.
-    then(&Request { kind: *kind, name, op, subject, args, bytes: 8, now_ms: 20_000, seen: None })
+    then(&Request { kind: *kind, name, op, subject, args, bytes: 8, now_ms: 20_000, seen: None, approved: None })
 }
 
 fn hold(text: &str) -> HeldGrants {

@@ -179,6 +179,7 @@ fn read<'a>(held: &'a HeldGrants, path: &str) -> Decision<'a> {
         bytes: 0,
         now_ms: 0,
         seen: None,
+        approved: None,
     };
     authorize(held.for_handle(PointKind::Fs, "data"), &request, &Usage::new())
 }

@@ -367,8 +367,17 @@ impl Forest {
             "cell" if ask.op == "spawn" => Subject::Child { depth: ask.depth },
             _ => Subject::None,
         };
-        let request =
-            Request { kind, name, op: ask.op, subject, args: &args, bytes: ask.bytes, now_ms: ask.now, seen: None };
+        let request = Request {
+            kind,
+            name,
+            op: ask.op,
+            subject,
+            args: &args,
+            bytes: ask.bytes,
+            now_ms: ask.now,
+            seen: None,
+            approved: None,
+        };
         authorize(self.real[node].for_handle(kind, name), &request, usage)
     }
 

@@ -51,8 +51,17 @@ fn hold(manifest: &Manifest) -> HeldGrants {
 }
 
 fn allows(held: &HeldGrants, op: &str, args: &Value) -> bool {
-    let request =
-        Request { kind: PointKind::Tool, name: "t", op, subject: Subject::None, args, bytes: 0, now_ms: 0, seen: None };
+    let request = Request {
+        kind: PointKind::Tool,
+        name: "t",
+        op,
+        subject: Subject::None,
+        args,
+        bytes: 0,
+        now_ms: 0,
+        seen: None,
+        approved: None,
+    };
     matches!(authorize(held.for_handle(PointKind::Tool, "t"), &request, &Usage::new()), Decision::Allow(_))
 }
 

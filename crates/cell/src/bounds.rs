@@ -15,7 +15,7 @@ pub struct Bounds {
     /// median, 4 to 7 ms at most in 40 runs, both with two processors and four other busy processes. A bulk memory
     /// operation cannot be interrupted and adds its own time, about 0.1 ms for each MiB (`cell_bench overshoot`).
     pub cpu_us: u64,
-    /// Time since the start, waiting included, in microseconds. A cell that waits is ended when it is next resumed:
+    /// Time since the start, waiting included, in microseconds; an order can put its end off. A cell that waits is ended when it is next resumed:
     /// whoever holds the cell's requests must watch the clock meanwhile.
     pub wall_us: u64,
     /// Linear memory in bytes, the image's own part included. Asking for more ends the cell.

@@ -171,6 +171,14 @@ impl Connection {
         Ok(())
     }
 
+    /// Gives a waiting cell more wall time, in microseconds.
+    pub fn extend(&self, cell: u32, wall_us: u64) -> Result<(), OrderError> {
+        match self.cells()?.living.get(&cell) {
+            Some(Phase::Waiting) => self.send(&Order::Extend { cell, wall_us }),
+            _ => Err(OrderError::NotWaiting),
+        }
+    }
+
     /// Drops a cell, if there is one: nothing more is heard of it. One that runs goes on until its turn or its bounds
     /// end, unheard; only ending the worker stops it at once.
     pub fn drop_cell(&self, cell: u32) -> Result<(), OrderError> {

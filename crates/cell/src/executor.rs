@@ -115,6 +115,11 @@ impl Executor {
         }
     }
 
+    /// Gives a waiting cell `wall_us` microseconds of wall time more; `false` when there is none.
+    pub fn extend(&mut self, cell: u32, wall_us: u64) -> bool {
+        self.cells.get_mut(&cell).map(|instance| instance.extend(wall_us)).is_some()
+    }
+
     /// Drops a cell; `false` when there is none.
     pub fn drop_cell(&mut self, cell: u32) -> bool {
         self.cells.remove(&cell).is_some()

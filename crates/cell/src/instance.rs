@@ -136,6 +136,13 @@ impl Instance {
         Ok(())
     }
 
+    /// Puts the end of its wall time off by `wall_us` microseconds.
+    pub fn extend(&mut self, wall_us: u64) {
+        let state = self.store.data_mut();
+        let later = state.deadline.checked_add(Duration::from_micros(wall_us));
+        state.deadline = later.unwrap_or(state.deadline + FAR);
+    }
+
     /// Hands `input` to the guest and runs it until it waits or has finished. After an error the instance must be
     /// dropped: it is in no state to go on.
     pub fn turn(&mut self, entry: Entry, input: &[u8], span: Span) -> Result<TurnAt, EndReason> {

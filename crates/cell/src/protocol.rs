@@ -9,7 +9,7 @@ use crate::bounds::{Bounds, EndReason, Usage};
 use crate::executor::{Status, Turned};
 
 /// Version of this protocol; both sides are of the same build, so others are refused.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 /// Largest frame, in bytes, its length field excluded. Longer ones end the connection.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
 /// Bytes before the payload: length, kind and number.
@@ -27,6 +27,7 @@ const RESUME: u8 = 2;
 const DROP: u8 = 3;
 const PREPARE: u8 = 4;
 const PING: u8 = 5;
+const EXTEND: u8 = 6;
 const HELLO: u8 = 65;
 const TURN: u8 = 66;
 const ENDED: u8 = 67;
@@ -51,6 +52,13 @@ pub enum Order<'a> {
         cell: u32,
         /// What the guest is resumed with.
         answers: &'a [u8],
+    },
+    /// Give a waiting cell more wall time; nothing is said in return.
+    Extend {
+        /// The cell's number.
+        cell: u32,
+        /// How much more, in microseconds.
+        wall_us: u64,
     },
     /// Drop a waiting cell; nothing is said in return.
     Drop {
@@ -170,6 +178,10 @@ impl<'a> Frame<'a> {
                 Ok(Order::Start { cell: self.number, bounds: bounds_from(bounds), start })
             }
             RESUME => Ok(Order::Resume { cell: self.number, answers: self.payload }),
+            EXTEND => {
+                let wall_us: &[u8; 8] = self.payload.try_into().map_err(|_| malformed)?;
+                Ok(Order::Extend { cell: self.number, wall_us: u64::from_le_bytes(*wall_us) })
+            }
             DROP => self.empty(Order::Drop { cell: self.number }),
             PREPARE => {
                 let (length, rest) = self.payload.split_first_chunk::<4>().ok_or(malformed)?;
@@ -225,6 +237,10 @@ impl Order<'_> {
             Order::Resume { cell, answers } => {
                 header(out, RESUME, cell, 0, answers.len())?;
                 out.extend_from_slice(answers);
+            }
+            Order::Extend { cell, wall_us } => {
+                header(out, EXTEND, cell, 8, 0)?;
+                out.extend_from_slice(&wall_us.to_le_bytes());
             }
             Order::Drop { cell } => header(out, DROP, cell, 0, 0)?,
             Order::Prepare { id, name, source } => {

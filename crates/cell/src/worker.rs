@@ -111,6 +111,10 @@ fn obey(order: Order<'_>, executor: &mut Executor, outbox: &Outbox, preparer: &P
     let (cell, turned) = match order {
         Order::Start { cell, bounds, start } => (cell, executor.start(cell, &bounds, start)),
         Order::Resume { cell, answers } => (cell, executor.resume(cell, answers)),
+        Order::Extend { cell, wall_us } => {
+            executor.extend(cell, wall_us);
+            return Ok(());
+        }
         Order::Drop { cell } => {
             executor.drop_cell(cell);
             return Ok(());

@@ -52,6 +52,22 @@ fn n05_wall_limit_ends_a_cell_that_waited_too_long() {
 }
 
 #[test]
+fn a12_wall_time_can_be_put_off_while_a_cell_waits() {
+    on_big_stack(|| {
+        let engine = tiny_engine(2);
+        let mut executor = Executor::new(&engine).unwrap();
+        let bounds = Bounds { wall_us: 5_000, ..quick() };
+        for cell in [1, 2] {
+            assert_eq!(outcome(executor.start(cell, &bounds, b"w")).0, Outcome::Waiting);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(6));
+        assert!(executor.extend(1, 60_000_000) && !executor.extend(3, 1));
+        assert_eq!(outcome(executor.resume(1, b"d")).0, Outcome::Finished);
+        assert_eq!(outcome(executor.resume(2, b"d")).0, Outcome::Ended(EndReason::Wall));
+    });
+}
+
+#[test]
 fn n05_memory_limit_ends_the_cell() {
     let (outcome, usage) = start(&tiny_engine(2), quick(), "g");
     assert_eq!(outcome, Outcome::Ended(EndReason::Memory));

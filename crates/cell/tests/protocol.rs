@@ -36,6 +36,7 @@ proptest! {
         for order in [
             Order::Start { cell, bounds, start: &body },
             Order::Resume { cell, answers: &body },
+            Order::Extend { cell, wall_us: bounds.wall_us },
             Order::Drop { cell },
             Order::Prepare { id: cell, name: &name, source: &source },
             Order::Ping { id: cell },

@@ -5,6 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+mod approvals;
+mod proofs;
+mod revocations;
 mod store;
 
+pub use approvals::{AnswerError, BEAT_MS, Inquiry, QuestionId, QuestionState, Reply, Taken};
+pub use proofs::Remembered;
+pub use revocations::{Revocation, Revoked};
 pub use store::{Control, ControlError};

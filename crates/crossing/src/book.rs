@@ -1,9 +1,12 @@
 //! What the gate keeps about one cell: its handles, what it used, what is in flight.
 
+use crate::approval::Waiting;
 use crate::effect::Target;
 use crate::floating::{Floating, Shown};
+use crate::ruling::{Past, Ruling, Whose};
 use lockgate_authority::{
-    Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen, Usage,
+    Asking, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen,
+    Usage,
 };
 use lockgate_journal::SessionKey;
 use std::collections::HashMap;
@@ -14,12 +17,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct SessionBook {
     key: SessionKey,
     usage: Mutex<Usage>,
+    asking: Option<Asking>,
+    ruling: Option<Ruling>,
 }
 
 impl SessionBook {
-    /// The book of a session that has just begun.
+    /// The book of a session that has just begun, in which nobody can approve.
     pub fn new(key: SessionKey) -> Self {
-        SessionBook { key, usage: Mutex::new(Usage::new()) }
+        SessionBook { key, usage: Mutex::new(Usage::new()), asking: None, ruling: None }
+    }
+
+    /// The same where an approver can be asked.
+    #[must_use]
+    pub fn asking(self, asking: Option<Asking>) -> Self {
+        SessionBook { asking, ..self }
+    }
+
+    /// The same under rules of the operator.
+    #[must_use]
+    pub fn ruled(self, ruling: Option<Ruling>) -> Self {
+        SessionBook { ruling, ..self }
+    }
+
+    /// The past that the rules speak of, locked; `None` where there are no rules.
+    pub(crate) fn past(&self) -> Option<Past<'_>> {
+        self.ruling.as_ref().map(Ruling::past)
+    }
+
+    /// How an approver is asked; `None` where nobody can approve.
+    pub(crate) fn approver(&self) -> Option<Asking> {
+        self.asking
     }
 
     /// Where the session is recorded.
@@ -108,6 +135,8 @@ pub struct CellBook {
     pub(crate) handles: Box<[Handle]>,
     /// By the serial of the intent.
     pub(crate) in_flight: HashMap<u64, InFlight>,
+    /// Calls that wait for an approval, by the serial of the entry that asks.
+    pub(crate) asked: HashMap<u64, Waiting>,
     /// Open streams and children, with the grant under which each began.
     pub(crate) open: HashMap<u32, Opened>,
     /// The label of all that the cell has read.
@@ -161,6 +190,7 @@ impl CellBook {
             limits,
             handles,
             in_flight: HashMap::new(),
+            asked: HashMap::new(),
             open: HashMap::new(),
             floating: Arc::default(),
             clearance: Label::TOP,
@@ -208,6 +238,11 @@ impl CellBook {
         self.seen.as_deref()
     }
 
+    /// What the caller has seen, for the gate to add what it read by itself.
+    pub fn seen_mut(&mut self) -> Option<&mut Seen> {
+        self.seen.as_deref_mut()
+    }
+
     /// The session's book.
     pub fn session(&self) -> &Arc<SessionBook> {
         &self.session
@@ -221,6 +256,11 @@ impl CellBook {
     /// To whom its acts are attributed.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Whom rules judge when it sends what has this label.
+    pub(crate) fn whose(&self, label: Label) -> Whose<'_> {
+        Whose { principal: &self.principal, depth: self.depth, label, parties: &self.parties, redirected: false }
     }
 
     /// How many cells lie above it.
@@ -248,13 +288,28 @@ impl CellBook {
         self.refusals
     }
 
-    /// Crossings whose effect has not settled.
+    /// Crossings that have no answer yet: their effect has not settled, or they wait for an approval.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + self.asked.len()
+    }
+
+    /// Crossings that wait for an approval.
+    pub fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// The guest's number of the request that waits for the question `serial`.
+    pub fn asker(&self, serial: u64) -> Option<u32> {
+        self.asked.get(&serial).map(|waiting| waiting.call.id())
+    }
+
+    /// Whether the request with this number of the guest's waits for an approval.
+    pub fn asks(&self, id: u32) -> bool {
+        self.asked.values().any(|waiting| waiting.call.id() == id)
     }
 
     /// Crossings in flight whose effect should be let finish when the program is done: all but those that only wait
-    /// for time to pass or for another cell.
+    /// for time to pass, for another cell or for an approval.
     pub fn effects_in_flight(&self) -> usize {
         self.in_flight.values().filter(|crossing| !crossing.waits).count()
     }

@@ -32,6 +32,14 @@ pub(crate) fn condensed(cbor: &[u8], most: usize) -> Vec<u8> {
     encoded(&Value::map(subject.into_iter().chain([("rest", digest(cbor))])))
 }
 
+/// A value as a person is shown it: whole up to `most` bytes of `cbor`, its encoding; else condensed.
+pub(crate) fn shown(value: &Value, cbor: &[u8], most: usize) -> Value {
+    if cbor.len() <= most {
+        return value.clone();
+    }
+    decode_value(&condensed(cbor, most), &Budget::ARGUMENT).unwrap_or_default()
+}
+
 /// The value with its long leaves replaced.
 fn leaves(value: &Value) -> Value {
     match value {

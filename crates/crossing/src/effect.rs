@@ -1,10 +1,12 @@
 //! The only thing that has an effect, and what it is given.
 
+use crate::book::SessionBook;
 use crate::floating::Floating;
 use crate::flow;
+use crate::ruling::Whose;
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PartyNames, PointKind, ReasonCode, Request,
-    Subject, Usage, Value, authorize_flow,
+    CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PartyNames, PointKind, Principal, Question,
+    ReasonCode, Request, Subject, Usage, Value, authorize_flow,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -73,6 +75,9 @@ pub struct Ready {
     pub(crate) parties: Arc<PartyNames>,
     /// The label of what comes back: the grant's source, joined with those that redirects led to.
     pub(crate) source: Mutex<Label>,
+    pub(crate) session: Arc<SessionBook>,
+    pub(crate) principal: Principal,
+    pub(crate) depth: u64,
 }
 
 impl Ready {
@@ -137,18 +142,42 @@ impl Ready {
             bytes: 0,
             now_ms,
             seen: None,
+            approved: None,
         };
         match authorize_flow(self.candidates.iter(), &request, &self.flowing, usage) {
             Flowed::Allow(grant) => {
+                self.rules_allow(&request, grant)?;
                 let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
                 *source = source.join(grant.flow().source);
                 Ok(grant.clone())
             }
             Flowed::Deny(denial) => Err(denial),
+            // Another address is another action than the one that was approved.
+            Flowed::Ask(_, question) => Err(question.into_denial()),
             Flowed::Blocked(grant, blocked) => {
                 Err(flow::denial(blocked, &grant.point().to_string(), &self.floating, &self.parties))
             }
         }
+    }
+
+    /// Whether the operator's rules allow a further URL. What one of them asks about is refused: another address is another
+    /// action than one that was approved.
+    fn rules_allow(&self, request: &Request<'_>, grant: &Grant) -> Result<(), Denial> {
+        let Some(mut past) = self.session.past() else { return Ok(()) };
+        let whose = Whose {
+            principal: &self.principal,
+            depth: self.depth,
+            label: self.flowing.label,
+            parties: &self.parties,
+            redirected: true,
+        };
+        let asks = past.judge(whose, request, grant.point())?;
+        if !asks.is_empty() {
+            let asks = asks.iter().map(|rule| (&*rule.id, rule.question()));
+            return Err(Question::of_rules(grant, request, asks).into_denial());
+        }
+        past.reach(request, grant.point(), &self.flowing);
+        Ok(())
     }
 
     /// What came of it.
@@ -240,4 +269,7 @@ pub trait Effects {
     /// Is given a crossing whose intent is on its way to the disk, to act once
     /// [`Pending::when_durable`](crate::Pending::when_durable) says that it is there.
     fn wait(&self, pending: crate::Pending);
+
+    /// Is given what an approver must be asked; [`answer`](crate::answer) takes how it ended. Must not block.
+    fn ask(&self, asked: crate::Asked);
 }

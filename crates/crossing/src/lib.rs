@@ -5,6 +5,7 @@
 //!
 //! What is absent: WebAssembly, sockets, files, threads and the clock (times are passed in).
 
+mod approval;
 mod book;
 mod condense;
 mod effect;
@@ -12,9 +13,12 @@ mod floating;
 mod flow;
 mod path;
 mod record;
+mod ruling;
 
+pub use approval::{Answer, Asked, Ended};
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
 pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 pub use floating::{Floating, Origin, Shown};
-pub use path::{Pending, Reply, Step, abandon, cross, settle, target};
+pub use path::{Pending, Reply, Step, abandon, answer, cross, settle, target};
 pub use record::{RecordFailed, Recorder, body};
+pub use ruling::Ruling;

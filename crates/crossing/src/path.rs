@@ -4,22 +4,28 @@
 //! |---|---|---|---|
 //! | resolve | book, handle | [`Held`] | an unknown or revoked handle is refused before a byte of the arguments is read |
 //! | decode | [`Held`], bytes | [`Call`] | bounded, total |
-//! | authorize | [`Call`] | [`Allowed`] | pure decision over the grants of the handle; the budget is set aside |
+//! | authorize | [`Call`] | [`Allowed`] or [`Asked`] | pure decision over the grants of the handle; the budget is set aside |
 //! | record | [`Allowed`] | [`Ready`] or [`Pending`] | the intent is in the journal, durable before the world changes |
 //! | act | [`Ready`] | [`Outcome`] | the only thing that has an effect |
 //! | settle | [`Outcome`] | [`Reply`] | the outcome is in the journal, the budget is charged |
+//!
+//! A call that nothing but an approval keeps from being allowed waits, recorded, until [`answer`] is told how its question
+//! ended. A yes for the exact action takes it back to authorize, where everything is decided again.
 
+use crate::approval::{Answer, Asked, Ended, Waiting, state};
 use crate::book::{CellBook, Handle, InFlight, Opened, Stopped};
+use crate::condense;
 use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 use crate::floating::Floating;
 use crate::flow::{self, Direction, direction};
 use crate::record::{RecordFailed, Recorder, body};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind, ReasonCode, Request, Reservation,
-    Value, authorize_flow,
+    Approved, Approver, Asking, CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind,
+    Question, ReasonCode, Request, Reservation, Value, authorize_flow,
 };
 use lockgate_decode::{Budget, RawRequest, decode_value};
 use lockgate_journal::{Kind, Ticket};
+use lockgate_rules::Rule;
 use std::sync::{Arc, Mutex};
 
 /// What became of one request.
@@ -62,19 +68,33 @@ pub fn cross(
     if request.op.len() > MAX_OP {
         return refuse(book, request, None, too_long_op(), now_us, recorder);
     }
-    let allowed = match resolve(book, request)
+    let decided = resolve(book, request)
         .and_then(|held| held.decode(book, request.args))
-        .and_then(|call| call.authorize(book, now_us / 1000))
-    {
-        Ok(allowed) => allowed,
-        Err(Refused { shown, denial }) => return refuse(book, request, shown.as_deref(), denial, now_us, recorder),
-    };
+        .and_then(|call| call.authorize(book, None, now_us / 1000));
+    match decided {
+        Ok(Authorized::Allowed(allowed)) => perform(book, allowed, None, request.args, now_us, recorder, effects),
+        Ok(Authorized::Asks(asks)) => ask(book, asks, request, now_us, recorder, effects),
+        Err(Refused { shown, denial }) => refuse(book, request, shown.as_deref(), denial, now_us, recorder),
+    }
+}
+
+/// Records what is allowed and performs it, or starts it. `approval` is the entry of the approval that it needed.
+fn perform(
+    book: &mut CellBook,
+    allowed: Allowed,
+    approval: Option<u64>,
+    args: &[u8],
+    now_us: u64,
+    recorder: &dyn Recorder,
+    effects: &dyn Effects,
+) -> Step {
     if allowed.call.held.kind == PointKind::Log
-        && let Err(stopped) = book.spend_output(request.args.len() as u64)
+        && let Err(stopped) = book.spend_output(args.len() as u64)
     {
         return Step::Ended(stopped);
     }
-    match allowed.record(book, request, now_us, recorder) {
+    let id = allowed.call.held.id;
+    match allowed.record(book, approval, args, now_us, recorder) {
         Ok(Recorded::Ready(ready)) => match effects.act(ready) {
             Acted::Now(outcome) => match settle(book, outcome, now_us, recorder) {
                 Some(reply) => Step::Answered(reply),
@@ -86,8 +106,138 @@ pub fn cross(
             effects.wait(pending);
             Step::Later
         }
-        Err(failed) => Step::Answered(Reply { id: request.id, result: Err(unrecorded(&failed)), held: 0 }),
+        Err(failed) => Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 }),
     }
+}
+
+/// Records a question and has it put to an approver; the call waits in the book.
+fn ask(
+    book: &mut CellBook,
+    asks: Asks,
+    request: RawRequest<'_>,
+    now_us: u64,
+    recorder: &dyn Recorder,
+    effects: &dyn Effects,
+) -> Step {
+    let Asks { call, question, flowing, asking } = asks;
+    let shown = call.held.shown.clone();
+    // A request that wants no answer counts here too: each question takes a person's time.
+    if book.in_flight() as u64 >= book.limits.in_flight {
+        let denial = too_many_in_flight(book);
+        return refuse(book, request, Some(&shown), denial, now_us, recorder);
+    }
+    let held = call.sent.saturating_mul(2);
+    if let Err(denial) = book.hold(held) {
+        return refuse(book, request, Some(&shown), denial, now_us, recorder);
+    }
+    let mut asked = call.asked(book, &question, &flowing, request.args, asking, now_us / 1000);
+    let mut scratch = std::mem::take(&mut book.scratch);
+    body::asked(&mut scratch, &asked, book.shown(flowing.label), request.args);
+    let appended = recorder.append(book.session.key(), Kind::Approval, book.number, now_us, &scratch);
+    book.scratch = scratch;
+    match appended {
+        Ok(ticket) => asked.serial = ticket.serial(),
+        Err(failed) => {
+            book.release(held);
+            return Step::Answered(Reply { id: request.id, result: Err(unrecorded(&failed)), held: 0 });
+        }
+    }
+    book.asked.insert(asked.serial, Waiting { call, raw: request.args.into(), question, held });
+    effects.ask(asked);
+    Step::Later
+}
+
+/// Takes how a question ended: a yes for the exact action lets the call be authorized again, anything else refuses it.
+/// `None` where no question of this serial is open: each is answered once, and those of a cell that ended are closed.
+pub fn answer(
+    book: &mut CellBook,
+    serial: u64,
+    ended: Ended,
+    now_us: u64,
+    recorder: &dyn Recorder,
+    effects: &dyn Effects,
+) -> Option<Step> {
+    let Waiting { call, raw, question, held } = book.asked.remove(&serial)?;
+    book.release(held);
+    let (id, op, shown) = (call.held.id, call.held.op.clone(), call.held.shown.clone());
+    let request = RawRequest { id, handle: 0, op: &op, args: &raw };
+    let foreign = question.foreign().to_vec();
+    let approved = match (&ended, ended.denial()) {
+        (Ended::Answered(answer), _) => question.answered(&answer.by, answer.digest, answer.approves),
+        (_, Some(denial)) => Err(denial),
+        (_, None) => Err(Denial::new(ReasonCode::Internal, "a question ended in no known way")),
+    };
+    let entry = match record_end(book, serial, &ended, approved.as_ref().err(), now_us, recorder) {
+        Ok(entry) => entry,
+        Err(failed) => return Some(Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 })),
+    };
+    if let (Ended::Answered(Answer { by, endorses: true, .. }), Ok(_)) = (&ended, &approved)
+        && let Err(failed) = endorse(book, &foreign, by, entry, now_us, recorder)
+    {
+        return Some(Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 }));
+    }
+    let decided = approved
+        .map_err(|denial| Refused { shown: Some(shown), denial })
+        .and_then(|approved| call.authorize(book, Some(&approved), now_us / 1000));
+    Some(match decided {
+        Ok(Authorized::Allowed(allowed)) => perform(book, allowed, Some(entry), &raw, now_us, recorder, effects),
+        // What was asked about was cleared, so this would be another question.
+        Ok(Authorized::Asks(asks)) => {
+            let message = "what it needs an approval for has changed since it was asked";
+            let denial = Denial::new(ReasonCode::ApprovalDrift, message).with_hint("call it again to ask again");
+            refuse(book, request, Some(&asks.call.held.shown), denial, now_us, recorder)
+        }
+        Err(Refused { shown, denial }) => refuse(book, request, shown.as_deref(), denial, now_us, recorder),
+    })
+}
+
+/// Trusts values from here on as if the caller's prompt held them; each leaves its receipt before.
+fn endorse(
+    book: &mut CellBook,
+    values: &[Value],
+    by: &Approver,
+    approval: u64,
+    now_us: u64,
+    recorder: &dyn Recorder,
+) -> Result<(), RecordFailed> {
+    for value in values {
+        let mut scratch = std::mem::take(&mut book.scratch);
+        body::endorsed(&mut scratch, value, by, approval);
+        let appended = recorder.append(book.session.key(), Kind::Receipt, book.number, now_us, &scratch);
+        book.scratch = scratch;
+        let _ = appended?;
+        if let Some(seen) = &mut book.seen {
+            seen.endorse(value);
+        }
+    }
+    Ok(())
+}
+
+/// Records how a question ended; gives the serial of the entry.
+fn record_end(
+    book: &mut CellBook,
+    of: u64,
+    ended: &Ended,
+    denial: Option<&Denial>,
+    now_us: u64,
+    recorder: &dyn Recorder,
+) -> Result<u64, RecordFailed> {
+    let (state, answer): (&str, Option<&Answer>) = match ended {
+        Ended::Answered(answer) => match denial.map(|denial| denial.code) {
+            None => (state::APPROVED, Some(answer)),
+            Some(ReasonCode::ApprovalDrift) => (state::DRIFT, Some(answer)),
+            Some(_) => (state::DENIED, Some(answer)),
+        },
+        Ended::TimedOut => (state::TIMED_OUT, None),
+        Ended::Withdrawn => (state::WITHDRAWN, None),
+        Ended::Unasked => (state::UNASKED, None),
+        Ended::Void(_) => (state::VOID, None),
+    };
+    let mut scratch = std::mem::take(&mut book.scratch);
+    body::answered(&mut scratch, state, of, answer);
+    let appended = recorder.append(book.session.key(), Kind::Approval, book.number, now_us, &scratch);
+    book.scratch = scratch;
+    appended.map(|ticket| ticket.serial())
 }
 
 /// Longest name of an operation or tool, in bytes.
@@ -123,11 +273,8 @@ fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
             denial: Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle"),
         })?;
     let refused = |code, message| Refused { shown: Some(handle.shown.clone()), denial: Denial::new(code, message) };
-    if book.in_flight.len() as u64 >= book.limits.in_flight && request.id != 0 {
-        return Err(refused(
-            ReasonCode::LimitInFlight,
-            format!("more than {} crossings are in flight", book.limits.in_flight),
-        ));
+    if book.in_flight() as u64 >= book.limits.in_flight && request.id != 0 {
+        return Err(Refused { shown: Some(handle.shown.clone()), denial: too_many_in_flight(book) });
     }
     let usage = book.session.usage();
     if handle.grants.iter().all(|grant| usage.is_revoked(grant)) {
@@ -141,6 +288,10 @@ fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
         shown: handle.shown.clone(),
         candidates: Arc::clone(&handle.grants),
     })
+}
+
+fn too_many_in_flight(book: &CellBook) -> Denial {
+    Denial::new(ReasonCode::LimitInFlight, format!("more than {} crossings are in flight", book.limits.in_flight))
 }
 
 /// A request whose arguments are read.
@@ -253,24 +404,57 @@ pub struct Allowed {
     source: Label,
 }
 
+/// A request that only an approval keeps from being allowed, in a session where one can be asked for.
+#[derive(Debug)]
+struct Asks {
+    call: Call,
+    question: Question,
+    flowing: Flowing,
+    asking: Asking,
+}
+
+/// What came of the decision, refusals apart.
+#[derive(Debug)]
+enum Authorized {
+    Allowed(Allowed),
+    Asks(Asks),
+}
+
+/// What was decided of a call.
+enum Decided {
+    Allow(Grant, Reservation, u64),
+    Ask(Question),
+}
+
 impl Call {
-    fn authorize(self, book: &mut CellBook, now_ms: u64) -> Result<Allowed, Refused> {
+    /// `approved` is the approval that this very call was given.
+    fn authorize(self, book: &mut CellBook, approved: Option<&Approved>, now_ms: u64) -> Result<Authorized, Refused> {
         let Direction { sends, reads } = direction(self.held.kind, &self.held.op);
         let flowing = Flowing { label: book.floating.label(), sends, reads, clearance: book.clearance };
-        match self.decide(book, &flowing, now_ms) {
-            Ok((grant, reservation, allowance)) => {
+        match self.decide(book, &flowing, approved, now_ms) {
+            Ok(Decided::Allow(grant, reservation, allowance)) => {
                 let begun = match self.target {
                     Target::Continued { number } => book.open.get(&number).map(|opened| opened.label),
                     _ => None,
                 };
                 let source = begun.unwrap_or(grant.flow().source);
-                Ok(Allowed { call: self, grant, reservation, allowance, flowing, source })
+                Ok(Authorized::Allowed(Allowed { call: self, grant, reservation, allowance, flowing, source }))
             }
+            Ok(Decided::Ask(question)) => match book.session.approver() {
+                Some(asking) => Ok(Authorized::Asks(Asks { call: self, question, flowing, asking })),
+                None => Err(Refused { shown: Some(self.held.shown), denial: question.into_denial() }),
+            },
             Err(denial) => Err(Refused { shown: Some(self.held.shown), denial }),
         }
     }
 
-    fn decide(&self, book: &mut CellBook, flowing: &Flowing, now_ms: u64) -> Result<(Grant, Reservation, u64), Denial> {
+    fn decide(
+        &self,
+        book: &mut CellBook,
+        flowing: &Flowing,
+        approved: Option<&Approved>,
+        now_ms: u64,
+    ) -> Result<Decided, Denial> {
         let request = Request {
             kind: self.held.kind,
             name: &self.held.name,
@@ -280,6 +464,7 @@ impl Call {
             bytes: self.sent,
             now_ms,
             seen: book.seen.as_deref(),
+            approved,
         };
         let opens = matches!(self.target, Target::Child { .. }) || self.held.kind == PointKind::Http;
         if opens && !matches!(self.target, Target::Continued { .. }) && book.open.len() as u64 >= book.limits.handles {
@@ -299,24 +484,88 @@ impl Call {
             Some(opened) => authorize_flow([&opened.grant], &request, flowing, &usage),
             None => authorize_flow(self.held.candidates.iter(), &request, flowing, &usage),
         };
-        let grant = match grant {
-            Flowed::Allow(grant) => grant,
+        let (grant, question) = match grant {
+            Flowed::Allow(grant) => (grant, None),
+            Flowed::Ask(grant, question) => (grant, Some(question)),
             Flowed::Deny(denial) => return Err(denial),
             Flowed::Blocked(grant, blocked) => {
                 return Err(flow::denial(blocked, &grant.point().to_string(), &book.floating, &book.parties));
             }
         };
+        let mut past = session.past();
+        let asks = match &past {
+            Some(past) => past.judge(book.whose(flowing.label), &request, grant.point())?,
+            None => Vec::new(),
+        };
+        if let Some(question) = unanswered(question, grant, &request, asks) {
+            return Ok(Decided::Ask(question));
+        }
         let (reservation, allowance) = usage.set_aside(grant, &request)?;
         let allowance = allowance.min(book.limits.buffer_bytes);
         let grant = grant.clone();
         drop(usage);
+        if let Some(past) = &mut past {
+            past.begin(&request, grant.point(), direction(self.held.kind, &self.held.op));
+        }
+        drop(past);
         if let Err(denial) = book.hold(self.sent) {
             session.usage().settle(reservation, 0);
             return Err(denial);
         }
-        Ok((grant, reservation, allowance))
+        Ok(Decided::Allow(grant, reservation, allowance))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.held.id
+    }
+
+    /// What an approver is told of it; the serial is that of the entry to come.
+    fn asked(
+        &self,
+        book: &CellBook,
+        question: &Question,
+        flowing: &Flowing,
+        raw: &[u8],
+        asking: Asking,
+        now_ms: u64,
+    ) -> Asked {
+        Asked {
+            cell: book.number,
+            serial: 0,
+            principal: book.principal.clone(),
+            point: self.held.shown.clone(),
+            op: self.held.op.clone(),
+            grant: question.grant().get(),
+            digest: question.digest(),
+            reasons: question.reasons().map(str::to_owned).collect(),
+            foreign: question.foreign().to_vec(),
+            writers: book.shown(flowing.label).writers().into_iter().map(str::to_owned).collect(),
+            args: condense::shown(&self.args, raw, MAX_SHOWN),
+            asked_ms: now_ms,
+            until_ms: now_ms.saturating_add(asking.wait_ms),
+        }
     }
 }
+
+/// What must be asked of a call that `grant` allows: by its caveats, and by the rules that the approval it was given does
+/// not answer.
+fn unanswered(
+    question: Option<Question>,
+    grant: &Grant,
+    request: &Request<'_>,
+    mut rules: Vec<&Rule>,
+) -> Option<Question> {
+    rules.retain(|rule| !request.approved.is_some_and(|approved| approved.clears_rule(&rule.id, request)));
+    let asks = rules.iter().map(|rule| (&*rule.id, rule.question()));
+    match question {
+        Some(question) => Some(question.and_rules(asks)),
+        None if rules.is_empty() => None,
+        None => Some(Question::of_rules(grant, request, asks)),
+    }
+}
+
+/// Largest arguments that an approver is shown whole, in bytes.
+const MAX_SHOWN: usize = 64 << 10;
 
 #[derive(Debug)]
 enum Recorded {
@@ -328,13 +577,16 @@ impl Allowed {
     fn record(
         self,
         book: &mut CellBook,
-        request: RawRequest<'_>,
+        approval: Option<u64>,
+        args: &[u8],
         now_us: u64,
         recorder: &dyn Recorder,
     ) -> Result<Recorded, RecordFailed> {
+        let raw = args;
         let Allowed { call: Call { held, args, target, sent }, grant, reservation, allowance, flowing, source } = self;
         let mut scratch = std::mem::take(&mut book.scratch);
-        body::intent(&mut scratch, &held.shown, &held.op, grant.id().get(), book.shown(flowing.label), request.args);
+        let label = book.shown(flowing.label);
+        body::intent(&mut scratch, &held.shown, &held.op, grant.id().get(), approval, label, raw);
         let appended = recorder.append(book.session.key(), Kind::Intent, book.number, now_us, &scratch);
         book.scratch = scratch;
         let ticket = match appended {
@@ -379,6 +631,9 @@ impl Allowed {
             floating: Arc::clone(&book.floating),
             parties: Arc::clone(&book.parties),
             source: Mutex::new(source),
+            session: Arc::clone(&book.session),
+            principal: book.principal.clone(),
+            depth: book.depth,
         };
         Ok(if durable { Recorded::Pending(Pending { ready, ticket }) } else { Recorded::Ready(ready) })
     }
@@ -548,6 +803,9 @@ fn refuse(
     recorder: &dyn Recorder,
 ) -> Step {
     book.refusals += 1;
+    if let Some(mut past) = book.session.past() {
+        past.refuse();
+    }
     let mut scratch = std::mem::take(&mut book.scratch);
     let about = about(request.args);
     body::refusal(&mut scratch, shown, request.op, &denial, about.as_deref(), request.args);
@@ -566,7 +824,7 @@ fn about(args: &[u8]) -> Option<String> {
     ["url", "path", "key"].iter().find_map(|name| args.get(name)?.as_text().map(str::to_owned))
 }
 
-/// Closes every crossing of a cell that has ended: each intent gets an outcome that says so.
+/// Closes every crossing of a cell that has ended: each intent gets an outcome that says so, each question is withdrawn.
 pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Result<(), RecordFailed> {
     let failed = Failed::new(ReasonCode::CellEnded, ReasonCode::CellEnded.description());
     let mut intents: Vec<u64> = book.in_flight.keys().copied().collect();
@@ -577,6 +835,11 @@ pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Res
             drop(in_flight.reservation);
             record_outcome(book, intent, Label::BOTTOM, Err(&failed), now_us, recorder)?;
         }
+    }
+    let mut questions: Vec<u64> = book.asked.drain().map(|(serial, _)| serial).collect();
+    questions.sort_unstable();
+    for question in questions {
+        record_end(book, question, &Ended::Withdrawn, None, now_us, recorder)?;
     }
     book.open.clear();
     book.buffered = 0;

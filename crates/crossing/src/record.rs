@@ -1,7 +1,8 @@
 //! What the journal is told, and how it is encoded.
 
+use crate::approval::{Answer, Asked};
 use crate::floating::Shown;
-use lockgate_authority::{Denial, Value};
+use lockgate_authority::{Approver, Denial, Value, digest_of};
 use lockgate_decode::encode_value;
 use lockgate_journal::{Journal, Kind, SessionKey, Ticket};
 use minicbor::Encoder;
@@ -56,17 +57,67 @@ pub mod body {
 
     type Fine = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
 
-    /// `{point, op, grant, label, args}`: what is about to happen, by which grant, and the label of what is sent, where
-    /// there is anything to tell of it.
-    pub fn intent(out: &mut Vec<u8>, point: &str, op: &str, grant: u64, label: Shown<'_>, args: &[u8]) {
+    /// `{point, op, grant, approval, label, args}`: what is about to happen, by which grant, the serial of the approval
+    /// where it needed one, and the label of what is sent, where there is anything to tell of it.
+    pub fn intent(
+        out: &mut Vec<u8>,
+        point: &str,
+        op: &str,
+        grant: u64,
+        approval: Option<u64>,
+        label: Shown<'_>,
+        args: &[u8],
+    ) {
         out.clear();
         // Writing to a `Vec` cannot fail, here and below.
         let _ = (|| -> Fine {
             let mut e = Encoder::new(&mut *out);
-            e.map(4 + labels(label))?.str("point")?.str(point)?.str("op")?.str(op)?.str("grant")?.u64(grant)?;
+            e.map(4 + u64::from(approval.is_some()) + labels(label))?;
+            e.str("point")?.str(point)?.str("op")?.str(op)?.str("grant")?.u64(grant)?;
+            if let Some(approval) = approval {
+                e.str("approval")?.u64(approval)?;
+            }
             write_label(&mut e, label)
         })();
         raw(out, "args", args, MAX_INLINE);
+    }
+
+    /// `{state: "asked", point, op, grant, principal, digest, why, until_ms, label, args}`: an approver is asked.
+    pub fn asked(out: &mut Vec<u8>, asked: &Asked, label: Shown<'_>, args: &[u8]) {
+        out.clear();
+        let _ = (|| -> Fine {
+            let mut e = Encoder::new(&mut *out);
+            e.map(9 + labels(label))?.str("state")?.str("asked")?;
+            e.str("point")?.str(asked.point())?.str("op")?.str(asked.op())?;
+            e.str("grant")?.u64(asked.grant())?.str("principal")?.str(&asked.principal().to_string())?;
+            e.str("digest")?.bytes(asked.digest().as_bytes())?;
+            e.str("why")?.array(asked.reasons().len() as u64)?;
+            for reason in asked.reasons() {
+                e.str(clipped(reason))?;
+            }
+            e.str("until_ms")?.u64(asked.until_ms())?;
+            write_label(&mut e, label)
+        })();
+        raw(out, "args", args, MAX_INLINE);
+    }
+
+    /// `{state, of, by, digest, note}`: how the question of the entry `of` ended.
+    pub fn answered(out: &mut Vec<u8>, state: &str, of: u64, answer: Option<&Answer>) {
+        out.clear();
+        let _ = (|| -> Fine {
+            let mut e = Encoder::new(&mut *out);
+            let note = answer.map(|answer| answer.note.as_str()).filter(|note| !note.is_empty());
+            e.map(2 + 2 * u64::from(answer.is_some()) + u64::from(note.is_some()))?;
+            e.str("state")?.str(state)?.str("of")?.u64(of)?;
+            if let Some(answer) = answer {
+                e.str("by")?.str(&answer.by.principal().to_string())?;
+                e.str("digest")?.bytes(answer.digest.as_bytes())?;
+            }
+            if let Some(note) = note {
+                e.str("note")?.str(clipped(note))?;
+            }
+            Ok(())
+        })();
     }
 
     /// `{point, op, code, message, about, args}`: what was refused, and why.
@@ -95,6 +146,20 @@ pub mod body {
             Ok(())
         })();
         raw(out, "args", args, MAX_REFUSED);
+    }
+
+    /// `{endorsed: "prompt", digest, by, approval, value}`: an approver trusts a value as if the prompt held it.
+    pub fn endorsed(out: &mut Vec<u8>, value: &Value, by: &Approver, approval: u64) {
+        out.clear();
+        let mut encoded = Vec::new();
+        let _ = encode_value(value, &mut Encoder::new(&mut encoded));
+        let _ = (|| -> Fine {
+            let mut e = Encoder::new(&mut *out);
+            e.map(5)?.str("endorsed")?.str("prompt")?.str("digest")?.bytes(&digest_of(value))?;
+            e.str("by")?.str(&by.principal().to_string())?.str("approval")?.u64(approval)?;
+            Ok(())
+        })();
+        raw(out, "value", &encoded, MAX_REFUSED);
     }
 
     /// `{of, label, ok}` or `{of, label, code, message}`: what came of the intent with serial `of`, and its label, where

@@ -89,11 +89,14 @@ impl Capabilities {
                     bytes: 0,
                     now_ms,
                     seen: None,
+                    approved: None,
                 };
                 match authorize(held.for_handle(PointKind::Http, "http"), &request, &usage) {
                     Decision::Deny(denial) => match denial.code {
                         // The host is granted; what it is asked for is decided when it is asked.
-                        ReasonCode::MethodNotGranted | ReasonCode::UrlPathNotGranted => None,
+                        ReasonCode::MethodNotGranted | ReasonCode::UrlPathNotGranted | ReasonCode::ApprovalRequired => {
+                            None
+                        }
                         code => Some(refused(code, named)),
                     },
                     _ => None,

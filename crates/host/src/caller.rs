@@ -3,12 +3,14 @@
 //! Each of its calls walks the same path as a cell's request. What it has seen is kept, so that caveats can demand where
 //! an argument comes from.
 
+use crate::approvals::Asker;
 use crate::entries;
 use crate::error::RunError;
 use crate::session::{Session, SessionInner};
 use lockgate_authority::{HeldGrants, PointKind, Principal, ReasonCode, Seen, Traced, Value};
 use lockgate_crossing::{
-    Acted, CellBook, Effects, Failed, Outcome, Pending, Ready, Reply, Step, abandon, cross, settle,
+    Acted, Asked, CellBook, Effects, Ended, Failed, Outcome, Pending, Ready, Reply, Step, abandon,
+    answer as answer_question, cross, settle,
 };
 use lockgate_decode::{RawRequest, encode_value};
 use lockgate_effects::tool::ToolInfo;
@@ -41,7 +43,7 @@ pub struct VisibleTool {
 
 type Then = Box<dyn FnOnce(Result<Value, Failed>) + Send>;
 
-struct Inner {
+pub(crate) struct Inner {
     session: Arc<SessionInner>,
     held: HeldGrants,
     state: Mutex<State>,
@@ -63,9 +65,11 @@ impl Session {
     /// Lets a principal call the tools that the session's grants cover. `prompt` is what its user asked for, told over a
     /// channel that nobody else writes to; empty where there is none.
     ///
-    /// An error where its arrival cannot be recorded.
+    /// First the gate reads the rosters of the manifest on its behalf: crossings like all others. An error where its arrival
+    /// cannot be recorded or a roster cannot be read.
     pub fn caller(&self, principal: Principal, prompt: &str) -> Result<Caller, RunError> {
         let session = &self.0;
+        session.check_opening(|opening| opening.is_caller(&principal, prompt))?;
         let held =
             HeldGrants::new(principal, session.held.all().to_vec()).with_parties(Arc::clone(session.held.parties()));
         let number = session.next_number();
@@ -74,11 +78,13 @@ impl Session {
         let _ = recorder
             .append(session.book.key(), Kind::Note, number, session.gate.now_us(), &body)
             .map_err(|error| RunError::unrecorded(&error.to_string()))?;
-        let seen = Seen::new(prompt, Arc::clone(&session.labels));
+        let seen = Seen::new(prompt, Arc::clone(&session.known));
         let mut book = CellBook::new(Arc::clone(&session.book), number, 0, session.limits, &held).seeing(seen);
         book.begin_at(Arc::default(), session.clearance);
         let state = State { book, waiting: HashMap::new(), next: 1, closed: false };
-        Ok(Caller(Arc::new(Inner { session: Arc::clone(session), held, state: Mutex::new(state) })))
+        let caller = Caller(Arc::new(Inner { session: Arc::clone(session), held, state: Mutex::new(state) }));
+        caller.read_rosters()?;
+        Ok(caller)
     }
 }
 
@@ -99,6 +105,25 @@ impl Caller {
         }
         out.sort_by(|left, right| (&left.server, &left.tool.name).cmp(&(&right.server, &right.tool.name)));
         out
+    }
+
+    /// Reads each roster of a tool that it may call. Nobody else has the caller yet, so nothing comes before.
+    fn read_rosters(&self) -> Result<(), RunError> {
+        let visible = self.tools();
+        for (server, known) in self.0.session.known.iter() {
+            let is_visible = |op: &str| visible.iter().any(|seen| *seen.server == **server && seen.tool.name == op);
+            for roster in known.rosters.iter().filter(|roster| is_visible(&roster.op)) {
+                let list = self.call(server, &roster.op, &roster.args).map_err(|failed| {
+                    let message =
+                        format!("the roster `{}` of `tool.{server}` cannot be read: {}", roster.op, failed.message);
+                    RunError::new(failed.code, message).hint("see `roster` of its section in the manifest")
+                })?;
+                if let Some(seen) = self.0.lock().book.seen_mut() {
+                    seen.add_roster(server, &roster.op, &list);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Calls a tool and waits for its result. A refusal is an error with its reason.
@@ -127,6 +152,11 @@ impl Caller {
         if let Some(waiting) = self.0.lock().waiting.get(&call.0) {
             waiting.give_up.send_replace(true);
         }
+    }
+
+    /// Whether a call waits for an approver.
+    pub fn waits_for_approval(&self, call: CallId) -> bool {
+        self.0.lock().book.asks(call.0)
     }
 
     /// Where the leaves of an argument can have come from: what a caveat would be told.
@@ -170,13 +200,19 @@ impl Inner {
         let request = RawRequest { id, handle, op: tool, args };
         let effects = CallEffects { caller: self, given_up };
         let step = cross(&mut state.book, request, gate.now_us(), gate.recorder(), &effects);
-        let reply = match step {
-            Step::Later => return CallId(id),
-            Step::Answered(reply) => reply,
-            Step::Ended(stopped) => Reply { id, result: Err(Failed::new(stopped.code, stopped.message)), held: 0 },
-        };
-        answer(state, reply);
+        take(state, id, step);
         CallId(id)
+    }
+
+    /// The question of a call has ended.
+    pub(crate) fn on_answer(self: &Arc<Self>, serial: u64, ended: Ended, given_up: watch::Receiver<bool>) {
+        let gate = &self.session.gate;
+        let mut state = self.lock();
+        let effects = CallEffects { caller: self, given_up };
+        let Some(id) = state.book.asker(serial) else { return };
+        if let Some(step) = answer_question(&mut state.book, serial, ended, gate.now_us(), gate.recorder(), &effects) {
+            take(state, id, step);
+        }
     }
 
     fn settle(&self, outcome: Outcome) {
@@ -199,11 +235,23 @@ impl Inner {
         // Where this cannot be recorded, the end of the session says so to who waits for it.
         let _ = abandon(&mut state.book, now, gate.recorder());
         let _ = gate.recorder().append(key, Kind::Note, number, now, &gone);
+        self.session.questions.withdraw(number);
         let waiting: Vec<Waiting> = state.waiting.drain().map(|(_, waiting)| waiting).collect();
         drop(state);
         for Waiting { then, give_up } in waiting {
             give_up.send_replace(true);
             then(Err(Failed::new(ReasonCode::Cancelled, "the call was given up before it was done")));
+        }
+    }
+}
+
+/// Tells who waits for the call `id` what a step gave, if it gave anything yet.
+fn take(state: MutexGuard<'_, State>, id: u32, step: Step) {
+    match step {
+        Step::Later => {}
+        Step::Answered(reply) => answer(state, reply),
+        Step::Ended(stopped) => {
+            answer(state, Reply { id, result: Err(Failed::new(stopped.code, stopped.message)), held: 0 });
         }
     }
 }
@@ -240,6 +288,11 @@ impl Effects for CallEffects<'_> {
                 drop(gate.runtime().spawn(async move { caller.settle(outcome) }));
             }
         });
+    }
+
+    fn ask(&self, asked: Asked) {
+        let asker = Asker::Caller(Arc::downgrade(self.caller), self.given_up.clone());
+        self.caller.session.ask(asked, asker);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Performs what was authorized and recorded, each kind of point in its own way.
 
+use crate::approvals::Asker;
 use crate::live::Live;
 use crate::spawn;
 use bytes::Bytes;
 use lockgate_authority::{PointKind, ReasonCode, Value};
-use lockgate_crossing::{Acted, Effects, Failed, Outcome, Pending, Ready, Target};
+use lockgate_crossing::{Acted, Asked, Effects, Failed, Outcome, Pending, Ready, Target};
 use lockgate_effects::EffectError;
 use lockgate_effects::http::{HttpLimits, HttpRequest, Reach};
 use std::sync::Arc;
@@ -46,6 +47,11 @@ impl Effects for CellEffects<'_> {
                 drop(gate.runtime().spawn(async move { live.settle(outcome) }));
             }
         });
+    }
+
+    fn ask(&self, asked: Asked) {
+        self.0.question_opens();
+        self.0.session.ask(asked, Asker::Cell(Arc::downgrade(self.0)));
     }
 }
 

@@ -3,10 +3,12 @@
 use crate::error::RunError;
 use crate::live::Finished;
 use crate::program::Program;
-use lockgate_authority::{HeldGrants, Limit, Limits, Principal, Value};
+use lockgate_authority::{GrantId, HeldGrants, Limit, Limits, Principal, Value};
 use lockgate_crossing::Shown;
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_decode::encode_value;
+use lockgate_rules::RuleText;
+use lockgate_token::BlockId;
 use sha2::{Digest, Sha256};
 
 fn encoded(value: &Value) -> Vec<u8> {
@@ -25,9 +27,19 @@ pub(crate) fn inline(value: &Value) -> Value {
     Value::map([("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())), ("bytes", Value::Int(bytes.len() as i64))])
 }
 
-/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session.
-pub(crate) fn start(agent: &str, isolation: &str, clock: &str, random: &str, set: &Limits, manifest: &str) -> Vec<u8> {
-    encoded(&Value::map([
+/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, what stands behind its grants, and `{rules}`
+/// where there are any.
+pub(crate) fn start(
+    agent: &str,
+    isolation: &str,
+    clock: &str,
+    random: &str,
+    set: &Limits,
+    manifest: &str,
+    tokens: Vec<(&'static str, Value)>,
+    rules: &[RuleText],
+) -> Vec<u8> {
+    let mut body = vec![
         ("lockgate", Value::text(env!("CARGO_PKG_VERSION"))),
         ("agent", Value::text(agent)),
         ("isolation", Value::text(isolation)),
@@ -36,7 +48,36 @@ pub(crate) fn start(agent: &str, isolation: &str, clock: &str, random: &str, set
         ("limits", limits(set)),
         ("manifest_sha256", Value::Bytes(Sha256::digest(manifest.as_bytes()).to_vec())),
         ("manifest", inline(&Value::text(manifest))),
-    ]))
+    ];
+    body.extend(tokens);
+    if !rules.is_empty() {
+        // Where all of them would not fit, their digests remain.
+        let whole = rules.iter().map(|rules| rules.text.len()).sum::<usize>() <= MAX_INLINE / 2;
+        body.push(("rules", Value::List(rules.iter().map(|rules| rule_text(rules, whole)).collect())));
+    }
+    encoded(&Value::map(body))
+}
+
+/// `{grant, by, at_ms}` of a grant that was revoked while the session is open; `{point}` where it is one that the session
+/// began with, `{block}` where it was by a token's block.
+pub(crate) fn revoked(grant: GrantId, point: Option<&str>, by: &str, at_ms: u64, block: Option<BlockId>) -> Vec<u8> {
+    let mut body = vec![
+        ("grant", Value::Int(i64::try_from(grant.get()).unwrap_or(i64::MAX))),
+        ("by", Value::text(by)),
+        ("at_ms", Value::Int(i64::try_from(at_ms).unwrap_or(i64::MAX))),
+    ];
+    body.extend(point.map(|point| ("point", Value::text(point))));
+    body.extend(block.map(|block| ("block", Value::text(block.to_string()))));
+    encoded(&Value::map(body))
+}
+
+/// `{file, sha256, text}` of a text of rules, or only its digest.
+fn rule_text(rules: &RuleText, whole: bool) -> Value {
+    let mut body = vec![("file", Value::text(rules.file.as_str())), ("sha256", Value::Bytes(rules.digest().to_vec()))];
+    if whole {
+        body.push(("text", Value::text(rules.text.as_str())));
+    }
+    Value::map(body)
 }
 
 /// What one cell was started with.

@@ -1,20 +1,26 @@
 //! The trusted process: journal, workers, and the cells that are alive.
 
+use crate::approvals::OpenQuestions;
 use crate::entries;
 use crate::error::RunError;
+use crate::keys::{KeyFileError, own_key};
 use crate::live::Live;
 use crate::program::Prepare;
+use crate::rules::{arguments, session_rules};
 use crate::session::{OnLog, Session, SessionInner};
+use crate::tokens::{self, Judge, Opened, Presentation};
 use crate::workers::{Event, Link, Links};
-use lockgate_authority::{Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
-use lockgate_control::{Control, ControlError};
-use lockgate_crossing::{Floating, Recorder, SessionBook};
+use lockgate_authority::{HeldGrants, Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
+use lockgate_control::{BEAT_MS, Control, ControlError};
+use lockgate_crossing::{Floating, Recorder, Ruling, SessionBook};
 use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
 use lockgate_effects::http::{HttpClient, Reach};
 use lockgate_effects::kv::KeyValueFile;
 use lockgate_effects::tool::{StartError, ToolLimits, ToolServer, ToolServerSpec, ToolServers, ToolTransport};
 use lockgate_journal::{Journal, Options, SessionId};
+use lockgate_rules::{Points, RuleErrors, Rules, Tools};
+use lockgate_token::PublicKey;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -27,6 +33,9 @@ const DEADLINE_TICK: Duration = Duration::from_millis(10);
 
 /// How often it is looked whether the operator has said something.
 const CONTROL_TICK: Duration = Duration::from_millis(100);
+
+/// Looks between two signs of life, while there are open questions.
+const TICKS_A_BEAT: u32 = (BEAT_MS / 100) as u32;
 
 /// Where cells run.
 #[derive(Clone, Debug)]
@@ -63,6 +72,8 @@ pub struct GateOptions {
     pub stores: PathBuf,
     /// The file in which the operator revokes grants and answers approvals while the gate runs; made where there is none.
     pub control: PathBuf,
+    /// The file of the gate's own key, by which holders of tokens name it; made at first use.
+    pub key: PathBuf,
     /// Where cells run.
     pub walling: Walling,
     /// The walls without which the gate does not start.
@@ -108,9 +119,31 @@ pub enum OpenError {
     /// The session's start could not be recorded.
     #[error("the journal could not be written: {0}")]
     Unrecorded(String),
+    /// A file of rules cannot be read.
+    #[error("{message}")]
+    RuleFile {
+        /// Which, and why.
+        message: String,
+    },
+    /// The operator's rules are wrong.
+    #[error(transparent)]
+    Rules(#[from] RuleErrors),
     /// What the operator revokes or answers could not be seen.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// A token gives nothing here.
+    #[error("{message}")]
+    Token {
+        /// The documented reason.
+        code: ReasonCode,
+        /// One sentence.
+        message: String,
+        /// The next step.
+        hint: String,
+    },
+    /// The gate's own key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
 }
 
 impl OpenError {
@@ -118,8 +151,15 @@ impl OpenError {
     pub fn hint(&self) -> Option<String> {
         match self {
             OpenError::Journal(error) => Some(error.hint().to_owned()),
-            OpenError::Walls { hint, .. } | OpenError::Point { hint, .. } => Some(hint.clone()),
+            OpenError::Walls { hint, .. } | OpenError::Point { hint, .. } | OpenError::Token { hint, .. } => {
+                Some(hint.clone())
+            }
+            OpenError::Key(error) => Some(error.hint()),
             OpenError::Io { .. } => None,
+            OpenError::RuleFile { .. } => {
+                Some("`rules` in the manifest is relative to it; `--rules` is not".to_owned())
+            }
+            OpenError::Rules(errors) => errors.0.first().and_then(|error| error.hint.clone()),
             OpenError::Control(_) => {
                 Some("it lies beside the journal: choose another place with `--journal`".to_owned())
             }
@@ -138,6 +178,9 @@ pub(crate) struct Inner {
     pub(crate) journal: Journal,
     pub(crate) http: HttpClient,
     pub(crate) control: Control,
+    key: PathBuf,
+    /// What the control file knows this gate by.
+    pub(crate) id: [u8; 16],
     sessions: Mutex<Vec<Weak<SessionInner>>>,
     stores_path: PathBuf,
     stores: OnceLock<Result<KeyValueFile, EffectError>>,
@@ -152,16 +195,19 @@ impl Gate {
     /// Opens the journal, raises the walls and starts the workers.
     pub fn open(options: &GateOptions) -> Result<Gate, OpenError> {
         let journal = Journal::open(&options.journal, &Options::new().create(true))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("lockgate-effects")
-            .enable_all()
-            .build()
-            .map_err(|source| OpenError::Io { doing: "starting the effects' threads".to_owned(), source })?;
+        let runtime = start_runtime()?;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|error| OpenError::Io {
+            doing: "drawing the gate's number".to_owned(),
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        let control = Control::open(&options.control)?;
         let inner = Arc::new(Inner {
             journal,
             http: HttpClient::new(),
-            control: Control::open(&options.control)?,
+            control,
+            id,
+            key: options.key.clone(),
             sessions: Mutex::new(Vec::new()),
             stores_path: options.stores.clone(),
             stores: OnceLock::new(),
@@ -173,6 +219,8 @@ impl Gate {
         });
         let weak = Arc::downgrade(&inner);
         let links = Links::start(options, Arc::new(move |event| dispatch(&weak, event)))?;
+        // Of gates that are gone; who lists or answers does the same.
+        inner.control.tidy_questions(inner.now_us() / 1000)?;
         // Just made: nobody else has set it.
         let _ = inner.links.set(links);
         watch_deadlines(&inner);
@@ -182,11 +230,24 @@ impl Gate {
 
     /// Begins a session with what the manifest grants. Relative paths in it are below `base`.
     pub fn session(&self, manifest: &Manifest, base: &Path, on_log: OnLog) -> Result<Session, OpenError> {
+        self.session_with(manifest, base, None, on_log)
+    }
+
+    /// Begins a session whose grants over some points are those of tokens: what both the token and the manifest allow.
+    pub fn session_with(
+        &self,
+        manifest: &Manifest,
+        base: &Path,
+        presented: Option<Presentation>,
+        on_log: OnLog,
+    ) -> Result<Session, OpenError> {
         let gate = &self.0;
-        let agent = manifest.agent().unwrap_or("agent").to_owned();
+        tokens::check_required(manifest, presented.as_ref())?;
+        let agent = tokens::agent(manifest, presented.as_ref())?;
         let mut mint = Mint::new();
         let principal = Principal::new(PrincipalKind::Agent, agent.as_str());
         let held = manifest.hold(principal, &mut mint);
+        let (held, opened) = self.open_tokens(presented, held, &mut mint)?;
         let mut directories = HashMap::new();
         let mut tools = HashMap::new();
         for grant in manifest.grants() {
@@ -207,16 +268,15 @@ impl Gate {
                     directories.insert(name, Arc::new(directory));
                 }
                 Source::Command(_) | Source::Url(_) => {
-                    let server = self.connect(&name, &grant.source, base).map_err(|error| {
-                        let message = format!("{}{}", error.error.message, indented(&error.detail));
-                        failed(message, "run the command by hand to see what it says, or correct it")
-                    })?;
+                    let server = connect(gate.runtime(), &gate.http, &name, &grant.source, base)
+                        .map_err(|error| not_connected(grant, &error))?;
                     check_tools(&server, grant).map_err(|(message, hint)| failed(message, &hint))?;
                     tools.insert(name, Arc::new(server));
                 }
                 Source::Name => {}
             }
         }
+        let rules = session_rules(manifest, base, &tools)?;
         let unrecorded = |error: String| OpenError::Unrecorded(error);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| unrecorded(error.to_string()))?;
@@ -227,13 +287,16 @@ impl Gate {
             &format!("{:?}", manifest.random()),
             manifest.limits(),
             &manifest.to_toml(),
+            opened.as_ref().map_or(Ok(Vec::new()), Opened::recorded)?,
+            rules.as_ref().map_or(&[], Rules::texts),
         );
         let id = SessionId::from_bytes(id);
         let key = gate.journal.begin(id, gate.now_us(), &body).map_err(|error| unrecorded(error.to_string()))?;
+        let ruling = rules.map(|rules| Ruling::new(rules, &agent));
         let session = Arc::new(SessionInner {
             gate: Arc::clone(gate),
             id,
-            book: Arc::new(SessionBook::new(key)),
+            book: Arc::new(SessionBook::new(key).asking(manifest.asking()).ruled(ruling)),
             agent,
             held: Arc::new(held),
             limits: *manifest.limits(),
@@ -242,14 +305,37 @@ impl Gate {
             random: manifest.random(),
             directories,
             tools,
-            labels: manifest.field_labels(),
+            known: manifest.known(),
             on_log,
             cells: AtomicU32::new(0),
             floating: Arc::new(Floating::of_program(manifest.program_label())),
             clearance: manifest.clearance(),
+            opened,
+            unheard: Mutex::new(None),
+            questions: OpenQuestions::default(),
+            on_ask: OnceLock::new(),
         });
         gate.enlist(&session);
+        // What was revoked since the tokens were looked at was perhaps told to nobody.
+        session.on_control();
         Ok(Session(session))
+    }
+
+    fn open_tokens(
+        &self,
+        presented: Option<Presentation>,
+        held: HeldGrants,
+        mint: &mut Mint,
+    ) -> Result<(HeldGrants, Option<Opened>), OpenError> {
+        match presented {
+            None => Ok((held, None)),
+            Some(presented) => Judge { control: &self.0.control, key: self.key()? }.open(presented, held, mint),
+        }
+    }
+
+    /// The public half of the gate's own key, which a holder's proof names; made at first use.
+    pub fn key(&self) -> Result<PublicKey, KeyFileError> {
+        Ok(own_key(&self.0.key, "a gate")?.public())
     }
 
     /// What prepares programs: a worker, since it parses hostile text.
@@ -271,21 +357,58 @@ impl Gate {
     pub fn worker_pids(&self) -> Vec<u32> {
         self.0.links().pids()
     }
+}
 
-    fn connect(&self, name: &str, source: &Source, base: &Path) -> Result<ToolServer, StartError> {
-        let transport = match source {
-            // The operator named it, wherever it is.
-            Source::Url(url) => ToolTransport::Http { url: url.clone(), reach: Reach::PrivateToo, headers: Vec::new() },
-            Source::Command(command) => ToolTransport::Stdio {
-                command: command.command.clone(),
-                env: command.env.clone(),
-                directory: base.join(command.directory.as_deref().unwrap_or(".")),
-            },
-            Source::Directory(_) | Source::Name => unreachable!("only tools are connected to"),
-        };
-        let spec = ToolServerSpec { name: name.to_owned(), transport };
-        let servers = ToolServers::new(self.0.http.clone());
-        self.0.runtime().block_on(servers.connect(spec, ToolLimits::default()))
+/// The points of a manifest as rules speak of them. Starts its tool servers, whose commands are relative to `base`, to ask
+/// what their tools take, and ends them again.
+pub fn rule_points(manifest: &Manifest, base: &Path) -> Result<Points, OpenError> {
+    let (runtime, http) = (start_runtime()?, HttpClient::new());
+    let mut tools = Tools::new();
+    for grant in manifest.grants().iter().filter(|grant| matches!(grant.source, Source::Command(_) | Source::Url(_))) {
+        let name = grant.point.name.to_string();
+        let server =
+            connect(&runtime, &http, &name, &grant.source, base).map_err(|error| not_connected(grant, &error))?;
+        tools.insert(name, arguments(&server));
+    }
+    Ok(Points::of(manifest, &tools))
+}
+
+fn start_runtime() -> Result<Runtime, OpenError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("lockgate-effects")
+        .enable_all()
+        .build()
+        .map_err(|source| OpenError::Io { doing: "starting the effects' threads".to_owned(), source })
+}
+
+/// Starts or connects to the tool server of a section.
+fn connect(
+    runtime: &Runtime,
+    http: &HttpClient,
+    name: &str,
+    source: &Source,
+    base: &Path,
+) -> Result<ToolServer, StartError> {
+    let transport = match source {
+        // The operator named it, wherever it is.
+        Source::Url(url) => ToolTransport::Http { url: url.clone(), reach: Reach::PrivateToo, headers: Vec::new() },
+        Source::Command(command) => ToolTransport::Stdio {
+            command: command.command.clone(),
+            env: command.env.clone(),
+            directory: base.join(command.directory.as_deref().unwrap_or(".")),
+        },
+        Source::Directory(_) | Source::Name => unreachable!("only tools are connected to"),
+    };
+    let spec = ToolServerSpec { name: name.to_owned(), transport };
+    runtime.block_on(ToolServers::new(http.clone()).connect(spec, ToolLimits::default()))
+}
+
+fn not_connected(grant: &lockgate_authority::ManifestGrant, error: &StartError) -> OpenError {
+    OpenError::Point {
+        section: grant.point.to_string(),
+        message: format!("{}{}", error.error.message, indented(&error.detail)),
+        hint: "run the command by hand to see what it says, or correct it".to_owned(),
     }
 }
 
@@ -402,12 +525,19 @@ fn dispatch(gate: &Weak<Inner>, event: Event<'_>) {
 fn watch_control(gate: &Arc<Inner>) {
     let weak = Arc::downgrade(gate);
     gate.runtime().spawn(async move {
+        let mut unheard = false;
+        let mut ticks = 0_u32;
         loop {
             tokio::time::sleep(CONTROL_TICK).await;
             let Some(gate) = weak.upgrade() else { return };
+            ticks = (ticks + 1) % TICKS_A_BEAT;
+            if ticks == 0 && gate.sessions().iter().any(|session| !session.questions.is_empty()) {
+                let beats = Arc::clone(&gate);
+                drop(gate.runtime().spawn_blocking(move || beats.control.beat(&beats.id, beats.now_us() / 1000)));
+            }
             // What cannot be read may hold a revocation: every session acts as if there were news.
-            if gate.control.changed().unwrap_or(true) {
-                gate.sessions().iter().for_each(|session| session.on_control());
+            if gate.control.changed().unwrap_or(true) || unheard {
+                unheard = gate.sessions().iter().filter(|session| !session.on_control()).count() > 0;
             }
         }
     });
@@ -422,7 +552,7 @@ fn watch_deadlines(gate: &Arc<Inner>) {
             let Some(gate) = weak.upgrade() else { return };
             let now = Instant::now();
             let late: Vec<Arc<Live>> =
-                gate.lock_cells().values().filter(|live| live.deadline <= now).cloned().collect();
+                gate.lock_cells().values().filter(|live| live.wall.is_over(now)).cloned().collect();
             for live in late {
                 live.on_deadline();
             }

@@ -5,10 +5,13 @@ use crate::error::RunError;
 use crate::gate::Inner;
 use crate::session::SessionInner;
 use crate::spawn::{Child, Mailbox};
+use crate::wall_time::WallTime;
 use crate::workers::Link;
 use lockgate_authority::{HeldGrants, Limits, ReasonCode, Value};
 use lockgate_cell::{EndReason, Usage};
-use lockgate_crossing::{CellBook, Floating, Outcome, Reply, Step, Stopped, UsedGrant, abandon, cross, settle};
+use lockgate_crossing::{
+    CellBook, Ended, Floating, Outcome, Reply, Step, Stopped, UsedGrant, abandon, answer, cross, settle,
+};
 use lockgate_decode::{Answers, Budget, Failure, Turn, TurnStatus};
 use lockgate_effects::http::{BodyStream, CellHttp};
 use lockgate_journal::Kind;
@@ -52,7 +55,7 @@ pub(crate) struct Live {
     pub(crate) limits: Limits,
     pub(crate) link: Arc<Link>,
     pub(crate) started: Instant,
-    pub(crate) deadline: Instant,
+    pub(crate) wall: WallTime,
     pub(crate) http: OnceLock<CellHttp>,
     /// The channel to the parent; none in a cell that a session started.
     pub(crate) parent: Option<ParentEnd>,
@@ -151,6 +154,7 @@ impl Live {
         };
         let effects = CellEffects(self);
         state.running = false;
+        self.wall.turn_ends(Instant::now());
         for request in turn.requests {
             let step = match request {
                 Ok(request) => cross(&mut state.book, request, now, self.gate.recorder(), &effects),
@@ -190,6 +194,27 @@ impl Live {
             return;
         }
         let Some(reply) = settle(&mut state.book, outcome, self.gate.now_us(), self.gate.recorder()) else { return };
+        self.hand_over(state, Some(&reply));
+    }
+
+    /// One of its questions has ended.
+    pub(crate) fn on_answer(self: &Arc<Self>, serial: u64, ended: Ended) {
+        let mut state = self.lock();
+        if state.ended() {
+            return;
+        }
+        let (now, recorder) = (self.gate.now_us(), self.gate.recorder());
+        let Some(step) = answer(&mut state.book, serial, ended, now, recorder, &CellEffects(self)) else { return };
+        self.questions_close(1);
+        match step {
+            Step::Answered(reply) => self.hand_over(state, Some(&reply)),
+            Step::Later => self.hand_over(state, None),
+            Step::Ended(stopped) => self.stop(state, stopped),
+        }
+    }
+
+    /// Hands a reply over; of a program that is done, ends it once nothing is on its way.
+    fn hand_over(self: &Arc<Self>, mut state: MutexGuard<'_, State>, reply: Option<&Reply>) {
         if state.draining.is_some() {
             if state.book.effects_in_flight() == 0
                 && let Some(result) = state.draining.take()
@@ -198,8 +223,32 @@ impl Live {
             }
             return;
         }
-        state.answer(&reply);
+        if let Some(reply) = reply {
+            state.answer(reply);
+        }
         self.resume(state);
+    }
+
+    /// An approver is asked: its wall time stands still while it waits, and that of the cells above it.
+    pub(crate) fn question_opens(&self) {
+        let now = Instant::now();
+        self.wall.question_opens(now);
+        self.each_above(|above| above.wall.question_opens(now));
+    }
+
+    fn questions_close(&self, count: usize) {
+        let (now, count) = (Instant::now(), u32::try_from(count).unwrap_or(u32::MAX));
+        self.wall.questions_close(count, now);
+        self.each_above(|above| above.wall.questions_close(count, now));
+    }
+
+    fn each_above(&self, mut each: impl FnMut(&Live)) {
+        let above = |live: &Live| live.parent.as_ref().and_then(|parent| parent.live.upgrade());
+        let mut next = above(self);
+        while let Some(live) = next {
+            each(&live);
+            next = above(&live);
+        }
     }
 
     /// Ends the cell from outside: a deadline, a parent that stopped it or ended itself.
@@ -219,6 +268,10 @@ impl Live {
         let bytes = state.answers.take(self.session.clock_ms(self.gate.now_us()));
         let undelivered = std::mem::take(&mut state.undelivered);
         state.book.release(undelivered);
+        let put_off = self.wall.turn_begins(Instant::now());
+        if !put_off.is_zero() {
+            self.link.extend(self.id, put_off);
+        }
         if !self.link.resume(self.id, &bytes) {
             let message = "more results came at once than can be handed over".to_owned();
             self.finish(state, Err(limit(ReasonCode::LimitBuffers, message)), true);
@@ -253,6 +306,8 @@ impl Live {
         let now = self.gate.now_us();
         let recorder = self.gate.recorder();
         let mut result = result;
+        self.questions_close(state.book.asked());
+        self.session.questions.withdraw(state.book.number());
         let mut recorded = abandon(&mut state.book, now, recorder);
         if let Err(error) = &result
             && error.is_limit()

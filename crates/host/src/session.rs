@@ -1,14 +1,17 @@
 //! A session: one run or conversation, its grants, its cells, its entries.
 
+use crate::approvals::{OnAsk, OpenQuestions};
 use crate::entries;
 use crate::error::RunError;
 use crate::gate::Inner;
 use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::program::Program;
 use crate::spawn::Mailbox;
+use crate::tokens::{Opened, Opening};
+use crate::wall_time::WallTime;
 use lockgate_authority::{
-    ClockMode, Denial, FieldLabels, GrantRequest, HeldGrants, Label, Limits, Mint, PointKind, Principal, PrincipalKind,
-    RandomMode, ReasonCode, Value,
+    ClockMode, Denial, GrantRequest, HeldGrants, KnownServers, Label, Limits, Mint, PointKind, Principal,
+    PrincipalKind, RandomMode, ReasonCode, Value,
 };
 use lockgate_cell::Bounds;
 use lockgate_crossing::{CellBook, Failed, Floating, SessionBook};
@@ -19,7 +22,7 @@ use lockgate_journal::{Kind, SessionId};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// Receives console output: who wrote it, the level, the text.
@@ -40,12 +43,18 @@ pub(crate) struct SessionInner {
     pub(crate) random: RandomMode,
     pub(crate) directories: HashMap<String, Arc<Directory>>,
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
-    pub(crate) labels: FieldLabels,
+    pub(crate) known: KnownServers,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
     /// What the operator's program depends on.
     pub(crate) floating: Arc<Floating>,
     pub(crate) clearance: Label,
+    /// The tokens that stand behind its grants, and what they were used for.
+    pub(crate) opened: Option<Opened>,
+    /// Since when it cannot be heard what the operator says.
+    pub(crate) unheard: Mutex<Option<Instant>>,
+    pub(crate) questions: OpenQuestions,
+    pub(crate) on_ask: OnceLock<OnAsk>,
 }
 
 /// What a cell is started with.
@@ -85,6 +94,11 @@ impl Session {
         &self.0.limits
     }
 
+    /// Has `tell` told of each question that is put to an approver, on a thread of the gate; set once.
+    pub fn on_ask(&self, tell: OnAsk) {
+        let _ = self.0.on_ask.set(tell);
+    }
+
     /// Runs a program in a fresh cell and waits for its end.
     pub fn run(&self, program: &Program, input: &Value, trace: bool) -> Arc<Finished> {
         let (tell, finished) = mpsc::sync_channel(1);
@@ -118,6 +132,7 @@ impl Session {
         then: OnFinish,
     ) -> Result<(), RunError> {
         let session = &self.0;
+        session.check_opening(|opening| opening.is_program(program, input))?;
         let spec = CellSpec {
             program,
             input,
@@ -136,6 +151,7 @@ impl Session {
     /// Records the session's end and waits until all of it is on disk.
     pub fn close(self) -> Result<Closed, RunError> {
         let session = &self.0;
+        session.questions.drain();
         let journal = &session.gate.journal;
         let body = entries::end(session.cells.load(Ordering::Relaxed));
         let failed = |cause: String| RunError::unrecorded(&cause);
@@ -150,8 +166,23 @@ impl Session {
 }
 
 impl SessionInner {
-    /// The operator may have revoked a grant or answered an approval.
-    pub(crate) fn on_control(self: &Arc<Self>) {}
+    /// The operator may have revoked a grant or answered an approval. False where that could not be read.
+    pub(crate) fn on_control(self: &Arc<Self>) -> bool {
+        self.apply_answers();
+        self.apply_revocations()
+    }
+
+    /// Refuses what the holder of the session's tokens did not sign; without tokens nothing was signed.
+    pub(crate) fn check_opening(&self, asked: impl FnOnce(&Opening) -> bool) -> Result<(), RunError> {
+        match &self.opened {
+            Some(opened) if !asked(&opened.opening) => Err(RunError::new(
+                ReasonCode::HolderUnproven,
+                "the holder of the session's tokens signed for something else than this",
+            )
+            .hint("open a session for it")),
+            _ => Ok(()),
+        }
+    }
 
     /// The next cell's or caller's number within the session.
     pub(crate) fn next_number(&self) -> u32 {
@@ -204,7 +235,7 @@ impl SessionInner {
             limits: spec.limits,
             link,
             started,
-            deadline: started + Duration::from_millis(spec.limits.wall_ms),
+            wall: WallTime::until(started + Duration::from_millis(spec.limits.wall_ms)),
             http: std::sync::OnceLock::new(),
             parent: spec.parent.map(|(parent, mailbox)| ParentEnd { live: Arc::downgrade(parent), mailbox }),
             state: Mutex::new(State::new(book, tell)),

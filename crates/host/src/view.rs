@@ -3,14 +3,17 @@
 mod body;
 mod label;
 mod tighten;
+mod token;
 
 pub use label::LabelSource;
 pub use tighten::{Learned, Tighten, TightenError};
+pub use token::TokenBehind;
 
 use body::{Arguments, Fields};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Decision, Explanation, Grant, HeldGrants, Manifest, Mint, Point, PointKind, Principal,
-    PrincipalKind, ReasonCode, Request, Reservation, SpawnAsk, Subject, Usage, Value, authorize, explain,
+    Approver, CanonicalPath, CanonicalUrl, Decision, Explanation, Flowed, Flowing, Grant, GrantId, HeldGrants, Label,
+    Manifest, Mint, Point, PointKind, Principal, PrincipalKind, ReasonCode, Request, Reservation, SpawnAsk, Subject,
+    Usage, Value, authorize, authorize_flow, explain,
 };
 use lockgate_crossing::{Target, target};
 use lockgate_journal::{Entry, Kind, SessionId};
@@ -92,6 +95,8 @@ pub struct Crossing {
     pub target: Option<Target>,
     /// How it was decided.
     pub verdict: Verdict,
+    /// Serial of the approval that it needed, where it was given one.
+    pub approval: Option<u64>,
 }
 
 /// Why a recorded crossing was decided as it was.
@@ -101,6 +106,8 @@ pub struct Retold {
     pub explanation: Explanation,
     /// What the cell had read by then that others than the operator could have written, or that not everyone may read.
     pub sources: Vec<LabelSource>,
+    /// The tokens behind the grants over the point.
+    pub tokens: Vec<TokenBehind>,
     /// What the entries do not tell, so that the explanation may differ from what was decided.
     pub remarks: Vec<String>,
 }
@@ -135,10 +142,13 @@ pub struct SessionView {
     session: SessionId,
     manifest: Manifest,
     roots: HeldGrants,
+    tokens: Vec<TokenBehind>,
     usage: Usage,
     cells: HashMap<u32, CellView>,
     asked: Vec<Asked>,
     in_flight: HashMap<u64, InFlight>,
+    /// Who gave the approval of an entry.
+    approvals: HashMap<u64, String>,
 }
 
 impl SessionView {
@@ -161,15 +171,19 @@ impl SessionView {
             }
         };
         let agent = fields.text("agent").unwrap_or("agent");
-        let roots = manifest.hold(Principal::new(PrincipalKind::Agent, agent), &mut Mint::new());
+        let mut mint = Mint::new();
+        let roots = manifest.hold(Principal::new(PrincipalKind::Agent, agent), &mut mint);
+        let (roots, tokens) = token::retold(&fields, roots, &mut mint).ok_or(ViewError::Start(session))?;
         Ok(SessionView {
             session,
             manifest,
             roots,
+            tokens,
             usage: Usage::new(),
             cells: HashMap::new(),
             asked: Vec::new(),
             in_flight: HashMap::new(),
+            approvals: HashMap::new(),
         })
     }
 
@@ -186,6 +200,11 @@ impl SessionView {
     /// What the session's own cells hold.
     pub fn roots(&self) -> &HeldGrants {
         &self.roots
+    }
+
+    /// The tokens that stand behind the session's grants.
+    pub fn tokens(&self) -> &[TokenBehind] {
+        &self.tokens
     }
 
     /// What each principal of the session holds or held: its own cells', then each child's.
@@ -242,6 +261,7 @@ impl SessionView {
             sent,
             target: about,
             verdict,
+            approval: fields.number("approval"),
         })
     }
 
@@ -251,6 +271,8 @@ impl SessionView {
             Kind::Spawn => self.spawn(entry),
             Kind::Intent => self.intend(entry),
             Kind::Outcome => self.settle(entry),
+            Kind::Revocation => self.revoke(entry),
+            Kind::Approval => self.approve(entry),
             _ => {}
         }
     }
@@ -283,7 +305,11 @@ impl SessionView {
                 .with_parties(Arc::clone(cell.held.parties())),
             None => cell.held.clone(),
         };
-        let explanation = crossing.with_request(|request| explain(&held, request, &self.usage));
+        let explanation = crossing.with_request(|request| self.decide_again(&held, request, crossing.approval));
+        if let Some(serial) = crossing.approval {
+            let by = self.approvals.get(&serial).map_or("somebody", String::as_str);
+            remarks.push(format!("it needed an approval, which {by} gave (entry {serial})"));
+        }
         match &crossing.verdict {
             Verdict::Refused { code, .. } if explanation.code != Some(*code) => {
                 remarks.push(format!("it was refused by something other than a grant: `{code}`"));
@@ -293,7 +319,26 @@ impl SessionView {
             }
             _ => {}
         }
-        Some(Retold { explanation, sources: cell.sources.clone(), remarks })
+        let of_point = |token: &&TokenBehind| {
+            explanation.candidates.iter().any(|candidate| candidate.point.to_string() == token.point)
+        };
+        let tokens = self.tokens.iter().filter(of_point).cloned().collect();
+        Some(Retold { explanation, sources: cell.sources.clone(), tokens, remarks })
+    }
+
+    /// Decides a request as of this view; with the caveats cleared that its approval, if it was given one, was about.
+    fn decide_again(&self, held: &HeldGrants, request: &Request<'_>, approval: Option<u64>) -> Explanation {
+        /// Labels are told apart from this.
+        const FREE: Flowing = Flowing { label: Label::BOTTOM, sends: false, reads: false, clearance: Label::TOP };
+        let candidates = held.for_handle(request.kind, request.name);
+        let question = match authorize_flow(candidates, request, &FREE, &self.usage) {
+            Flowed::Ask(_, question) if approval.is_some() => question,
+            _ => return explain(held, request, &self.usage),
+        };
+        let digest = question.digest();
+        let approved = Approver::of(Principal::new(PrincipalKind::Operator, "operator"))
+            .and_then(|approver| question.answered(&approver, digest, true));
+        explain(held, &Request { approved: approved.as_ref().ok(), ..*request }, &self.usage)
     }
 
     /// The section of the manifest behind an allowed crossing.
@@ -395,6 +440,20 @@ impl SessionView {
         self.in_flight.insert(entry.serial, in_flight);
     }
 
+    fn revoke(&mut self, entry: &Entry) {
+        let revoked = Fields::read(&entry.body).and_then(|fields| fields.number("grant"));
+        if let Some(number) = revoked {
+            self.usage.revoke(GrantId::recorded(number));
+        }
+    }
+
+    fn approve(&mut self, entry: &Entry) {
+        let Some(fields) = Fields::read(&entry.body) else { return };
+        if let (Some("approved"), Some(by)) = (fields.text("state"), fields.text("by")) {
+            self.approvals.insert(entry.serial, by.to_owned());
+        }
+    }
+
     fn settle(&mut self, entry: &Entry) {
         let Some(fields) = Fields::read(&entry.body) else { return };
         let Some(in_flight) = fields.number("of").and_then(|of| self.in_flight.remove(&of)) else { return };
@@ -427,6 +486,7 @@ impl Crossing {
             bytes: self.sent,
             now_ms: self.at_ms,
             seen: None,
+            approved: None,
         })
     }
 }

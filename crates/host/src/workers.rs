@@ -282,6 +282,11 @@ impl Link {
         !matches!(self.connection.resume(cell, answers), Err(OrderError::Frame(_)))
     }
 
+    /// Puts the end of a waiting cell's wall time off. A worker that is gone says so through its events.
+    pub(crate) fn extend(&self, cell: u32, by: Duration) {
+        let _ = self.connection.extend(cell, u64::try_from(by.as_micros()).unwrap_or(u64::MAX));
+    }
+
     pub(crate) fn drop_cell(&self, cell: u32) {
         let _ = self.connection.drop_cell(cell);
     }

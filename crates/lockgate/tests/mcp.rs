@@ -3,22 +3,15 @@
 mod common;
 
 use common::Place;
+use common::client::{Client, node};
 use serde_json::{Value as Json, json};
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// A script of an npm package, as `examples/package.json` pins it.
 fn package(path: &str) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/node_modules").join(path);
     assert!(script.is_file(), "`{}` is missing: run `./x setup` to install the examples' packages", script.display());
     script.canonicalize().expect("it is there").to_str().expect("UTF-8").to_owned()
-}
-
-fn node() -> String {
-    let path = std::env::var_os("PATH").expect("a PATH");
-    let found = std::env::split_paths(&path).map(|directory| directory.join("node")).find(|node| node.is_file());
-    found.expect("`node` is missing: run `./x setup`").to_str().expect("UTF-8").to_owned()
 }
 
 /// A section for the reference server of files, below `root`, and one for the server that tests clients.
@@ -32,98 +25,6 @@ fn sections(root: &Path) -> String {
         command(&[&node(), &files, root.to_str().expect("UTF-8")]),
         command(&[&node(), &everything, "stdio"]),
     )
-}
-
-/// A client that speaks the protocol line by line.
-struct Client {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-    next: u64,
-}
-
-impl Client {
-    fn start(place: &Place, flags: &[&str]) -> Client {
-        let journal = place.journal();
-        let mut all = vec!["mcp", "--manifest", "lockgate.toml", "--as", "tester"];
-        all.extend(["--journal", journal.to_str().expect("UTF-8")]);
-        all.extend(flags);
-        Client::of(place.command(&all))
-    }
-
-    fn of(mut command: Command) -> Client {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
-        let input = child.stdin.take();
-        let output = BufReader::new(child.stdout.take().expect("piped"));
-        Client { child, input, output, next: 1 }
-    }
-
-    fn handshake(mut self) -> Client {
-        let info =
-            json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}});
-        let answer = self.ask("initialize", info);
-        assert_eq!(answer["result"]["serverInfo"]["name"], "lockgate", "{answer}");
-        self.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
-        self
-    }
-
-    fn say(&mut self, message: &Json) {
-        let input = self.input.as_mut().expect("not closed");
-        writeln!(input, "{message}").expect("it reads");
-        input.flush().expect("it reads");
-    }
-
-    fn begin(&mut self, method: &str, params: Json) -> u64 {
-        let id = self.next;
-        self.next += 1;
-        self.say(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
-        id
-    }
-
-    /// The answer to a request; what else is said meanwhile is passed over.
-    fn answer(&mut self, id: u64) -> Json {
-        loop {
-            let mut line = String::new();
-            assert!(self.output.read_line(&mut line).expect("it speaks") > 0, "it ended without an answer to {id}");
-            let message: Json = serde_json::from_str(&line).expect("a message a line");
-            if message["id"] == id {
-                return message;
-            }
-        }
-    }
-
-    fn ask(&mut self, method: &str, params: Json) -> Json {
-        let id = self.begin(method, params);
-        self.answer(id)
-    }
-
-    fn call(&mut self, name: &str, arguments: Json) -> Json {
-        let answer = self.ask("tools/call", json!({"name": name, "arguments": arguments}));
-        answer["result"].clone()
-    }
-
-    /// The code of a call that must be refused or fail.
-    fn refused(&mut self, name: &str, arguments: Json) -> String {
-        let result = self.call(name, arguments);
-        assert_eq!(result["isError"], true, "{result}");
-        let text = result["content"][0]["text"].as_str().expect("a reason");
-        let code = result["structuredContent"]["error"]["code"].as_str().expect("a code").to_owned();
-        assert!(text.contains(&code), "{text}");
-        code
-    }
-
-    /// Closes the input and waits for the end.
-    fn end(mut self) -> i32 {
-        drop(self.input.take());
-        self.child.wait().expect("it ends").code().unwrap_or(-1)
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]
@@ -189,6 +90,38 @@ fn a17_an_argument_must_come_from_the_prompt() {
     assert_eq!(client.refused("files__write_file", write(&root.join("evil.txt"))), "provenance_refused");
     assert!(!root.join("evil.txt").exists());
     assert_eq!(client.end(), 0);
+}
+
+#[test]
+fn a17_a_roster_is_read_before_the_first_call() {
+    let place = Place::new();
+    let root = place.root().canonicalize().expect("it exists");
+    let weather = |location: &str| {
+        format!(
+            "{}source.get-structured-content = \"trusted\"\nfrom.echo.message = [\"trusted\"]\n\
+             [tool.every.roster.get-structured-content]\nwith = {{ location = \"{location}\" }}\n",
+            sections(&root)
+        )
+    };
+    place.file("lockgate.toml", &weather("Chicago"));
+    let mut client = Client::start(&place, &[]).handshake();
+    let read = place.entries_of("intent");
+    assert_eq!(read.len(), 1, "the gate's own read is a crossing: {read:?}");
+    assert_eq!(client.refused("every__echo", json!({"message": "snowy"})), "provenance_refused");
+    let known =
+        client.call("every__get-structured-content", json!({"location": "Chicago"}))["structuredContent"].clone();
+    let conditions = known["conditions"].as_str().expect("a word");
+    assert_eq!(client.end(), 0);
+    let mut client = Client::start(&place, &[]).handshake();
+    let echo = client.call("every__echo", json!({"message": conditions}));
+    assert_eq!(echo["content"][0]["text"], format!("Echo: {conditions}"), "known without a call of the client");
+    assert_eq!(client.end(), 0);
+    place.verify();
+
+    place.file("lockgate.toml", &weather("Nowhere"));
+    let refused = place.lockgate(&["mcp", "--manifest", "lockgate.toml", "--as", "t"]);
+    assert_eq!(refused.status, 1, "{refused:?}");
+    assert!(refused.stdout.is_empty() && refused.stderr.contains("the roster `get-structured-content`"), "{refused:?}");
 }
 
 #[test]

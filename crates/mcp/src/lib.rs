@@ -14,7 +14,7 @@ use lockgate_host::Caller;
 use names::Names;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, Implementation, InitializeResult, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ToolsCapability,
+    ProgressNotificationParam, ServerCapabilities, ToolsCapability,
 };
 use rmcp::service::{QuitReason, RequestContext};
 use rmcp::transport::io::stdio_pipes;
@@ -22,6 +22,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler, serve_server};
 use serde_json::Value as Json;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use names::SameName;
@@ -96,16 +97,35 @@ impl ServerHandler for Front {
     ) -> Result<CallToolResponse, ErrorData> {
         let (server, tool) = self.names.resolve(&request.name);
         let args = Value::from_json(Json::Object(request.arguments.unwrap_or_default()));
-        let (tell, answer) = oneshot::channel();
+        let (tell, mut answer) = oneshot::channel();
         let call = self.caller.submit(server, tool, &args, move |result| drop(tell.send(result)));
         // Where this future is dropped, the call is given up too.
         let _given_up = GiveUp { caller: &self.caller, call };
-        let result = tokio::select! {
-            result = answer => result,
-            () = context.ct.cancelled() => return Ok(answer::cancelled().into()),
-        };
-        Ok(answer::of(result).into())
+        let mut told = 0;
+        loop {
+            tokio::select! {
+                result = &mut answer => return Ok(answer::of(result).into()),
+                () = context.ct.cancelled() => return Ok(answer::cancelled().into()),
+                () = tokio::time::sleep(PROGRESS) => {}
+            }
+            if self.caller.waits_for_approval(call) {
+                told += 1;
+                waits(&context, told).await;
+            }
+        }
     }
+}
+
+/// How often a client is told that its call waits for an approver.
+const PROGRESS: Duration = Duration::from_secs(2);
+
+/// Tells a client that asked for progress, for the `told`th time; others wait without being told.
+async fn waits(context: &RequestContext<RoleServer>, told: u32) {
+    let Some(token) = context.meta.get_progress_token() else { return };
+    let progress = ProgressNotificationParam::new(token, f64::from(told))
+        .with_message("the call waits for an operator's approval (`lockgate approvals`)");
+    // Where it cannot be told, the connection breaks, which ends the call.
+    let _ = context.peer.notify_progress(progress).await;
 }
 
 /// Gives a call up when it goes; one that has its answer is not affected.

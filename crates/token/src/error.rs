@@ -139,14 +139,14 @@ impl TokenError {
                 "ask who gave you the token for it again; this one was changed on its way"
             }
             TokenError::TooManyBlocks => "ask its issuer for a token that was derived less often",
-            TokenError::ForeignRoot => "give its issuer's public key with `--trust-root FILE`, if you trust it",
+            TokenError::ForeignRoot => "give its issuer's public key with `--root FILE`, if you trust it",
             TokenError::Foreign { .. } => {
                 "only blocks that `lockgate grant` writes are read; what else they say is not known"
             }
             TokenError::NotHandedOn(_) => {
-                "who holds the token must hand it on: `lockgate grant attenuate --as KEYFILE --holder KEY`"
+                "who holds the token must hand it on: `lockgate grant attenuate --to KEY --holder-key FILE`"
             }
-            TokenError::NotTheHolder(_) => "give the holder's key with `--as KEYFILE`, or leave `--holder` away",
+            TokenError::NotTheHolder(_) => "give the holder's key with `--holder-key FILE`, or leave `--to` away",
             TokenError::Expired => "ask its issuer for a new one",
             TokenError::NotYetValid => "wait, or check this machine's clock",
             TokenError::Revoked(_) => "ask its issuer for a new one, if it was not revoked for good",
@@ -173,7 +173,7 @@ impl Unproven {
     pub fn hint(&self) -> &'static str {
         match self {
             Unproven::Token(error) => error.hint(),
-            Unproven::WrongHolder { .. } => "give the holder's key with `--as KEYFILE`",
+            Unproven::WrongHolder { .. } => "give the holder's key with `--holder-key FILE`",
             Unproven::Stale => "set the clocks of both machines, then make a new proof",
             Unproven::Busy => "try again later",
             _ => "make a new proof for this very use",

@@ -54,8 +54,8 @@ impl KeyError {
     pub fn hint(&self) -> &'static str {
         match self {
             KeyError::Private => "give the public key: `lockgate key show FILE` prints it",
-            KeyError::Public => "give the file that `lockgate key new FILE` wrote",
-            _ => "`lockgate key new FILE` makes a key, `lockgate key show FILE` prints its public half",
+            KeyError::Public => "give the file that `lockgate key new --out FILE` wrote",
+            _ => "`lockgate key new --out FILE` makes a key, `lockgate key show FILE` prints its public half",
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The holder's signature over one use of a token.
 
-use crate::digest::digest_of;
 use crate::error::Unproven;
 use crate::key::{PublicKey, SecretKey};
 use crate::token::Token;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lockgate_authority::{Point, Value};
+use lockgate_authority::{Point, Value, digest_of};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -86,6 +85,11 @@ impl Proof {
             return Err(Unproven::Stale);
         }
         Ok(())
+    }
+
+    /// When it was made, as the holder's clock had it, in milliseconds since the Unix epoch.
+    pub fn time_ms(&self) -> u64 {
+        self.time_ms
     }
 
     /// What is remembered of a use: a holder uses a nonce once.

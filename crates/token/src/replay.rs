@@ -3,7 +3,14 @@
 use crate::error::Unproven;
 use std::collections::{BTreeSet, HashSet};
 
-/// The proofs that were used and are not yet too old to be shown again. Bounded: what does not fit is refused.
+/// Where it is remembered which proofs were used.
+pub trait Replays {
+    /// Remembers a use until `ends_ms`, from which on it is refused for its age; refused where it is known, or cannot be
+    /// remembered.
+    fn admit(&mut self, name: [u8; 32], ends_ms: u64, now_ms: u64) -> Result<(), Unproven>;
+}
+
+/// The proofs that were used and are not yet too old to be shown again, in memory. Bounded: what does not fit is refused.
 ///
 /// 80 bytes for each proof, roughly twice that with the sets' own.
 #[derive(Debug)]
@@ -20,8 +27,19 @@ impl ReplayCache {
         ReplayCache { most, known: HashSet::new(), ends: BTreeSet::new() }
     }
 
-    /// Remembers a use until `ends_ms`, from which on it is refused for its age; refused where it is known.
-    pub(crate) fn admit(&mut self, name: [u8; 32], ends_ms: u64, now_ms: u64) -> Result<(), Unproven> {
+    /// How many are remembered.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}
+
+impl Replays for ReplayCache {
+    fn admit(&mut self, name: [u8; 32], ends_ms: u64, now_ms: u64) -> Result<(), Unproven> {
         while self.ends.first().is_some_and(|(ends, _)| *ends < now_ms) {
             if let Some((_, old)) = self.ends.pop_first() {
                 self.known.remove(&old);
@@ -36,16 +54,6 @@ impl ReplayCache {
         self.known.insert(name);
         self.ends.insert((ends_ms, name));
         Ok(())
-    }
-
-    /// How many are remembered.
-    pub fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
     }
 }
 

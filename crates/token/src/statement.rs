@@ -1,9 +1,11 @@
-//! What a key says about a file or about its successor.
+//! What a key says about a file, its successor or a block that it takes back.
 
 use crate::key::{PublicKey, SecretKey};
+use crate::token::BlockId;
+use lockgate_authority::ReasonCode;
 use sha2::{Digest, Sha256};
 
-/// A signed statement: that a file is this one, or that another key follows the one that signs.
+/// A signed statement: that a file is this one, that another key follows the one that signs, or that a block is revoked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
     by: PublicKey,
@@ -16,6 +18,7 @@ pub struct Statement {
 enum About {
     File([u8; 32]),
     Successor(PublicKey),
+    Revoked(BlockId),
 }
 
 /// Why a statement is not accepted.
@@ -37,6 +40,27 @@ pub enum StatementError {
 
 const TITLE: &str = "lockgate statement 1";
 
+impl StatementError {
+    /// The code that a program reads.
+    pub fn code(&self) -> ReasonCode {
+        match self {
+            StatementError::NotAStatement => ReasonCode::Malformed,
+            StatementError::BadSignature | StatementError::OtherFile => ReasonCode::TokenInvalid,
+            StatementError::OtherKey => ReasonCode::TokenUntrusted,
+        }
+    }
+
+    /// The next step.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            StatementError::NotAStatement => "give the file that `lockgate` wrote beside what it signed",
+            StatementError::BadSignature => "ask who signed it for it again; it was changed on its way",
+            StatementError::OtherKey => "give the public key of who signed it with `--root`, if you trust it",
+            StatementError::OtherFile => "ask who signed it for both files again, or sign the file again",
+        }
+    }
+}
+
 impl Statement {
     /// Says that a file holds these bytes.
     pub fn of_file(key: &SecretKey, content: &[u8], time_ms: u64) -> Statement {
@@ -46,6 +70,11 @@ impl Statement {
     /// Says that `next` follows `key`: who trusts the one may trust the other.
     pub fn of_successor(key: &SecretKey, next: PublicKey, time_ms: u64) -> Statement {
         Statement::make(key, About::Successor(next), time_ms)
+    }
+
+    /// Says that a block of a token, and all that was derived from it, is revoked.
+    pub fn of_revoked(key: &SecretKey, block: BlockId, time_ms: u64) -> Statement {
+        Statement::make(key, About::Revoked(block), time_ms)
     }
 
     fn make(key: &SecretKey, about: About, time_ms: u64) -> Statement {
@@ -75,6 +104,7 @@ impl Statement {
                 hex::decode_to_slice(digest, &mut bytes).map_err(no)?;
                 About::File(bytes)
             }
+            Some(("revoked", id)) => About::Revoked(id.parse().map_err(|_| StatementError::NotAStatement)?),
             Some(("successor", key)) => About::Successor(key.parse().map_err(|_| StatementError::NotAStatement)?),
             _ => return Err(StatementError::NotAStatement),
         };
@@ -118,7 +148,15 @@ impl Statement {
     pub fn successor(&self) -> Option<PublicKey> {
         match self.about {
             About::Successor(next) => Some(next),
-            About::File(_) => None,
+            About::File(_) | About::Revoked(_) => None,
+        }
+    }
+
+    /// The block that is revoked, where the statement is about that.
+    pub fn revoked(&self) -> Option<BlockId> {
+        match self.about {
+            About::Revoked(block) => Some(block),
+            About::File(_) | About::Successor(_) => None,
         }
     }
 
@@ -139,6 +177,7 @@ impl Statement {
         let about = match self.about {
             About::File(digest) => format!("file {}", hex::encode(digest)),
             About::Successor(key) => format!("successor {key}"),
+            About::Revoked(block) => format!("revoked {block}"),
         };
         format!("{TITLE}\nby {}\nsays {about}\ntime_ms {}\n", self.by, self.time_ms)
     }
@@ -174,6 +213,14 @@ mod tests {
             // Letters of hexadecimal digits are the same in either case; nothing else may be read.
             assert_eq!(read.to_text(), text, "{changed}");
         }
+    }
+
+    #[test]
+    fn a05_a_revocation_names_its_block_and_who_said_it() {
+        let said = Statement::of_revoked(&key(1), BlockId::from_bytes([7; 16]), 5);
+        let read = Statement::from_text(&said.to_text()).unwrap();
+        assert_eq!((read.revoked(), read.by()), (Some(BlockId::from_bytes([7; 16])), key(1).public()));
+        assert_eq!((read.successor(), read.check_file(key(1).public(), b"")), (None, Err(StatementError::OtherFile)));
     }
 
     #[test]

@@ -22,6 +22,16 @@ use std::str::FromStr;
 pub struct BlockId([u8; 16]);
 
 impl BlockId {
+    /// The id of these bytes, as a record holds it.
+    pub const fn from_bytes(bytes: [u8; 16]) -> BlockId {
+        BlockId(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     pub(crate) fn of(signature: &[u8; 64]) -> BlockId {
         let digest: [u8; 32] = Sha256::digest(signature).into();
         let mut id = [0; 16];

@@ -11,9 +11,9 @@ use crate::chain::{Demand, check};
 use crate::error::{TokenError, Unproven};
 use crate::key::PublicKey;
 use crate::proof::{Claim, Proof};
-use crate::replay::ReplayCache;
+use crate::replay::Replays;
 use crate::token::{BlockId, Token};
-use lockgate_authority::{Caveat, Grant, GrantId, Mint, Names, PointKind, TooManyLayers};
+use lockgate_authority::{Grant, GrantId, Mint, Names, Terms, TooManyLayers};
 
 /// The root keys that a gate trusts.
 #[derive(Clone, Debug, Default)]
@@ -100,11 +100,11 @@ impl Verifier<'_> {
         token: Token,
         proof: &Proof,
         claim: &Claim<'_>,
-        replays: &mut ReplayCache,
+        replays: &mut dyn Replays,
     ) -> Result<Presented, Unproven> {
         proof.check(&token, claim, self.now_ms, self.skew_ms)?;
         let root = self.check(&token, Some(proof))?;
-        replays.admit(proof.name(), proof.time_ms.saturating_add(self.skew_ms), self.now_ms)?;
+        replays.admit(proof.name(), proof.time_ms().saturating_add(self.skew_ms), self.now_ms)?;
         Ok(Presented { verified: Verified { token, root } })
     }
 
@@ -175,8 +175,13 @@ impl Presented {
             Some(ops) => ops.clone(),
             None => Names::only(head.point.kind.operations().unwrap_or_default()),
         };
-        let root = Grant::root(mint, head.point.clone(), ops, head.terms.caveats().to_vec());
-        self.derive(mint, root, 1)
+        let mut grant = Grant::root(mint, head.point.clone(), ops, head.terms.caveats().to_vec());
+        let mut layers = vec![grant.id()];
+        for link in self.token().links() {
+            grant = grant.attenuate(mint, link.terms.clone().into_caveats())?;
+            layers.push(grant.id());
+        }
+        Ok(Issued { grant, layers: self.token().ids().zip(layers).collect() })
     }
 
     /// The grant that the token stands for where a gate offers `offered`: what both allow.
@@ -184,24 +189,7 @@ impl Presented {
         if *offered.point() != self.token().head().point {
             return Err(NotIssued::OtherPoint);
         }
-        let issued = self.derive(mint, offered.clone(), 0)?;
-        let head = self.token().head();
-        if head.point.kind != PointKind::Http || head.terms.caveats().contains(&Caveat::Private(true)) {
-            return Ok(issued);
-        }
-        // A grant that says nothing of private addresses allows none, whatever is offered.
-        let grant = issued.grant.attenuate(mint, vec![Caveat::Private(false)])?;
-        Ok(Issued { grant, ..issued })
-    }
-
-    /// Adds a layer for each block from `first` on; the blocks before it are in `grant` already.
-    fn derive(&self, mint: &mut Mint, mut grant: Grant, first: usize) -> Result<Issued, NotIssued> {
-        let token = self.token();
-        let mut layers: Vec<(BlockId, GrantId)> = token.ids().take(first).map(|id| (id, grant.id())).collect();
-        for (id, terms) in token.ids().zip(token.terms()).skip(first) {
-            grant = grant.attenuate(mint, terms.clone().into_caveats())?;
-            layers.push((id, grant.id()));
-        }
-        Ok(Issued { grant, layers })
+        let (grant, layers) = Terms::narrow(self.token().terms(), offered, mint)?;
+        Ok(Issued { grant, layers: self.token().ids().zip(layers).collect() })
     }
 }

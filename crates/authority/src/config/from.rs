@@ -1,4 +1,4 @@
-//! Provenance: `[tool.NAME.source]`, `[tool.NAME.from.OPERATION]`, `[tool.NAME.asked]` and back.
+//! Caveats on provenance: `[tool.NAME.from.OPERATION]`, `[tool.NAME.asked]` and back.
 
 use super::node::Data;
 use super::problem::Problems;
@@ -6,58 +6,15 @@ use super::read::Item;
 use super::render::{bare_or_quoted, texts};
 use super::r#where::{argument_name, check_operation, pointer};
 use crate::caveat::{AskedCaveat, Caveat, FromCaveat, Names};
-use crate::provenance::{FieldLabel, FieldPattern, Origin, Sources};
+use crate::provenance::{Origin, Sources};
 use toml::Value as Toml;
 
 /// The keys of a condition on where an argument comes from.
-const FROM: &[&str] = &["any", "addresses", "otherwise"];
+const FROM: &[&str] = &["any", "addresses", "also", "otherwise"];
 /// The keys of what a prompt must say.
 const ASKED: &[&str] = &["phrases", "otherwise"];
 /// What becomes of a call that does not satisfy a condition: whether it is asked about.
 const OTHERWISE: &[(&str, bool)] = &[("refuse", false), ("ask", true)];
-/// Whether a field is trusted.
-const LABELS: &[(&str, bool)] = &[("trusted", true), ("outside", false)];
-
-/// Reads the table `source`: for each tool a label of its whole result, or one for each of its fields.
-pub(crate) fn read_labels(item: &Item<'_>, ops: &Names, problems: &mut Problems) -> Vec<FieldLabel> {
-    let mut out = Vec::new();
-    let Some(operations) = item.table(problems) else { return out };
-    for (op, fields) in operations.entries() {
-        check_operation(&op.name, &fields, Some(ops), problems);
-        let mut add = |pattern: &str, label: &Item<'_>, problems: &mut Problems| {
-            let Some(trusted) = label.choice(problems, LABELS) else { return };
-            match FieldPattern::parse(pattern) {
-                Some(field) => out.push(FieldLabel { op: op.name.as_str().into(), field, trusted }),
-                None => {
-                    let hint = Some("such as `\"/*/id\"`, or `\"\"` for the whole result".to_owned());
-                    label.problem(problems, "expected a JSON Pointer in which `*` stands for any item", hint);
-                }
-            }
-        };
-        if matches!(fields.node.data, Data::Text(_)) {
-            add("", &fields, problems);
-            continue;
-        }
-        let Some(fields) = fields.table(problems) else { continue };
-        for (field, label) in fields.entries() {
-            add(&field.name, &label, problems);
-        }
-    }
-    out
-}
-
-/// The table `source`.
-pub(crate) fn labels(labels: &[FieldLabel]) -> toml::Table {
-    let mut out = toml::Table::new();
-    for label in labels {
-        let word = if label.trusted { "trusted" } else { "outside" };
-        let fields = out.entry(label.op.to_string()).or_insert_with(|| Toml::Table(toml::Table::new()));
-        if let Toml::Table(fields) = fields {
-            fields.insert(label.field.to_string(), Toml::from(word));
-        }
-    }
-    out
-}
 
 /// Reads the table `from`: for each operation and argument the accepted origins.
 pub(crate) fn read_from(item: &Item<'_>, ops: Option<&Names>, problems: &mut Problems) -> Vec<Caveat> {
@@ -71,12 +28,12 @@ pub(crate) fn read_from(item: &Item<'_>, ops: Option<&Names>, problems: &mut Pro
                 condition.problem(problems, "expected an argument's name or a JSON Pointer", None);
                 continue;
             };
-            let caveat = |accepted, addresses, ask| {
+            let caveat = |accepted, also: &[Also], addresses, ask| {
                 let (op, pointer) = (op.name.as_str().into(), pointer.as_str().into());
-                Caveat::From(Box::new(FromCaveat { op, pointer, accepted, addresses, ask }))
+                Caveat::From(Box::new(FromCaveat { op, pointer, accepted, also: also.into(), addresses, ask }))
             };
             if matches!(condition.node.data, Data::List(_)) {
-                caveats.extend(origins(&condition, problems).map(|accepted| caveat(accepted, false, false)));
+                caveats.extend(origins(&condition, problems).map(|accepted| caveat(accepted, &[], false, false)));
                 continue;
             }
             let Some(section) = condition.section(FROM, problems) else { continue };
@@ -87,11 +44,26 @@ pub(crate) fn read_from(item: &Item<'_>, ops: Option<&Names>, problems: &mut Pro
                 let hint = "add `any = [\"prompt\", \"trusted\"]`".to_owned();
                 condition.problem(problems, "expected `any` or `addresses`", Some(hint));
             }
-            caveats.extend(any.map(|accepted| caveat(accepted, false, ask)));
-            caveats.extend(addresses.map(|accepted| caveat(accepted, true, ask)));
+            let also = section.get("also").map_or_else(Vec::new, |item| read_also(&item, problems));
+            caveats.extend(any.map(|accepted| caveat(accepted, &also, false, ask)));
+            caveats.extend(addresses.map(|accepted| caveat(accepted, &also, true, ask)));
         }
     }
     caveats
+}
+
+/// An origin and the phrases with which it is accepted.
+type Also = (Origin, Box<[Box<str>]>);
+
+/// Reads the table `also`: for an origin the phrases of which the prompt must hold one.
+fn read_also(item: &Item<'_>, problems: &mut Problems) -> Vec<Also> {
+    let names: Vec<&str> = Origin::ALL.iter().map(|origin| origin.as_str()).collect();
+    let Some(section) = item.section(&names, problems) else { return Vec::new() };
+    let phrases = |origin: &Origin| {
+        let phrases = section.get(origin.as_str())?.each(problems, "a list of phrases", phrase)?;
+        Some((*origin, phrases.into()))
+    };
+    Origin::ALL.iter().filter_map(phrases).collect()
 }
 
 fn origins(item: &Item<'_>, problems: &mut Problems) -> Option<Sources> {
@@ -121,7 +93,7 @@ pub(crate) fn read_asked(item: &Item<'_>, ops: Option<&Names>, problems: &mut Pr
     caveats
 }
 
-fn phrase(item: &Item<'_>, text: &str, problems: &mut Problems) -> Option<Box<str>> {
+pub(super) fn phrase(item: &Item<'_>, text: &str, problems: &mut Problems) -> Option<Box<str>> {
     let plain = text.split(' ').all(|word| {
         let word = word.strip_suffix('*').unwrap_or(word);
         !word.is_empty() && word.chars().all(|next| next.is_alphanumeric() || matches!(next, '-' | '_'))
@@ -138,6 +110,10 @@ pub(crate) fn from_setting(from: &FromCaveat) -> (String, toml::Table) {
     let mut table = toml::Table::new();
     let origins = texts(from.accepted.iter());
     table.insert(if from.addresses { "addresses" } else { "any" }.to_owned(), origins);
+    if !from.also.is_empty() {
+        let also = from.also.iter().map(|(origin, phrases)| (origin.to_string(), texts(phrases.iter())));
+        table.insert("also".to_owned(), Toml::Table(also.collect()));
+    }
     otherwise(&mut table, from.ask);
     (argument_name(&from.pointer), table)
 }

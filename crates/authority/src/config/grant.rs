@@ -60,7 +60,7 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
     let source: &[&str] = match (form, kind) {
         (Form::Ask, _) => &["kind", "name"],
         (Form::Manifest, PointKind::Fs) => &["path"],
-        (Form::Manifest, PointKind::Tool) => &["command", "env", "directory", "url", "source"],
+        (Form::Manifest, PointKind::Tool) => &["command", "env", "directory", "url", "source", "hand_over", "roster"],
         (Form::Manifest | Form::Exact, _) => &[],
     };
     let own: &[&str] = match kind {

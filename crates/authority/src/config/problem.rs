@@ -10,6 +10,17 @@ pub struct Place {
     pub column: u32,
 }
 
+impl Place {
+    /// The place of byte `offset` in `text`.
+    pub fn of(text: &str, offset: usize) -> Place {
+        let before = text.get(..offset.min(text.len())).unwrap_or(text);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count();
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX - 1).saturating_add(1);
+        Place { line: number(line), column: number(column) }
+    }
+}
+
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -58,20 +69,11 @@ impl Problems {
     /// The list, in the order of the text where they came from one.
     pub(crate) fn into_list(mut self, text: Option<&str>) -> Vec<Problem> {
         for problem in &mut self.0 {
-            problem.place = text.zip(problem.span.as_ref()).map(|(text, span)| place(text, span.start));
+            problem.place = text.zip(problem.span.as_ref()).map(|(text, span)| Place::of(text, span.start));
         }
         self.0.sort_by_key(|problem| problem.place);
         self.0
     }
-}
-
-/// The place of byte `offset` in `text`.
-fn place(text: &str, offset: usize) -> Place {
-    let before = text.get(..offset.min(text.len())).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count();
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count();
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX - 1).saturating_add(1);
-    Place { line: number(line), column: number(column) }
 }
 
 /// Of `known`, the name that `name` was probably meant to be.
@@ -103,10 +105,10 @@ mod tests {
     #[test]
     fn places_count_characters_from_one() {
         let text = "a = 1\nñö = 2\n";
-        assert_eq!(place(text, 0), Place { line: 1, column: 1 });
-        assert_eq!(place(text, text.find('=').unwrap()), Place { line: 1, column: 3 });
-        assert_eq!(place(text, text.rfind('=').unwrap()), Place { line: 2, column: 4 });
-        assert_eq!(place(text, 10_000), Place { line: 3, column: 1 });
+        assert_eq!(Place::of(text, 0), Place { line: 1, column: 1 });
+        assert_eq!(Place::of(text, text.find('=').unwrap()), Place { line: 1, column: 3 });
+        assert_eq!(Place::of(text, text.rfind('=').unwrap()), Place { line: 2, column: 4 });
+        assert_eq!(Place::of(text, 10_000), Place { line: 3, column: 1 });
     }
 
     #[test]

@@ -154,7 +154,7 @@ fn read_length(section: &Section<'_>, problems: &mut Problems) -> Option<Predica
     (min.is_some() || max.is_some()).then(|| Predicate::Length { min: min.unwrap_or(0), max: max.unwrap_or(u64::MAX) })
 }
 
-fn scalar(item: &Item<'_>, problems: &mut Problems) -> Option<Value> {
+pub(super) fn scalar(item: &Item<'_>, problems: &mut Problems) -> Option<Value> {
     match &item.node.data {
         Data::Bool(flag) => Some(Value::Bool(*flag)),
         Data::Int(number) => Some(Value::Int(*number)),
@@ -255,7 +255,7 @@ fn conditions(predicate: &Predicate) -> toml::Table {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn toml_scalar(value: &Value) -> Option<toml::Value> {
+pub(super) fn toml_scalar(value: &Value) -> Option<toml::Value> {
     match value {
         Value::Bool(flag) => Some(toml::Value::Boolean(*flag)),
         Value::Int(number) => Some(toml::Value::Integer(*number)),

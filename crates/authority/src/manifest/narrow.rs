@@ -54,7 +54,7 @@ fn narrow(grant: &ManifestGrant, used: &[&Used<'_>]) -> ManifestGrant {
         PointKind::Tool => {
             narrowed.ops = Names::only(used.iter().map(|used| used.op));
             let ops = narrowed.ops.clone();
-            narrowed.labels.retain(|label| ops.contains(&label.op));
+            narrowed.known.retain(|op| ops.contains(op));
             narrowed.caveats.retain(|caveat| match caveat {
                 Caveat::Argument(argument) => ops.contains(&argument.op),
                 Caveat::ArgumentNames(allowed) => ops.contains(&allowed.op),

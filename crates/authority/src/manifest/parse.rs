@@ -1,9 +1,10 @@
-use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand, check_rules};
+use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand, check_rules, tokens};
+use crate::approval::Asking;
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
-use crate::config::from::read_labels;
 use crate::config::grant::{Form, keys, read_limits, read_terms};
+use crate::config::known::read_known;
 use crate::config::labels;
 use crate::config::node::{Data, Node};
 use crate::config::problem::Problems;
@@ -23,12 +24,15 @@ const MAX_BYTES: usize = 1 << 20;
 const TOP: &[&str] = &[
     "isolation",
     "agent",
+    "rules",
     "limits",
     "wall",
     "clock",
     "random",
     "program",
     "clearance",
+    "tokens",
+    "approval",
     "fs",
     "http",
     "kv",
@@ -69,6 +73,8 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     let clock = top.get("clock").and_then(|item| read_clock(&item, problems)).unwrap_or_default();
     let random = top.get("random").and_then(|item| read_random(&item, problems)).unwrap_or_default();
     let agent = top.get("agent").and_then(|item| read_agent(&item, problems));
+    let rules = top.get("rules").map_or_else(Vec::new, |item| read_rules(&item, problems));
+    let asking = top.get("approval").and_then(|item| read_approval(&item, problems));
     let mut parties = PartyNames::default();
     let mut label = |key: &str, problems: &mut Problems| {
         let terms = top.get(key).map_or_else(Vec::new, |item| labels::read_label(&item, problems));
@@ -78,8 +84,24 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     let (clearance, terms) = label("clearance", problems);
     labels::check_clearance(labels::label(&program), &clearance, &terms, &parties, problems);
     let grants = read_grants(&top, isolation, &mut parties, problems);
+    let tokens = tokens::read(&top, &grants, problems);
     let (limits, parties) = (limits?, Arc::new(parties));
-    Some(Manifest { isolation, agent, set_limits, limits, walls, clock, random, program, clearance, parties, grants })
+    Some(Manifest {
+        isolation,
+        agent,
+        rules,
+        set_limits,
+        limits,
+        walls,
+        clock,
+        random,
+        program,
+        clearance,
+        asking,
+        parties,
+        tokens,
+        grants,
+    })
 }
 
 fn read_isolation(top: &Section<'_>, problems: &mut Problems) -> Isolation {
@@ -95,6 +117,21 @@ fn read_agent(item: &Item<'_>, problems: &mut Problems) -> Option<String> {
         item.problem(problems, message, None);
     }
     Some(name.to_owned())
+}
+
+/// Most files of rules of one manifest.
+const MAX_RULES: usize = 64;
+
+fn read_rules(item: &Item<'_>, problems: &mut Problems) -> Vec<String> {
+    let items = match &item.node.data {
+        Data::List(_) => item.list(problems, "a list of files", false).unwrap_or_default(),
+        _ => vec![item.clone()],
+    };
+    if items.len() > MAX_RULES {
+        item.problem(problems, format!("a manifest has at most {MAX_RULES} files of rules"), None);
+        return Vec::new();
+    }
+    items.iter().filter_map(|item| plain_text(item, "a file of rules", problems)).collect()
 }
 
 fn resolve(isolation: Isolation, set: &PartialLimits, top: &Section<'_>, problems: &mut Problems) -> Option<Limits> {
@@ -161,6 +198,19 @@ fn read_random(item: &Item<'_>, problems: &mut Problems) -> Option<RandomMode> {
         item.problem(problems, message, None);
     }
     seed.map(|seed| RandomMode::Seeded { seed })
+}
+
+fn read_approval(item: &Item<'_>, problems: &mut Problems) -> Option<Asking> {
+    let section = item.section(&["by", "wait"], problems)?;
+    if let Some(by) = section.get("by") {
+        by.choice(problems, &[("operator", ())]);
+    }
+    let Some(wait) = section.get("wait") else { return Some(Asking { wait_ms: Asking::DEFAULT_WAIT_MS }) };
+    let wait_ms = wait.duration(problems)?;
+    if !(1000..=Asking::MAX_WAIT_MS).contains(&wait_ms) {
+        wait.problem(problems, format!("expected from `1s` to `7d`, found {}", wait.node.found()), None);
+    }
+    Some(Asking { wait_ms })
 }
 
 /// The number in little-endian order, then zeros.
@@ -247,8 +297,8 @@ pub(super) fn read_grant(
     let found = labels::intern(&terms.labels, parties, problems);
     caveats.extend(found.into_iter().map(|label| Caveat::Label(Box::new(label))));
     labels::contradictions(kind, &ops, &caveats, &terms.labels, parties, problems);
-    let labels = section.get("source").map_or_else(Vec::new, |item| read_labels(&item, &ops, problems));
-    Some(ManifestGrant { point: Point::new(kind, name), source: source?, ops, caveats, labels })
+    let known = read_known(&section, &ops, problems);
+    Some(ManifestGrant { point: Point::new(kind, name), source: source?, ops, caveats, known })
 }
 
 fn read_directory(section: &Section<'_>, problems: &mut Problems) -> Option<Source> {

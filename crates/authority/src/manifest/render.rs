@@ -1,6 +1,6 @@
-use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source};
-use crate::config::from::labels;
-use crate::config::render::{Setting, limit_settings, section, settings, texts};
+use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, tokens};
+use crate::config::known::known_settings;
+use crate::config::render::{Setting, limit_settings, one_or_list, section, settings, texts};
 use crate::config::units;
 use crate::label::LabelCaveat;
 use toml::Value as Toml;
@@ -9,6 +9,9 @@ pub(super) fn manifest(manifest: &Manifest) -> String {
     let mut out = format!("isolation = \"{}\"\n", manifest.isolation);
     if let Some(agent) = &manifest.agent {
         out.push_str(&format!("agent = {}\n", Toml::String(agent.clone())));
+    }
+    if !manifest.rules.is_empty() {
+        out.push_str(&format!("rules = {}\n", one_or_list(&manifest.rules)));
     }
     let limits = limit_settings(&manifest.set_limits);
     if !limits.is_empty() {
@@ -27,6 +30,14 @@ pub(super) fn manifest(manifest: &Manifest) -> String {
             let setting = |label: &LabelCaveat| (label.rule().key().to_owned(), texts(label.names()));
             section(&mut out, header, &caveats.iter().map(setting).collect::<Vec<_>>());
         }
+    }
+    let tokens = tokens::settings(&manifest.tokens);
+    if !tokens.is_empty() {
+        section(&mut out, "tokens", &tokens);
+    }
+    if let Some(asking) = manifest.asking {
+        let wait = units::display_duration(asking.wait_ms);
+        section(&mut out, "approval", &[text("by", "operator"), text("wait", &wait)]);
     }
     for grant in &manifest.grants {
         section(&mut out, &grant.point.to_string(), &grant_settings(grant));
@@ -51,7 +62,7 @@ pub(super) fn grant_settings(grant: &ManifestGrant) -> Vec<Setting> {
         Source::Name => Vec::new(),
     };
     out.extend(settings(grant.point.kind, &grant.ops, &grant.caveats));
-    out.extend((!grant.labels.is_empty()).then(|| ("source".to_owned(), Toml::Table(labels(&grant.labels)))));
+    out.extend(known_settings(&grant.known));
     out
 }
 

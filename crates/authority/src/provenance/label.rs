@@ -1,6 +1,5 @@
 use super::Origin;
 use crate::value::Value;
-use std::sync::Arc;
 
 /// Whose text a field of a tool's result is.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,12 +8,30 @@ pub struct FieldLabel {
     pub op: Box<str>,
     /// Which fields of its result, with all that is below them.
     pub field: FieldPattern,
-    /// Whether the operator trusts it: no outsider could have written it.
-    pub trusted: bool,
+    /// What the operator says of it.
+    pub trust: FieldTrust,
 }
 
-/// What the manifest says of the fields of results: for each tool server by name, in order.
-pub type FieldLabels = Arc<[(Box<str>, Box<[FieldLabel]>)]>;
+/// Who could have written a field. Ordered: of two that are said of one field the later one holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FieldTrust {
+    /// No outsider, and it says who wrote the rest of its record: the server checked it.
+    Author,
+    /// No outsider.
+    Trusted,
+    /// Anyone.
+    Outside,
+}
+
+impl FieldTrust {
+    /// The origin of a field that is in no record which the prompt names.
+    pub(super) fn origin(self) -> Origin {
+        match self {
+            FieldTrust::Author | FieldTrust::Trusted => Origin::Trusted,
+            FieldTrust::Outside => Origin::Outside,
+        }
+    }
+}
 
 /// A JSON Pointer in which a segment `*` stands for any item or key. It covers what it names and everything below.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +56,11 @@ impl FieldPattern {
             && self.0.iter().zip(path).all(|(segment, name)| &**segment == "*" || &**segment == *name);
         fits.then_some(self.0.len())
     }
+
+    /// Whether it names exactly this field, not one above it.
+    pub(super) fn is(&self, path: &[&str]) -> bool {
+        self.covers(path) == Some(path.len())
+    }
 }
 
 impl std::fmt::Display for FieldPattern {
@@ -52,16 +74,12 @@ fn unescape(segment: &str) -> Option<Box<str>> {
     escapes.then(|| segment.replace("~1", "/").replace("~0", "~").into())
 }
 
-/// Whose text a field is: the longest pattern that covers it decides, of equally long ones the one that distrusts.
-pub(super) fn origin(labels: &[FieldLabel], op: &str, path: &[&str]) -> Origin {
-    let covering = labels.iter().filter(|label| *label.op == *op).filter_map(|label| {
-        let length = label.field.covers(path)?;
-        Some((length, !label.trusted))
-    });
-    match covering.max() {
-        Some((_, false)) => Origin::Trusted,
-        _ => Origin::Outside,
-    }
+/// What is said of a field: the longest pattern that covers it decides, of equally long ones the one that trusts least.
+/// Of which nothing is said anyone could have written.
+pub(super) fn trust(labels: &[FieldLabel], op: &str, path: &[&str]) -> FieldTrust {
+    let covering = labels.iter().filter(|label| *label.op == *op);
+    let covering = covering.filter_map(|label| Some((label.field.covers(path)?, label.trust)));
+    covering.max().map_or(FieldTrust::Outside, |(_, trust)| trust)
 }
 
 /// Calls back for every leaf of a value with the names that lead to it; keys of maps are not leaves. Bounded by
@@ -103,7 +121,8 @@ mod tests {
     use super::*;
 
     fn label(op: &str, field: &str, trusted: bool) -> FieldLabel {
-        FieldLabel { op: op.into(), field: FieldPattern::parse(field).expect("a pattern"), trusted }
+        let trust = if trusted { FieldTrust::Trusted } else { FieldTrust::Outside };
+        FieldLabel { op: op.into(), field: FieldPattern::parse(field).expect("a pattern"), trust }
     }
 
     #[test]
@@ -116,7 +135,7 @@ mod tests {
             label("tie", "/*/x", true),
             label("tie", "/a/*", false),
         ];
-        let of = |op, path: &[&str]| origin(&labels, op, path);
+        let of = |op, path: &[&str]| trust(&labels, op, path).origin();
         assert_eq!(of("list", &["0", "id"]), Origin::Trusted);
         assert_eq!(of("list", &["0", "subject"]), Origin::Outside);
         assert_eq!(of("list", &["3", "notes", "by"]), Origin::Trusted);
@@ -126,6 +145,17 @@ mod tests {
         assert_eq!(of("whole", &["deep", "down"]), Origin::Trusted);
         assert_eq!(of("tie", &["a", "x"]), Origin::Outside, "of equally long ones the one that distrusts");
         assert_eq!(of("other", &["0", "id"]), Origin::Outside);
+    }
+
+    #[test]
+    fn a17_an_author_is_trusted_unless_the_same_field_is_said_to_be_less() {
+        let mut labels = vec![FieldLabel { trust: FieldTrust::Author, ..label("mails", "/*/sender", true) }];
+        assert_eq!(trust(&labels, "mails", &["0", "sender"]), FieldTrust::Author);
+        assert_eq!(trust(&labels, "mails", &["0", "sender"]).origin(), Origin::Trusted);
+        labels.push(label("mails", "/0/sender", true));
+        assert_eq!(trust(&labels, "mails", &["0", "sender"]), FieldTrust::Trusted);
+        labels.push(label("mails", "/0/*", false));
+        assert_eq!(trust(&labels, "mails", &["0", "sender"]), FieldTrust::Outside);
     }
 
     #[test]

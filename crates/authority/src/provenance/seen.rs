@@ -1,7 +1,9 @@
 //! What a session has seen, and the tracing of a value in it.
 
-use super::label::{self, FieldLabel, FieldLabels};
-use super::text::{asks, canonical, holds_words};
+use super::known::{Known, KnownServers};
+use super::label::{self, FieldTrust};
+use super::roster::{self, Prompt, Spoken};
+use super::text::{asks, canonical, holds_name, holds_words, written};
 use super::token::{self, Token, TokenKind};
 use super::{Origin, Sources};
 use crate::value::Value;
@@ -19,14 +21,21 @@ const MAX_NODES: usize = 1 << 16;
 const MAX_WORK: usize = 64 << 20;
 /// Words of a name that are compared with the prompt; what is longer is no name.
 const MAX_NAME_WORDS: usize = 12;
+/// Texts that a prompt can hand over to.
+const MAX_HANDED: usize = 64;
 /// Longest argument whose text is looked for in others as a whole, in bytes.
 const MAX_NEEDLE: usize = 64 << 10;
 
 /// What a caller has seen: its prompt and the results of its calls. Bounded: 8 MiB of text and 262,144 entries.
 #[derive(Debug, Default)]
 pub struct Seen {
-    labels: FieldLabels,
+    known: KnownServers,
+    /// Canonical.
     prompt: String,
+    /// With its capitals.
+    written: String,
+    /// Canonical texts that the prompt hands over to.
+    handed: Vec<Box<str>>,
     /// Canonical texts of more than one word, looked through for words.
     texts: Vec<(Box<str>, Sources)>,
     /// Canonical texts and tokens, looked up as wholes.
@@ -53,17 +62,22 @@ pub struct Traced {
 }
 
 impl Seen {
-    /// Begins with the prompt, which may be empty. `labels` are the fields that the operator declared, by tool server.
-    pub fn new(prompt: &str, labels: FieldLabels) -> Seen {
-        let mut seen = Seen { labels, ..Seen::default() };
-        seen.prompt = canonical(prompt);
+    /// Begins with the prompt, which may be empty. `known` is what the operator says of results, by tool server.
+    pub fn new(prompt: &str, known: KnownServers) -> Seen {
+        let mut seen = Seen { known, ..Seen::default() };
+        (seen.prompt, seen.written) = (canonical(prompt), written(prompt));
         seen.add_text(prompt, Sources::only(Origin::Prompt), "prompt");
         seen
     }
 
-    /// Whether the prompt holds one of the phrases; by whole words.
+    /// Whether the prompt, or a text that it hands over to, holds one of the phrases; by whole words.
     pub(crate) fn is_asked(&self, phrases: &[Box<str>]) -> bool {
-        asks(&self.prompt, phrases)
+        self.told().any(|text| asks(text, phrases))
+    }
+
+    /// The prompt and the texts that it hands over to.
+    fn told(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.prompt.as_str()).chain(self.handed.iter().map(|text| &**text))
     }
 
     /// Whether there was more than it remembers.
@@ -73,16 +87,81 @@ impl Seen {
 
     /// Remembers the result of a call of `op` on the tool server `name`.
     pub fn add_result(&mut self, name: &str, op: &str, result: &Value) {
-        let all = Arc::clone(&self.labels);
-        let labels = all.iter().find(|(known, _)| **known == *name).map_or(&[][..], |(_, labels)| labels);
+        self.add(name, op, result, |_, _| Vec::new());
+    }
+
+    /// Remembers the whole of a roster: what the gate read by itself with the roster's own arguments, before the caller's
+    /// first call. What a caller has read is never given here, since it can be a part of the list that somebody chose.
+    pub fn add_roster(&mut self, name: &str, op: &str, result: &Value) {
+        self.add(name, op, result, |seen, of| {
+            let trust = |path: &[&str]| label::trust(&of.known.labels, of.op, path);
+            let prompt = Prompt { canonical: &seen.prompt, written: &seen.written };
+            let rosters = of.known.rosters.iter().filter(|roster| *roster.op == *of.op);
+            rosters.flat_map(|roster| roster::spoken_of(roster, result, prompt, MAX_NODES, &trust)).collect()
+        });
+    }
+
+    fn add(&mut self, name: &str, op: &str, result: &Value, spoken_of: impl Fn(&Seen, &Result<'_>) -> Vec<Spoken>) {
+        let all = Arc::clone(&self.known);
+        let nothing = Known::default();
+        let known = all.iter().find(|(server, _)| **server == *name).map_or(&nothing, |(_, known)| known);
+        let mut of = Result { name, op, known, spoken: Vec::new() };
+        of.spoken = spoken_of(self, &of);
         let mut nodes = MAX_NODES;
-        let mut path = Vec::new();
-        self.add_value(&Result { name, op, labels }, result, &mut path, None, &mut nodes);
+        self.add_value(&of, result, &mut Vec::new(), None, &mut nodes);
     }
 
     /// Remembers what a call that failed said: the tool's own words, whatever its results are labelled.
     pub fn add_failure(&mut self, name: &str, op: &str, message: &str) {
         self.add_text(message, Sources::only(Origin::Outside), &format!("{name}.{op}"));
+    }
+
+    /// Counts exactly this text or number as if it stood in the prompt, since an approver trusts it. Nothing that stands
+    /// within it is trusted, nor what it stands within.
+    pub fn endorse(&mut self, value: &Value) {
+        let prompt = Sources::only(Origin::Prompt);
+        match value {
+            Value::Text(text) => {
+                let text = canonical(text);
+                if let Some(token) = token::whole(&text) {
+                    self.add_whole(token.text, prompt, "endorsed");
+                }
+                if !text.is_empty() {
+                    self.add_whole(text, prompt, "endorsed");
+                }
+            }
+            Value::Int(number) => self.add_whole(token::number(*number as f64), prompt, "endorsed"),
+            Value::Float(number) => self.add_whole(token::number(*number), prompt, "endorsed"),
+            _ => {}
+        }
+    }
+
+    /// The texts and numbers of a value that can have come from none of the accepted origins, each once; of texts their
+    /// addresses alone, where `addresses`. What has no origin at all, such as truth values, is left out.
+    pub(crate) fn foreign(&self, value: &Value, accepted: Sources, addresses: bool) -> Vec<Value> {
+        let mut found: Vec<Value> = Vec::new();
+        let mut work = MAX_WORK;
+        let whole = self.each_leaf(value, &mut |_, leaf| {
+            let foreign = match leaf {
+                Value::Text(text) if addresses => self.foreign_addresses(text, accepted),
+                Value::Text(_) | Value::Int(_) | Value::Float(_) => {
+                    let foreign =
+                        self.trace_leaf(leaf, &mut work).is_some_and(|traced| !traced.sources.meets(accepted));
+                    foreign.then(|| leaf.clone()).into_iter().collect()
+                }
+                _ => Vec::new(),
+            };
+            found.extend(foreign);
+        });
+        found.dedup();
+        if whole { found } else { Vec::new() }
+    }
+
+    fn foreign_addresses(&self, text: &str, accepted: Sources) -> Vec<Value> {
+        let accepts = |token: &Token| self.of_whole(&token.text).is_some_and(|found| found.sources.meets(accepted));
+        let (tokens, _) = token::tokens(&canonical(text));
+        let foreign = tokens.into_iter().filter(|token| token.kind == TokenKind::Address && !accepts(token));
+        foreign.map(|token| Value::Text(token.text)).collect()
     }
 
     fn add_value(
@@ -108,18 +187,13 @@ impl Seen {
             }
             Value::Map(entries) => self.add_record(result, entries, path, within, nodes),
             leaf => {
-                let origin = result.origin(path);
-                let also = match (within, origin) {
-                    (Some(Named), Origin::Trusted) => Origin::Named,
-                    (Some(Named), _) => Origin::Cited,
-                    (None, origin) => origin,
-                };
-                self.add_leaf(leaf, [origin, also].into_iter().collect(), &result.place(path));
+                self.add_leaf(leaf, sources(within, result.origin(path)), &result.place(path));
             }
         }
     }
 
-    /// The fields of a record, which is named where the prompt holds one of its trusted texts.
+    /// The fields of a record, which is named where the prompt holds one of its trusted texts, or speaks of it among all
+    /// of a roster.
     fn add_record(
         &mut self,
         result: &Result<'_>,
@@ -128,17 +202,23 @@ impl Seen {
         within: Option<Named>,
         nodes: &mut usize,
     ) {
-        let keys = Sources::only(result.origin(path));
+        let keys = sources(within, result.origin(path));
         let place = result.place(path);
-        let mut naming: Vec<&str> = Vec::new();
+        let spoken = result.spoken.iter().filter(|spoken| spoken.record == **path);
+        let mut naming: Vec<&str> = spoken.map(|spoken| spoken.field.as_str()).collect();
+        let mut is_handed = false;
         for (key, value) in entries {
             self.add_text(key, keys, &place);
             path.push(key.clone());
-            let names = value.as_text().is_some_and(|text| self.prompt_names(text));
-            if names && result.origin(path) == Origin::Trusted {
-                naming.push(key);
+            let trust = result.trust(path);
+            if let Some(text) = value.as_text().filter(|_| trust != FieldTrust::Outside) {
+                naming.extend(self.prompt_names(text).then_some(key.as_str()));
+                is_handed |= trust == FieldTrust::Author && self.hands_over_to(result.known, text);
             }
             path.pop();
+        }
+        if is_handed {
+            self.hand_over(result, entries, path);
         }
         for (key, value) in entries {
             path.push(key.clone());
@@ -148,7 +228,38 @@ impl Seen {
         }
     }
 
-    /// Whether the prompt names a record by this text, which must tell something: three letters or digits at least. Of a
+    /// Whether the prompt itself hands over to what this author wrote: it holds one of the operator's phrases, and the
+    /// author's whole address, or whole name as a name.
+    ///
+    /// A text that was handed over to hands over to nothing. A part of a name does not count, nor a name that is a plain
+    /// word of the prompt: whoever can choose a name would choose such a one.
+    fn hands_over_to(&self, known: &Known, author: &str) -> bool {
+        let plain = canonical(author);
+        let is_address = token::whole(&plain).is_some_and(|token| token.kind == TokenKind::Address);
+        let is_named =
+            if is_address { holds_words(&self.prompt, &plain) } else { holds_name(&self.written, &written(author)) };
+        is_named && asks(&self.prompt, &known.hand_over)
+    }
+
+    /// Takes what an author wrote as words of the prompt: it can ask for an operation and name records. Values that stand
+    /// only there do not come from the prompt.
+    fn hand_over(&mut self, result: &Result<'_>, entries: &[(String, Value)], path: &[String]) {
+        for (key, value) in entries {
+            let field: Vec<&str> = path.iter().map(String::as_str).chain([key.as_str()]).collect();
+            let Some(text) = value.as_text() else { continue };
+            if label::trust(&result.known.labels, result.op, &field) != FieldTrust::Outside {
+                continue;
+            }
+            let text = canonical(text);
+            let is_known = self.handed.iter().any(|known| **known == *text);
+            if !is_known && self.handed.len() < MAX_HANDED && self.bytes.saturating_add(text.len()) <= MAX_BYTES {
+                self.bytes += text.len();
+                self.handed.push(text.into());
+            }
+        }
+    }
+
+    /// Whether the prompt, or a text that it hands over to, names a record by this text, which must tell something: three letters or digits at least. Of a
     /// name of several words, half of them at least and two in a row suffice; a file's name is read without its extension
     /// and with spaces for what joins its words.
     fn prompt_names(&self, text: &str) -> bool {
@@ -156,7 +267,7 @@ impl Seen {
         if text.chars().filter(|next| next.is_alphanumeric()).count() < 3 {
             return false;
         }
-        if holds_words(&self.prompt, &text) {
+        if self.tells(&text) {
             return true;
         }
         if let Some(token) = token::whole(&text)
@@ -173,7 +284,12 @@ impl Seen {
         }
         let run = words.len().div_ceil(2).max(2).min(words.len());
         stem.chars().filter(|next| next.is_alphanumeric()).count() >= 3
-            && words.windows(run.max(1)).any(|run| holds_words(&self.prompt, &run.join(" ")))
+            && words.windows(run.max(1)).any(|run| self.tells(&run.join(" ")))
+    }
+
+    /// Whether the prompt, or a text that it hands over to, holds these words.
+    fn tells(&self, words: &str) -> bool {
+        self.told().any(|text| holds_words(text, words))
     }
 
     fn add_leaf(&mut self, leaf: &Value, sources: Sources, place: &str) {
@@ -395,17 +511,33 @@ impl Seen {
 #[derive(Clone, Copy)]
 struct Named;
 
+/// The origins of a field or key, by whether it is in a record that the prompt names.
+fn sources(within: Option<Named>, origin: Origin) -> Sources {
+    let also = match (within, origin) {
+        (Some(Named), Origin::Trusted) => Origin::Named,
+        (Some(Named), _) => Origin::Cited,
+        (None, origin) => origin,
+    };
+    [origin, also].into_iter().collect()
+}
+
 /// A result that is being read.
 struct Result<'a> {
     name: &'a str,
     op: &'a str,
-    labels: &'a [FieldLabel],
+    known: &'a Known,
+    /// The records that the prompt speaks of among all of a roster.
+    spoken: Vec<Spoken>,
 }
 
 impl Result<'_> {
-    fn origin(&self, path: &[String]) -> Origin {
+    fn trust(&self, path: &[String]) -> FieldTrust {
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
-        label::origin(self.labels, self.op, &names)
+        label::trust(&self.known.labels, self.op, &names)
+    }
+
+    fn origin(&self, path: &[String]) -> Origin {
+        self.trust(path).origin()
     }
 
     fn place(&self, path: &[String]) -> String {

@@ -5,9 +5,18 @@ use unicode_normalization::UnicodeNormalization;
 /// NFKC, lower case, every run of white space and control characters one space, none at the ends; characters that show
 /// nothing, such as zero-width joiners and soft hyphens, are dropped.
 pub(super) fn canonical(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    plain(text.nfkc().flat_map(char::to_lowercase), text.len())
+}
+
+/// The same with its capitals.
+pub(super) fn written(text: &str) -> String {
+    plain(text.nfkc(), text.len())
+}
+
+fn plain(text: impl Iterator<Item = char>, bytes: usize) -> String {
+    let mut out = String::with_capacity(bytes);
     let mut space = false;
-    for next in text.nfkc().flat_map(char::to_lowercase) {
+    for next in text {
         if is_invisible(next) {
             continue;
         }
@@ -31,13 +40,30 @@ fn is_invisible(next: char) -> bool {
 /// Whether `part` stands in `text` as words of its own, both canonical. `Ann` stands in `ask Ann, please` and in
 /// `Ann's`, not in `Annual`, `mary-ann` or `ann@example.com`.
 pub(super) fn holds_words(text: &str, part: &str) -> bool {
-    if part.is_empty() || part.len() > text.len() {
-        return false;
-    }
-    text.match_indices(part).any(|(at, found)| {
-        let before = text.get(..at).unwrap_or_default();
-        let after = text.get(at + found.len()..).unwrap_or_default();
-        (!starts_in_word(part) || !ends_joined(before)) && (!ends_in_word(part) || !starts_joined(after))
+    stand_alone(text, part).next().is_some()
+}
+
+/// Whether a name stands in a text, both with their capitals, as the name of somebody: whole, beginning with a capital, and
+/// not where a sentence begins, since there every word has one.
+pub(super) fn holds_name(text: &str, name: &str) -> bool {
+    let begins_sentence = |before: &str| {
+        let before =
+            before.trim_end_matches(|next: char| next.is_whitespace() || matches!(next, '\'' | '"' | '(' | '“' | '‘'));
+        before.is_empty() || before.ends_with(['.', '!', '?', ':', '\n', '-', '*'])
+    };
+    name.chars().count() >= 3
+        && name.starts_with(char::is_uppercase)
+        && stand_alone(text, name).any(|before| !begins_sentence(before))
+}
+
+/// What stands before each place of `text` where `part` stands as words of its own.
+fn stand_alone<'t>(text: &'t str, part: &'t str) -> impl Iterator<Item = &'t str> {
+    let places = (!part.is_empty()).then(|| text.match_indices(part)).into_iter().flatten();
+    places.filter_map(move |(at, found)| {
+        let before = text.get(..at)?;
+        let after = text.get(at + found.len()..)?;
+        let alone = (!starts_in_word(part) || !ends_joined(before)) && (!ends_in_word(part) || !starts_joined(after));
+        alone.then_some(before)
     })
 }
 
@@ -117,6 +143,24 @@ mod tests {
         }
         assert!(holds_words("the team meeting at noon", "team meeting"));
         assert!(!holds_words("anything", ""));
+    }
+
+    #[test]
+    fn a17_a_name_is_no_plain_word_and_not_what_begins_a_sentence() {
+        for text in ["do what Ann Lee says", "Please ask Ann Lee.", "as \"Ann Lee\" wrote", "follow Ann Lee's steps"] {
+            assert!(holds_name(text, "Ann Lee"), "{text}");
+        }
+        for (text, name) in [
+            ("Please do it", "Please"),
+            ("It is late. Please do it", "Please"),
+            ("please do it", "please"),
+            ("do what Ann Leed says", "Ann Lee"),
+            ("do what ann lee says", "Ann Lee"),
+            ("ask Al", "Al"),
+            ("ask Ann", ""),
+        ] {
+            assert!(!holds_name(text, name), "{text}: {name}");
+        }
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub(super) fn tokens(text: &str) -> (Vec<Token>, bool) {
             rest = rest.get(used..).unwrap_or_default();
             continue;
         }
+        if let Some(time) = after.first().and_then(|half| half_of_day(piece, half)) {
+            out.push(Token { kind: TokenKind::Date, text: time });
+        }
         single(piece, &mut out);
         rest = after;
     }
@@ -233,6 +236,11 @@ fn day_and_time(piece: &str) -> Option<(Option<String>, Option<String>)> {
     Some((day.and_then(iso_day), time))
 }
 
+/// Whether a text is a day in ISO form.
+pub(super) fn is_day(text: &str) -> bool {
+    iso_day(text).is_some()
+}
+
 fn iso_day(text: &str) -> Option<String> {
     let mut parts = text.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
@@ -269,6 +277,16 @@ fn clock(text: &str) -> Option<String> {
     }
     let hour = if shift < 24 { hour % 12 + shift } else { hour };
     (hour < 24 && minute < 60).then(|| format!("t:{hour:02}:{minute:02}"))
+}
+
+/// `1 pm`, `1:30 p.m`: a time of day in two pieces, the first of which stays a number.
+fn half_of_day(time: &str, half: &str) -> Option<String> {
+    let half = match half {
+        "am" | "a.m" => "am",
+        "pm" | "p.m" => "pm",
+        _ => return None,
+    };
+    time.ends_with(|last: char| last.is_ascii_digit()).then(|| clock(&format!("{time}{half}"))).flatten()
 }
 
 /// `may 15th 2024`, `15 may 2024`, and how many pieces it is made of. Without a year it is no day.
@@ -346,6 +364,9 @@ mod tests {
         assert_eq!(found("May 15th, 2024 at 10:30am"), ["d:2024-05-15", "t:10:30"]);
         assert_eq!(found("15 May 2024, 1:05pm"), ["d:2024-05-15", "t:13:05"]);
         assert_eq!(found("2024-05-15T10:30:00"), ["d:2024-05-15", "t:10:30"]);
+        assert_eq!(found("at 1 pm, or 12 a.m."), ["t:13:00", "n:1", "t:00:00", "n:12", "a.m"]);
+        assert_eq!(found("1:30 PM"), ["t:13:30", "t:01:30"], "as it would be without its half of the day too");
+        assert_eq!(found("17 pm"), ["n:17"], "no time");
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub fn gate(jailed: bool, workers: usize, directory: &Path) -> Gate {
         journal: directory.join(format!("journal-{workers}.sqlite")),
         stores: directory.join("stores.sqlite"),
         control: directory.join("control.sqlite"),
+        key: directory.join("gate.key"),
         walling,
         minimum,
         workers,

@@ -138,7 +138,7 @@ mod tests {
         let mut out = Vec::new();
         let parties = PartyNames::default();
         // Written by anyone: the entry then has a field before the arguments that not every entry has.
-        body::intent(&mut out, point, op, 3, Shown { label: Label::TOP, parties: &parties }, args);
+        body::intent(&mut out, point, op, 3, Some(2), Shown { label: Label::TOP, parties: &parties }, args);
         out
     }
 

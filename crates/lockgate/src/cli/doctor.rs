@@ -60,6 +60,7 @@ fn first_cell(exe: &std::path::Path) -> Result<u64, String> {
             journal: directory.join("journal.sqlite"),
             stores: directory.join("stores.sqlite"),
             control: directory.join("control.sqlite"),
+            key: directory.join("gate.key"),
             walling: Walling::Workers { exe: exe.to_owned(), args: vec![ZYGOTE.to_owned()] },
             minimum: manifest.walls().clone(),
             workers: 1,

@@ -1,18 +1,19 @@
 //! `lockgate explain`.
 
 mod recorded;
+mod ruled;
 
 use super::Done;
 use super::output::{DIM, GREEN, RED, Trouble, paint, print_json, terminal};
 use super::setup;
 use super::streams::{self, Page};
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Explanation, HeldGrants, Manifest, Mint, PointKind, Principal, PrincipalKind, Request,
-    Subject, Usage, Value, explain as explain_request,
+    Asking, CanonicalPath, CanonicalUrl, Explanation, HeldGrants, Limit, Manifest, Mint, PointKind, Principal,
+    PrincipalKind, ReasonCode, Request, Subject, Usage, Value, explain as explain_request,
 };
 use serde_json::json;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Flags of `explain`.
@@ -71,25 +72,42 @@ enum About {
 }
 
 pub(crate) fn explain(arguments: &Arguments) -> Done {
-    let manifest = arguments.manifest.as_deref().map(setup::read_manifest).transpose()?.map(|(manifest, _)| manifest);
+    let read = arguments.manifest.as_deref().map(setup::read_manifest).transpose()?;
+    let manifest = read.as_ref().map(|(manifest, _)| manifest);
     let past = arguments.session.is_some() || arguments.serial.is_some() || arguments.journal.is_some();
     if arguments.what.is_empty() && past {
-        return recorded::recorded(arguments, manifest.as_ref());
+        return recorded::recorded(arguments, manifest);
     }
     let action = action(&arguments.what)?;
-    let (held, usage) = match (past, &manifest) {
-        (true, _) => recorded::state(arguments, manifest.as_ref(), action.principal.as_ref())?,
-        (false, Some(manifest)) => (held(manifest, action.principal.as_ref()), Usage::new()),
+    let (held, usage, asking) = match (past, manifest) {
+        (true, _) => recorded::state(arguments, manifest, action.principal.as_ref())?,
+        (false, Some(manifest)) => (held(manifest, action.principal.as_ref()), Usage::new(), manifest.asking()),
         (false, None) => {
             return Err(Trouble::usage("there is nothing to explain it by")
                 .hint("give `--manifest FILE` or `--session SESSION`"));
         }
     };
-    let explanation = decide(arguments, &action, &held, &usage)?;
+    // What a session's past means for its rules is told by the entries of what they refused.
+    let rules = read.as_ref().filter(|_| !past).map(|(manifest, base)| (manifest, base.as_path()));
+    let (explanation, ruled) = decide(arguments, &action, &held, &usage, rules)?;
+    // What nothing but an approval keeps from being allowed waits for one, where somebody can give it.
+    let needs_approval = explanation.code == Some(ReasonCode::ApprovalRequired);
     if arguments.json {
-        print_json(&json!({"ok": true, "value": explanation}))?;
+        let mut value = json!(explanation);
+        let wait = asking.filter(|_| needs_approval).map(|asking| json!({"wait_ms": asking.wait_ms}));
+        if let Some(value) = value.as_object_mut() {
+            value.insert("approval".to_owned(), json!(wait));
+            if !ruled.is_empty() {
+                value.insert("rules".to_owned(), ruled.iter().map(ruled::Held::to_json).collect());
+            }
+        }
+        print_json(&json!({"ok": true, "value": value}))?;
     } else {
-        streams::page(|page| tell(page, &explanation))?;
+        streams::page(|page| {
+            tell(page, &explanation)?;
+            ruled.iter().try_for_each(|rule| writeln!(page, "  {}", terminal(&rule.line())))?;
+            if needs_approval { tell_approval(page, asking) } else { Ok(()) }
+        })?;
     }
     Ok(ExitCode::from(u8::from(!explanation.allowed)))
 }
@@ -108,7 +126,8 @@ fn decide(
     action: &Action<'_>,
     held: &HeldGrants,
     usage: &Usage,
-) -> Result<Explanation, Trouble> {
+    rules: Option<(&Manifest, &Path)>,
+) -> Result<(Explanation, Vec<ruled::Held>), Trouble> {
     let (kind, name) = point(action.point)?;
     let args = match &arguments.args {
         Some(args) => setup::json_flag("args", "{\"path\": \"a.txt\"}", args)?,
@@ -129,9 +148,23 @@ fn decide(
         About::Key(key) => Subject::Key(key),
         About::Url(url) => Subject::Url { url, method: &method },
     };
-    let request =
-        Request { kind, name: &name, op: operation, subject, args: &args, bytes: 0, now_ms: now_ms(), seen: None };
-    Ok(explain_request(held, &request, usage))
+    let request = Request {
+        kind,
+        name: &name,
+        op: operation,
+        subject,
+        args: &args,
+        bytes: 0,
+        now_ms: now_ms(),
+        seen: None,
+        approved: None,
+    };
+    let mut explanation = explain_request(held, &request, usage);
+    let ruled = match rules {
+        Some((manifest, base)) => ruled::judge(&mut explanation, &request, held, manifest, base)?,
+        None => Vec::new(),
+    };
+    Ok((explanation, ruled))
 }
 
 /// `[PRINCIPAL] POINT OPERATION [SUBJECT]`.
@@ -167,7 +200,7 @@ fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
-fn point(text: &str) -> Result<(PointKind, String), Trouble> {
+pub(super) fn point(text: &str) -> Result<(PointKind, String), Trouble> {
     let (kind, name) = text.split_once('.').unwrap_or((text, ""));
     let unknown = || {
         let kinds: Vec<&str> = PointKind::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -200,6 +233,17 @@ fn about(kind: PointKind, subject: Option<&str>) -> Result<About, Trouble> {
         }
         PointKind::Kv => Ok(About::Key(subject.ok_or_else(|| needed("a key"))?.to_owned())),
         _ => Ok(About::Nothing),
+    }
+}
+
+fn tell_approval(page: &mut Page<'_>, asking: Option<Asking>) -> io::Result<()> {
+    match asking {
+        Some(asking) => writeln!(
+            page,
+            "the call would wait up to {} for an approval: `lockgate approvals approve` gives it, `deny` refuses it",
+            Limit::Wall.display(asking.wait_ms)
+        ),
+        None => writeln!(page, "nobody can be asked for an approval: add `[approval]` to the manifest"),
     }
 }
 

@@ -250,14 +250,56 @@ fn told(kind: Kind, body: &Json) -> String {
             let about = body.get("about").and_then(Json::as_str).map(|about| format!(" {about}")).unwrap_or_default();
             format!("{} {}{about}: {} ({}) {}", text("point"), text("op"), text("message"), text("code"), args())
         }
+        Kind::Approval => approval(body, &args()),
+        Kind::Receipt if body.get("endorsed").is_some() => {
+            let approval = body.get("approval").map(Json::to_string).unwrap_or_default();
+            let (value, by) = (short(body.get("value")), text("by"));
+            format!("{value} counts as if it came from the {}, by {by} (entry {approval})", text("endorsed"))
+        }
         Kind::Limit => format!("{}: {}", text("limit"), text("message")),
         Kind::Spawn => {
             let parent = body.get("parent").and_then(Json::as_u64).map(|parent| format!(", child of {parent}"));
             format!("{}{} input {}", text("entry"), parent.unwrap_or_default(), short(body.get("input")))
         }
-        Kind::Start => format!("agent {}, isolation {}", text("agent"), text("isolation")),
+        Kind::Start => format!("agent {}, isolation {}{}", text("agent"), text("isolation"), tokens(body)),
+        Kind::Revocation => {
+            let block = body.get("block").and_then(Json::as_str).map(|block| format!(", block {block} of a token"));
+            format!(
+                "{} grant {} by {}{}",
+                text("point"),
+                short(body.get("grant")),
+                text("by"),
+                block.unwrap_or_default()
+            )
+        }
         _ => short(Some(body)),
     }
+}
+
+/// The tokens that a session was opened with.
+fn tokens(body: &Json) -> String {
+    let text = |token: &Json, key: &str| token.get(key).and_then(Json::as_str).unwrap_or("-").to_owned();
+    let grant = |token: &Json| token.get("grant").and_then(Json::as_u64).unwrap_or_default();
+    let one = |token: &Json| {
+        format!(", {} by a token of {} (grant {})", text(token, "point"), text(token, "issuer"), grant(token))
+    };
+    let list = body.get("tokens").and_then(Json::as_array);
+    let holder = list.and_then(|_| body.get("holder")?.as_str()).map(|holder| format!(", held by key {holder}"));
+    holder.into_iter().chain(list.into_iter().flatten().map(one)).collect()
+}
+
+/// An approval that is asked for, or how its question ended.
+fn approval(body: &Json, args: &str) -> String {
+    let text = |key: &str| body.get(key).and_then(Json::as_str).unwrap_or("-").to_owned();
+    if text("state") == "asked" {
+        let why = body.get("why").and_then(Json::as_array).cloned().unwrap_or_default();
+        let why: Vec<&str> = why.iter().filter_map(Json::as_str).collect();
+        return format!("asked {} {} {args}: {}", text("point"), text("op"), why.join("; "));
+    }
+    let by = body.get("by").and_then(Json::as_str).map(|by| format!(" by {by}")).unwrap_or_default();
+    let note = body.get("note").and_then(Json::as_str).map(|note| format!(": {note}")).unwrap_or_default();
+    let of = body.get("of").map(Json::to_string).unwrap_or_default();
+    format!("of {of}: {}{by}{note}", text("state"))
 }
 
 /// Arguments as JSON, what they are about before the rest: a long value does not push it out of the line.

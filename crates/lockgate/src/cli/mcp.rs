@@ -1,10 +1,13 @@
 //! `lockgate mcp`.
 
 use super::Done;
+use super::approvals::on_ask;
 use super::output::{CYAN, Trouble, paint};
 use super::setup;
 use super::streams::{Console, note};
+use super::tokens::Tokens;
 use lockgate_authority::{Point, Principal, PrincipalKind};
+use lockgate_host::Opening;
 use lockgate_mcp::serve_stdio;
 use std::fs::File;
 use std::io::Read;
@@ -28,6 +31,9 @@ pub(crate) struct Arguments {
     /// holds it as a JSON string
     #[arg(long, value_name = "FILE|-")]
     prompt: Option<PathBuf>,
+    /// A file of rules beside those of the manifest; see `lockgate rules`
+    #[arg(long, value_name = "FILE")]
+    rules: Vec<PathBuf>,
     /// The journal's file
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -37,6 +43,8 @@ pub(crate) struct Arguments {
     /// Print nothing to standard error but errors
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    tokens: Tokens,
 }
 
 pub(crate) fn mcp(arguments: &Arguments) -> Done {
@@ -45,11 +53,16 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
             .hint("a name is a letter, then letters, digits, `_` or `-`"));
     }
     let prompt = prompt(arguments.prompt.as_deref())?;
-    let (manifest, base) = setup::read_manifest(&arguments.manifest)?;
-    let gate = setup::gate_for(arguments.journal.as_deref(), false, &manifest)?;
+    let (mut manifest, base) = setup::read_manifest(&arguments.manifest)?;
+    setup::add_rules(&mut manifest, &arguments.rules)?;
+    let tokens = arguments.tokens.load(&manifest)?;
+    let gate = setup::gate_for(arguments.journal.as_deref(), &arguments.tokens, false, &manifest)?;
     let console = Arc::new(Console::default());
-    let session = gate.session(&manifest, &base, setup::on_log(&console, arguments.quiet))?;
     let principal = Principal::new(PrincipalKind::External, arguments.name.as_str());
+    let opening = || Opening::of_caller(&manifest, &principal, &prompt);
+    let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
+    let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, arguments.quiet))?;
+    session.on_ask(on_ask(arguments.quiet));
     let caller = Arc::new(session.caller(principal, &prompt)?);
     let served = serve_stdio(&caller);
     drop(caller);

@@ -1,17 +1,23 @@
 //! The command line: one file for each command.
 
+mod agents;
+mod approvals;
 mod crossed;
 mod doctor;
 mod eval;
 mod explain;
+mod grant;
 mod inspect;
 mod journal;
+mod key;
 mod mcp;
 mod output;
+mod rules;
 mod run;
 mod setup;
 mod streams;
 mod tighten;
+mod tokens;
 mod usage;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -49,8 +55,18 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Print the least manifest that would have sufficed for recorded sessions
     Tighten(tighten::Arguments),
+    /// Check the operator's rules, and show what rules can name
+    Rules(rules::Arguments),
     /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
     Mcp(mcp::Arguments),
+    /// Make and rotate keys, and print their public halves
+    Key(key::Arguments),
+    /// Sign, attenuate, show, verify and revoke grants that travel
+    Grant(grant::Arguments),
+    /// Sign, verify and show the list of agents and their keys
+    Agents(agents::Arguments),
+    /// Show the calls that wait for an approval, and answer them
+    Approvals(approvals::Arguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -84,11 +100,16 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
         Command::Inspect(arguments) => (arguments.json, inspect::inspect(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
+        Command::Rules(arguments) => (arguments.json(), rules::rules(&arguments)),
+        Command::Approvals(arguments) => (arguments.json(), approvals::approvals(&arguments)),
         Command::Mcp(arguments) => {
             // Standard output is the protocol's.
             let json = arguments.json;
             return mcp::mcp(&arguments).unwrap_or_else(|trouble| trouble.print_to_stderr(json));
         }
+        Command::Key(arguments) => (arguments.json, key::key(&arguments)),
+        Command::Grant(arguments) => (arguments.json, grant::grant(&arguments)),
+        Command::Agents(arguments) => (arguments.json, agents::agents(&arguments)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "lockgate", &mut script);

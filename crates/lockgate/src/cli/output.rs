@@ -2,6 +2,7 @@
 
 use super::streams;
 use lockgate_authority::{ManifestErrors, ReasonCode, Value};
+use lockgate_control::ControlError;
 use lockgate_host::{OpenError, RunError};
 use serde_json::{Map, Value as Json, json};
 use std::process::ExitCode;
@@ -149,12 +150,25 @@ impl From<RunError> for Trouble {
     }
 }
 
+impl From<ControlError> for Trouble {
+    fn from(error: ControlError) -> Trouble {
+        Trouble::usage(error.to_string()).hint("it lies beside the journal: choose another place with `--journal`")
+    }
+}
+
 impl From<OpenError> for Trouble {
     fn from(error: OpenError) -> Trouble {
         let (status, code) = match &error {
+            OpenError::Rules(errors) => return Trouble::from(errors.clone()),
             OpenError::Walls { .. } => (4, ReasonCode::WallUnavailable),
             OpenError::Unrecorded(_) => (4, ReasonCode::JournalUnavailable),
-            OpenError::Journal(_) | OpenError::Point { .. } | OpenError::Io { .. } => (2, ReasonCode::Misconfigured),
+            OpenError::Token { code, .. } => (2, *code),
+            OpenError::Journal(_)
+            | OpenError::Point { .. }
+            | OpenError::RuleFile { .. }
+            | OpenError::Io { .. }
+            | OpenError::Control(_)
+            | OpenError::Key(_) => (2, ReasonCode::Misconfigured),
         };
         let hint = error.hint();
         Trouble { status, code: code.as_str().to_owned(), hint, ..Trouble::usage(error.to_string()) }

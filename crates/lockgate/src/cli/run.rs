@@ -1,12 +1,13 @@
 //! `lockgate run`.
 
 use super::Done;
+use super::approvals::on_ask;
 use super::crossed::Crossed;
 use super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, paint, print_json, print_result, terminal, to_json};
 use super::setup::{self, Common};
 use super::streams::{Console, note};
 use lockgate_authority::{Manifest, Value};
-use lockgate_host::{Closed, Finished, Gate, Program, RunError};
+use lockgate_host::{Closed, Finished, Gate, Opening, Program, RunError};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,10 +50,14 @@ fn unloaded(error: RunError) -> Trouble {
 pub(crate) fn execute(common: &Common, load: impl FnOnce(&Gate) -> Result<Program, Trouble>) -> Done {
     let (manifest, base) = setup::manifest(common)?;
     let input = setup::input(common.input.as_deref())?;
+    let tokens = common.tokens.load(&manifest)?;
     let gate = setup::gate(common, &manifest)?;
     let program = load(&gate)?;
     let console = Arc::new(Console::default());
-    let session = gate.session(&manifest, &base, setup::on_log(&console, common.quiet))?;
+    let opening = || Opening::of_program(&manifest, &program, &input);
+    let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
+    let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, common.quiet))?;
+    session.on_ask(on_ask(common.quiet));
     let finished = session.run(&program, &input, common.trace);
     let closed = session.close();
     console.drain();

@@ -2,10 +2,12 @@
 
 use super::output::Trouble;
 use super::streams::Console;
+use super::tokens::Tokens;
 use lockgate_authority::{Limit, Manifest, PartialLimits, Principal, ReasonCode, Value};
 use lockgate_host::{Gate, GateOptions, OnLog, Placement, Walling};
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +20,9 @@ pub(crate) struct Common {
     /// Grant one thing more; see the examples below
     #[arg(long, value_name = "GRANT")]
     pub(crate) allow: Vec<String>,
+    /// A file of rules beside those of the manifest; see `lockgate rules`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Vec<PathBuf>,
     /// Set a limit, such as `cpu=500ms` or `memory=32MiB`
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) limit: Vec<String>,
@@ -39,6 +44,8 @@ pub(crate) struct Common {
     /// Print nothing but the result
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) tokens: Tokens,
 }
 
 /// The directory for what outlives a run: `$XDG_STATE_HOME/lockgate`, else `~/.local/state/lockgate`.
@@ -52,6 +59,11 @@ pub(crate) fn state_directory() -> Result<PathBuf, Trouble> {
             Trouble::usage("there is no home directory to keep the journal in")
                 .hint("name a file with `--journal FILE`, or set HOME")
         })
+}
+
+/// Where the operator says things to gates that run, beside the journal.
+pub(crate) fn control_path(journal: &Path) -> PathBuf {
+    journal.with_file_name("control.sqlite")
 }
 
 pub(crate) fn journal_path(flag: Option<&Path>) -> Result<PathBuf, Trouble> {
@@ -70,10 +82,25 @@ pub(crate) fn manifest(common: &Common) -> Result<(Manifest, PathBuf), Trouble> 
     for expression in &common.allow {
         manifest.allow(expression)?;
     }
+    add_rules(&mut manifest, &common.rules)?;
     if !common.limit.is_empty() {
         manifest.set_limits(&limits(&common.limit)?)?;
     }
     Ok((manifest, base))
+}
+
+/// Adds files of rules that flags name, which are relative to the working directory and not to the manifest.
+pub(crate) fn add_rules(manifest: &mut Manifest, files: &[PathBuf]) -> Result<(), Trouble> {
+    for file in files {
+        let unusable = |cause: String| {
+            Trouble::usage(format!("cannot use the rules `{}`: {cause}", file.display()))
+                .hint("give the path of a file of rules, as in `--rules rules.cedar`")
+        };
+        let whole = std::path::absolute(file).map_err(|error| unusable(error.to_string()))?;
+        let text = whole.to_str().ok_or_else(|| unusable("its path is not UTF-8".to_owned()))?;
+        manifest.add_rules(text);
+    }
+    Ok(())
 }
 
 pub(crate) fn read_manifest(path: &Path) -> Result<(Manifest, PathBuf), Trouble> {
@@ -154,6 +181,33 @@ fn read_file(path: &Path, most: u64) -> Result<String, Unread> {
     read(File::open(path).map_err(Unread::Io)?, most)
 }
 
+/// Largest file of a key, a token, a statement or a list of agents, in bytes.
+const MAX_SMALL: u64 = 1 << 20;
+
+/// The text of a small file, or of standard input for `-`; `what` says what it should hold.
+pub(crate) fn read_text(path: &Path, what: &str) -> Result<String, Trouble> {
+    let shown = path.display();
+    let text = if path.as_os_str() == "-" { read(io::stdin().lock(), MAX_SMALL) } else { read_file(path, MAX_SMALL) };
+    text.map_err(|unread| match unread {
+        Unread::Io(error) => Trouble::usage(format!("cannot read the {what} `{shown}`: {error}"))
+            .hint(format!("give the path of the {what}'s file")),
+        Unread::TooLarge => Trouble::usage(format!("`{shown}` is larger than {MAX_SMALL} bytes"))
+            .hint(format!("give the path of the {what}'s file")),
+        Unread::NotText => {
+            Trouble::usage(format!("`{shown}` is not UTF-8 text")).hint(format!("give the path of the {what}'s file"))
+        }
+    })
+}
+
+/// Writes a new file for its owner alone; what is there is never overwritten.
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Trouble> {
+    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    open.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all())).map_err(|error| {
+        Trouble::usage(format!("cannot write `{}`: {error}", path.display()))
+            .hint("choose another name; a file that is there is not overwritten")
+    })
+}
+
 /// Reads to the end, but never more than `most` bytes: a device or a pipe may have no end.
 pub(crate) fn read(from: impl Read, most: u64) -> Result<String, Unread> {
     let mut bytes = Vec::new();
@@ -166,10 +220,15 @@ pub(crate) fn read(from: impl Read, most: u64) -> Result<String, Unread> {
 
 /// Opens the gate with the walls that the manifest asks for.
 pub(crate) fn gate(common: &Common, manifest: &Manifest) -> Result<Gate, Trouble> {
-    gate_for(common.journal.as_deref(), common.in_process_weaker, manifest)
+    gate_for(common.journal.as_deref(), &common.tokens, common.in_process_weaker, manifest)
 }
 
-pub(crate) fn gate_for(journal: Option<&Path>, in_process: bool, manifest: &Manifest) -> Result<Gate, Trouble> {
+pub(crate) fn gate_for(
+    journal: Option<&Path>,
+    tokens: &Tokens,
+    in_process: bool,
+    manifest: &Manifest,
+) -> Result<Gate, Trouble> {
     let journal = journal_path(journal)?;
     let stores = journal.with_file_name("stores.sqlite");
     let walling = if in_process {
@@ -180,7 +239,8 @@ pub(crate) fn gate_for(journal: Option<&Path>, in_process: bool, manifest: &Mani
         Walling::Workers { exe, args: vec![super::ZYGOTE.to_owned()] }
     };
     let options = GateOptions {
-        control: journal.with_file_name("control.sqlite"),
+        control: control_path(&journal),
+        key: tokens.gate_key.clone().unwrap_or_else(|| journal.with_file_name("gate.key")),
         journal,
         stores,
         walling,

@@ -328,6 +328,12 @@ pub const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         room: "lockgate-host",
+        places: &["src/keys.rs"],
+        doors: &[Door::Files],
+        why: "reads and makes key files",
+    },
+    Allowed {
+        room: "lockgate-host",
         places: &["src/program.rs"],
         doors: &[Door::Files],
         why: "reads the program and the modules it imports",
@@ -336,8 +342,8 @@ pub const ALLOWED: &[Allowed] = &[
     Allowed {
         room: "lockgate-mcp",
         places: &["src/lib.rs"],
-        doors: &[Door::Network, Door::Threads],
-        why: "speaks with its client over the streams it was started with, on a runtime of its own",
+        doors: &[Door::Network, Door::Threads, Door::Clock],
+        why: "speaks with its client over the streams it was started with, on a runtime of its own; says now and then that a call waits",
     },
     // lockgate: the command, where the environment enters.
     Allowed {
@@ -357,5 +363,11 @@ pub const ALLOWED: &[Allowed] = &[
         places: &["src/cli/explain.rs", "src/cli/inspect.rs"],
         doors: &[Door::Clock],
         why: "decides as of now",
+    },
+    Allowed {
+        room: "lockgate",
+        places: &["src/cli/approvals.rs"],
+        doors: &[Door::Clock],
+        why: "what is open now; waits between two looks of `watch`",
     },
 ];

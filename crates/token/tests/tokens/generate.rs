@@ -152,6 +152,7 @@ impl Asked {
             bytes: self.bytes,
             now_ms: self.now_ms,
             seen: None,
+            approved: None,
         }
     }
 }

@@ -6,8 +6,8 @@ use super::super::output::{DIM, Trouble, YELLOW, paint, print_json, terminal};
 use super::super::setup;
 use super::super::streams;
 use super::Arguments;
-use lockgate_authority::{HeldGrants, Manifest, Principal, ReasonCode, Usage};
-use lockgate_host::{Crossing, LabelSource, Retold, SessionView, TightenError, Verdict};
+use lockgate_authority::{Asking, HeldGrants, Manifest, Principal, ReasonCode, Usage};
+use lockgate_host::{Crossing, LabelSource, Retold, SessionView, TightenError, TokenBehind, Verdict};
 use lockgate_journal::{Entry, Kind, Query, Reader, SessionId, body_to_json, verify};
 use serde_json::{Value as Json, json};
 use std::io::Write;
@@ -32,6 +32,7 @@ pub(super) fn recorded(arguments: &Arguments, manifest: Option<&Manifest>) -> Do
             "at_ms": crossing.at_ms,
             "decided": decided,
             "explanation": retold.explanation,
+            "tokens": retold.tokens.iter().map(token_json).collect::<Vec<_>>(),
             "label_sources": retold.sources.iter().map(source_json).collect::<Vec<_>>(),
             "remarks": retold.remarks,
         });
@@ -52,6 +53,19 @@ pub(super) fn recorded(arguments: &Arguments, manifest: Option<&Manifest>) -> Do
                 }
             }
             super::tell(page, &retold.explanation)?;
+            for token in &retold.tokens {
+                let path: Vec<String> =
+                    token.blocks.iter().map(|(id, grant)| format!("grant {grant} (block {id})")).collect();
+                writeln!(
+                    page,
+                    "  {} by a token of {}, root {}, held by {}: {}",
+                    token.point,
+                    terminal(&token.issuer),
+                    token.root,
+                    token.holder,
+                    path.join(" > ")
+                )?;
+            }
             for source in &retold.sources {
                 let readers = source.readers.as_ref().map(|readers| format!(", for {} only", readers.join(" and ")));
                 writeln!(
@@ -72,6 +86,17 @@ pub(super) fn recorded(arguments: &Arguments, manifest: Option<&Manifest>) -> Do
     Ok(ExitCode::from(u8::from(matches!(crossing.verdict, Verdict::Refused { .. }))))
 }
 
+fn token_json(token: &TokenBehind) -> Json {
+    let blocks: Vec<Json> = token.blocks.iter().map(|(id, grant)| json!({"id": id, "grant": grant})).collect();
+    json!({
+        "point": token.point,
+        "issuer": token.issuer,
+        "root": token.root,
+        "holder": token.holder,
+        "blocks": blocks,
+    })
+}
+
 fn source_json(source: &LabelSource) -> Json {
     json!({"serial": source.serial, "point": source.point, "writers": source.writers, "readers": source.readers})
 }
@@ -81,7 +106,7 @@ pub(super) fn state(
     arguments: &Arguments,
     manifest: Option<&Manifest>,
     principal: Option<&Principal>,
-) -> Result<(HeldGrants, Usage), Trouble> {
+) -> Result<(HeldGrants, Usage, Option<Asking>), Trouble> {
     let (reader, session) = open(arguments)?;
     let mut entries = reader.entries(Query::session(session));
     let start = entries.next().transpose()?.ok_or_else(|| no_entry(session, 0))?;
@@ -101,7 +126,7 @@ pub(super) fn state(
             None => HeldGrants::new(principal.clone(), Vec::new()),
         },
     };
-    Ok((held, view.usage().clone()))
+    Ok((held, view.usage().clone(), view.manifest().asking()))
 }
 
 /// The journal, once it verified, and the session that is meant: the last one, unless one is named.
@@ -168,8 +193,10 @@ fn crossing_entry(reader: &Reader, session: SessionId, serial: u64) -> Result<u6
             let body: Json = serde_json::from_str(&body_to_json(&entry.body)).unwrap_or(Json::Null);
             body.get("of").and_then(Json::as_u64).ok_or_else(|| without_point(&entry))
         }
-        (Some(entry), _) => Err(Trouble::usage(format!("entry {serial} is a {}, not a crossing", entry.kind))
-            .hint("give the serial of an intent, an outcome or a refusal")),
+        (Some(entry), _) => {
+            Err(Trouble::usage(format!("entry {serial} is of the kind `{}`, not a crossing", entry.kind))
+                .hint("give the serial of an intent, an outcome or a refusal"))
+        }
         (None, _) => Err(no_entry(session, serial)),
     }
 }

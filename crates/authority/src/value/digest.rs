@@ -1,6 +1,6 @@
 //! The digest of a call's arguments, the same however they were encoded.
 
-use lockgate_authority::Value;
+use super::Value;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of the arguments in deterministic CBOR (RFC 8949, section 4.2): shortest heads, the keys of a map in the

@@ -1,0 +1,96 @@
+//! The operator's rules on the path: what they say of a call that a grant allows, and the past that they speak of.
+
+use crate::flow::Direction;
+use lockgate_authority::{Denial, Flowing, Label, PartyNames, Point, Principal, Request};
+use lockgate_rules::{Act, History, Rule, Rules, Verdict, Way};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The rules of a session and its past.
+#[derive(Debug)]
+pub struct Ruling {
+    rules: Rules,
+    /// On whose behalf the session runs.
+    agent: Box<str>,
+    history: Mutex<History>,
+}
+
+impl Ruling {
+    /// The rules of a session of `agent` that has just begun.
+    pub fn new(rules: Rules, agent: &str) -> Ruling {
+        let history = Mutex::new(rules.history());
+        Ruling { rules, agent: agent.into(), history }
+    }
+
+    /// The past, locked: what is judged by it is put into it before anything else is judged. Where both are locked, the
+    /// session's accounts come first.
+    pub(crate) fn past(&self) -> Past<'_> {
+        // Every change is complete before it can panic, so a poisoned lock is still good.
+        Past { ruling: self, history: self.history.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+}
+
+/// A session's past while nothing else happens in it.
+pub(crate) struct Past<'a> {
+    ruling: &'a Ruling,
+    history: MutexGuard<'a, History>,
+}
+
+/// Whose call is judged, and what of it the request does not say.
+#[derive(Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) principal: &'a Principal,
+    pub(crate) depth: u64,
+    /// The label of what is sent.
+    pub(crate) label: Label,
+    pub(crate) parties: &'a PartyNames,
+    /// Whether a server led here from an address that was judged before.
+    pub(crate) redirected: bool,
+}
+
+impl<'a> Past<'a> {
+    /// The rules that demand an approval for what `point` allows; a denial where a rule forbids it, or where none can tell.
+    pub(crate) fn judge(
+        &self,
+        whose: Whose<'_>,
+        request: &Request<'_>,
+        point: &Point,
+    ) -> Result<Vec<&'a Rule>, Denial> {
+        let Whose { principal, depth, label, parties, redirected } = whose;
+        let agent = &*self.ruling.agent;
+        let act = Act { principal, agent, depth, point, request, label, parties, redirected };
+        let what = || format!("`{}` on `{}`", request.op, handle(request));
+        match self.ruling.rules.judge(&act, &self.history) {
+            Verdict::Clear => Ok(Vec::new()),
+            Verdict::Ask(rules) => Ok(rules),
+            Verdict::Forbid(rule) => Err(rule.denial(&what())),
+            Verdict::Unclear(why) => Err(Verdict::unclear(&what(), &why)),
+        }
+    }
+
+    /// An allowed call belongs to the past from here on.
+    pub(crate) fn begin(&mut self, request: &Request<'_>, point: &Point, direction: Direction) {
+        let handle = (request.kind, request.name);
+        self.ruling.rules.begin(&mut self.history, handle, request.op, point, way(direction.sends, direction.reads));
+    }
+
+    /// A server led on to another point.
+    pub(crate) fn reach(&mut self, request: &Request<'_>, point: &Point, flowing: &Flowing) {
+        let handle = (request.kind, request.name);
+        self.ruling.rules.reach(&mut self.history, handle, point, way(flowing.sends, flowing.reads));
+    }
+
+    /// A call was refused.
+    pub(crate) fn refuse(&mut self) {
+        self.history.refuse();
+    }
+}
+
+fn way(sends: bool, reads: bool) -> Way {
+    Way { sends, reads }
+}
+
+/// The handle as entries name it.
+fn handle(request: &Request<'_>) -> String {
+    let kind = request.kind;
+    if kind.is_named() && !kind.shares_handle() { format!("{kind}.{}", request.name) } else { kind.to_string() }
+}

@@ -1,0 +1,145 @@
+//! Rules that are refused when they are read, each with its place and what to write instead.
+
+mod common;
+
+use common::{load, manifest, points};
+use lockgate_rules::{Points, RuleText, Rules, Tools};
+
+/// The only problem of a text, with its hint.
+fn problem(text: &str) -> (String, String) {
+    let errors = load(text).expect_err("refused").0;
+    let [error] = &errors[..] else { panic!("one problem: {errors:#?}") };
+    (error.to_string(), error.hint.clone().unwrap_or_default())
+}
+
+fn refused(text: &str, message: &str, hint: &str) {
+    let (found, help) = problem(text);
+    assert!(found.contains(message), "`{message}` is not in `{found}` ({help})");
+    assert!(help.contains(hint), "`{hint}` is not in the hint `{help}` of `{found}`");
+}
+
+#[test]
+fn a16_a_text_that_is_no_cedar_is_refused_with_the_place() {
+    refused("forbid(principal, action == Action::\"fs\", resource", "rules.cedar:1:", "");
+    refused("\n\n  allow(principal, action, resource);", "rules.cedar:3:3: invalid policy effect: allow", "");
+    refused(
+        "forbid(principal, action == Action::\"fs\");",
+        "rules.cedar:1:1: this policy is missing the `resource`",
+        "",
+    );
+}
+
+#[test]
+fn a16_rules_only_take_away() {
+    let permit = "// grants do\npermit(principal, action == Action::\"fs.out.read\", resource);";
+    refused(permit, "rules.cedar:2:1: a rule cannot `permit`", "write `forbid`");
+    refused("forbid(principal == ?principal, action == Action::\"fs.out.read\", resource);", "?principal", "");
+}
+
+#[test]
+fn a16_a_rule_names_what_it_concerns() {
+    refused(
+        "forbid(principal, action, resource);",
+        "rules.cedar:1:1: the rule does not name the operations",
+        "action ==",
+    );
+    refused(
+        "forbid(principal, action == Action::\"tool.mail.sned\", resource);",
+        "rules.cedar:1:29: unrecognized action `Action::\"tool.mail.sned\"`",
+        "did you mean `Action::\"tool.mail.send\"`?",
+    );
+    refused("forbid(principal, action == Action::\"fs.inbux\", resource);", "unrecognized action", "fs.inbox");
+}
+
+#[test]
+fn a16_conditions_name_what_there_is() {
+    let with = |condition: &str| {
+        format!("forbid(principal, action == Action::\"fs.out.write\", resource)\nwhen {{ {condition} }};")
+    };
+    refused(&with("context.pth == \"x\""), "rules.cedar:2:8: attribute `pth`", "did you mean `path`?");
+    refused(&with("context.path > 3"), "rules.cedar:2:8: unexpected type", "");
+    refused(&with("context.path == 3"), "rules.cedar:2:8: ", "both operands");
+    refused(&with("context.session.read.contains(Point::\"fs.inbux\")"), "rules.cedar:2:38", "");
+    refused(&with("context.session.read.contains(\"fs.inbox\")"), "rules.cedar:2:", "");
+    refused(&with("context.session.done.contains(Operation::\"tool.mail.sned\")"), "Operation", "");
+    refused(&with("context.session.count[\"tool.mial\"] > 3"), "tool.mial", "did you mean");
+    refused(&with("context.time.hour == \"9\""), "rules.cedar:2:", "");
+    refused(&with("principal == Person::\"x\""), "Person", "");
+    refused(&with("context.path == \"x\" && context.path == \"x\" && false"), "rules.cedar:1:1: ", "");
+    refused(
+        "forbid(principal, action == Action::\"tool.mail.send\", resource)\nwhen { context.args.amount.greaterThan(decimal(\"1.0\")) };",
+        "amount",
+        "context.args has amount",
+    );
+}
+
+#[test]
+fn a16_annotations_mean_something_and_ids_are_unique() {
+    let rule = "forbid(principal, action == Action::\"fs.out.write\", resource);";
+    refused(&format!("@aks(\"?\")\n{rule}"), "`@aks` means nothing here", "did you mean `@ask`?");
+    refused(
+        &format!("@id(\"a\") {rule}\n@id(\"a\") {rule}"),
+        "rules.cedar:2:1: there is a rule `a` already, at rules.cedar:1",
+        "",
+    );
+}
+
+#[test]
+fn a16_a_rule_on_an_agent_reaches_its_children() {
+    refused(
+        "forbid(principal == Agent::\"writer\", action == Action::\"fs.out.write\", resource);",
+        "the agent's child cells would escape this rule",
+        "write `principal in Agent::\"writer\"`",
+    );
+    refused(
+        "forbid(principal is Agent, action == Action::\"fs.out.write\", resource);",
+        "would escape",
+        "write `principal`",
+    );
+}
+
+#[test]
+fn a16_arguments_are_known_once_the_server_was_asked() {
+    let text =
+        "forbid(principal, action == Action::\"tool.mail.send\", resource)\nwhen { context.args.to.contains(\"x\") };";
+    let source = || vec![RuleText { file: "rules.cedar".to_owned(), text: text.to_owned() }];
+    Rules::load(source(), &points()).expect("known");
+    let unasked = Points::of(&manifest(), &Tools::new());
+    let errors = Rules::load(source(), &unasked).expect_err("not known").0;
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert_eq!(
+        errors[0].hint.as_deref(),
+        Some("what the tools of `tool.mail`, `tool.odd` take is known once they are asked")
+    );
+    // What does not speak of arguments can be checked all the same.
+    let plain = "forbid(principal, action == Action::\"tool.mail.send\", resource);";
+    let source = vec![RuleText { file: "rules.cedar".to_owned(), text: plain.to_owned() }];
+    Rules::load(source, &unasked).expect("the manifest names the tool");
+}
+
+#[test]
+fn a16_all_problems_are_reported_in_the_order_of_the_text() {
+    let errors = load(
+        "forbid(principal, action == Action::\"fs.out.wriet\", resource);\nforbid(principal, action == Action::\"fs.out.raed\", resource);",
+    )
+    .expect_err("refused");
+    let lines: Vec<u32> = errors.0.iter().filter_map(|error| error.place.map(|place| place.line)).collect();
+    assert_eq!(lines, [1, 2], "{}", errors.with_hints());
+}
+
+#[test]
+fn a16_names_that_a_server_makes_up_stay_names() {
+    let hostile = "a\"]; permit(principal, action, resource); // \\";
+    let tool = lockgate_rules::ToolArguments {
+        name: hostile.to_owned(),
+        schema: lockgate_authority::Value::from_json(serde_json::json!({
+            "type": "object",
+            "properties": {"x\" }; entity Evil; //": {"type": "string"}, "in": {"type": "string"}, "": {"type": "string"}},
+        })),
+    };
+    let tools = Tools::from([("mail".to_owned(), vec![tool])]);
+    let points = Points::of(&manifest(), &tools);
+    let text = "forbid(principal, action in Action::\"tool.mail\", resource) when { context.args has \"in\" && context.args[\"in\"] == \"x\" };";
+    let rules = Rules::load(vec![RuleText { file: "r".to_owned(), text: text.to_owned() }], &points).expect("names");
+    assert_eq!(*rules.rules()[0].concerns, [format!("tool.mail.{hostile}").into()]);
+}
