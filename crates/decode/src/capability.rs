@@ -10,7 +10,7 @@ use lockgate_authority::{
 /// Most entries of one list; what comes then is only counted.
 const MOST: usize = 1000;
 /// Longest text of an entry that is told, in bytes.
-const MOST_TEXT: usize = 200;
+const MOST_TEXT: usize = 2048;
 
 /// Something that a document names, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +68,13 @@ impl Capabilities {
 
     /// Hosts that are known not to be public.
     pub fn private_hosts(&self) -> Vec<Refused> {
-        let is_private = |named: &&Named| host(&named.what).is_some_and(|host| host.is_known_private());
-        self.hosts.iter().filter(is_private).map(|named| refused(ReasonCode::PrivateAddress, named)).collect()
+        let look = |named: &Named| match host(&named.what) {
+            // Where its end is missing, so may be its host.
+            _ if is_cut(named) => Some(refused(ReasonCode::UrlRefused, named)),
+            Some(host) if host.is_known_private() => Some(refused(ReasonCode::PrivateAddress, named)),
+            _ => None,
+        };
+        self.hosts.iter().filter_map(look).collect()
     }
 
     /// Hosts that `held` does not let its holder reach at `now_ms`, whatever the method and the path.
@@ -77,6 +82,7 @@ impl Capabilities {
         let usage = Usage::new();
         let denied = |named: &Named| match CanonicalUrl::parse(&with_scheme(&named.what)) {
             Err(_) => Some(refused(ReasonCode::UrlRefused, named)),
+            Ok(_) if is_cut(named) => Some(refused(ReasonCode::UrlRefused, named)),
             Ok(url) => {
                 let subject = Subject::Url { url: &url, method: "GET" };
                 let args = Value::EMPTY_MAP;
@@ -123,6 +129,12 @@ fn refused(code: ReasonCode, named: &Named) -> Refused {
         _ => "a host that is not granted",
     };
     Refused { code, pointer: named.at.clone(), found }
+}
+
+/// Whether the name may be longer than what is told of it.
+fn is_cut(named: &Named) -> bool {
+    // A character has at most four bytes, and is not cut in two.
+    named.what.len() > MOST_TEXT - 4
 }
 
 fn with_scheme(address: &str) -> String {

@@ -63,6 +63,10 @@ fn d09_hosts_in_arguments_are_checked_against_what_is_granted() {
     };
     assert_eq!(check("https://images.example.com/a/b.png"), Vec::<&str>::new());
     assert_eq!(check("https://evil.example.com/b.png"), ["host_not_granted"]);
+    let hidden = format!("http://{}@169.254.169.254/", "a".repeat(5000));
+    assert_eq!(look(message(&hidden)).refused.first().map(|refused| refused.code.as_str()), Some("url_refused"));
+    let hidden = format!("http://{}@169.254.169.254/", "a".repeat(500));
+    assert_eq!(look(message(&hidden)).refused.first().map(|refused| refused.code.as_str()), Some("private_address"));
     for private in [
         "http://169.254.169.254/",
         "http://10.0.0.1/",

@@ -95,6 +95,6 @@ pub fn inspect(bytes: &[u8]) {
     assert!(report.refused.len() <= 100);
     for (_, list) in report.can.lists() {
         assert!(list.len() <= 1000);
-        assert!(list.iter().all(|named| named.what.len() <= 200));
+        assert!(list.iter().all(|named| named.what.len() <= 2048));
     }
 }
