@@ -1,5 +1,7 @@
 //! Inputs that bytes alone would seldom hit: values, turns, frames and damage done to them.
 
+pub mod documents;
+
 use arbitrary::{Arbitrary, Result, Unstructured};
 use lockgate_authority::Value;
 use minicbor::Encoder;
