@@ -128,7 +128,8 @@ impl Stage {
     fn approve(&mut self) -> Step {
         let asked = self.hands.asked.lock().unwrap().pop().expect("a question");
         let by = Approver::of(Principal::new(PrincipalKind::Operator, "operator")).unwrap();
-        let ended = Ended::Answered(Answer { by, approves: true, digest: asked.digest(), note: String::new() });
+        let (digest, note) = (asked.digest(), String::new());
+        let ended = Ended::Answered(Answer { by, approves: true, digest, note, endorses: false });
         answer(&mut self.book, asked.serial(), ended, NOW_US, &self.journal, &self.hands).expect("open")
     }
 
