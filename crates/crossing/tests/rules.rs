@@ -93,7 +93,7 @@ impl Stage {
     fn cross(&mut self, kind: PointKind, name: &str, op: &str, args: Value) -> Step {
         let handle = self.book.handles().iter().position(|handle| handle.kind() == kind && handle.name() == name);
         let args = encoded(&args);
-        let request = RawRequest { id: self.next, handle: handle.unwrap() as u32, op, args: &args, sealed: false };
+        let request = RawRequest { id: self.next, handle: handle.unwrap() as u32, op, args: &args };
         self.next += 1;
         cross(&mut self.book, request, NOW_US, &self.journal, &self.hands)
     }
@@ -128,7 +128,8 @@ impl Stage {
     fn approve(&mut self) -> Step {
         let asked = self.hands.asked.lock().unwrap().pop().expect("a question");
         let by = Approver::of(Principal::new(PrincipalKind::Operator, "operator")).unwrap();
-        let ended = Ended::Answered(Answer { by, approves: true, digest: asked.digest(), note: String::new(), endorses: false });
+        let (digest, note) = (asked.digest(), String::new());
+        let ended = Ended::Answered(Answer { by, approves: true, digest, note, endorses: false });
         answer(&mut self.book, asked.serial(), ended, NOW_US, &self.journal, &self.hands).expect("open")
     }
 

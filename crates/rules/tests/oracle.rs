@@ -3,7 +3,7 @@
 
 mod common;
 
-use cedar_policy::{Authorizer, Context, Entity, EntityUid, PolicySet, Request, Schema};
+use cedar_policy::{Authorizer, Context, Entity, EntityUid, PolicySet, Request, RestrictedExpression, Schema};
 use common::{About, Crossing, NOON, Outcome, agent, child, load, manifest, outcome, points};
 use lockgate_authority::{Label, Parties, PointKind, Principal, PrincipalKind, Value};
 use lockgate_rules::History;
@@ -164,12 +164,6 @@ fn context(crossing: &Crossing, past: &[Crossing], refusals: u64) -> Json {
         names.iter().map(|name| id("Point", name)).collect()
     };
     let done: BTreeSet<String> = past.iter().map(operation).collect();
-    let mut counts = serde_json::Map::new();
-    let names = points_and_operations();
-    for name in &names {
-        let count = past.iter().filter(|before| handle(before) == *name || operation(before) == *name).count();
-        counts.insert(name.clone(), json!(count));
-    }
     let parties = manifest().parties().clone();
     let label = crossing.label;
     let public = label.readers == Parties::EVERYONE;
@@ -190,7 +184,7 @@ fn context(crossing: &Crossing, past: &[Crossing], refusals: u64) -> Json {
             "read": points(&|before| before.way().reads),
             "sent": points(&|before| before.way().sends),
             "done": done.iter().map(|name| id("Operation", name)).collect::<Vec<_>>(),
-            "count": counts,
+            "count": id("Count", "session"),
             "calls": past.len(),
             "refusals": refusals,
         },
@@ -239,8 +233,18 @@ fn context(crossing: &Crossing, past: &[Crossing], refusals: u64) -> Json {
 /// As the schema lists them.
 fn points_and_operations() -> Vec<String> {
     let schema = points().schema();
-    let count = schema.lines().find(|line| line.starts_with("type Count")).expect("there");
+    let count = schema.lines().find(|line| line.starts_with("entity Count")).expect("there");
     count.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// How often each point and operation was crossed.
+fn counts(past: &[Crossing]) -> Entity {
+    let count = |name: &String| past.iter().filter(|&one| handle(one) == *name || operation(one) == *name).count();
+    let counts = points_and_operations().into_iter().map(|name| {
+        let count = RestrictedExpression::new_long(count(&name) as i64);
+        (name, count)
+    });
+    Entity::new(uid("Count", "session"), counts.collect(), HashSet::new()).expect("numbers")
 }
 
 fn uid(kind: &str, id: &str) -> EntityUid {
@@ -276,7 +280,11 @@ fn oracle(text: &str, crossing: &Crossing, past: &[Crossing], refusals: u64) -> 
         .unwrap_or_else(|error| panic!("{error:?}"));
     let line = lineage(&crossing.principal);
     let principal = line.last().expect("itself").uid();
-    let entities = schema.action_entities().expect("actions").add_entities(line, None).expect("no clash");
+    let entities = schema
+        .action_entities()
+        .expect("actions")
+        .add_entities(line.into_iter().chain([counts(past)]), None)
+        .expect("no clash");
     let request = Request::new(principal, action, uid("Point", &crossing.point.to_string()), context, Some(schema))
         .unwrap_or_else(|error| panic!("{error:?}"));
     let response = Authorizer::new().is_authorized(&request, &policies, &entities);
