@@ -633,7 +633,7 @@ impl Call {
         let grant = grant.clone();
         drop(usage);
         if let Some(past) = &mut past {
-            past.begin(&request, grant.point(), direction(self.held.kind, &self.held.op));
+            past.begin((self.held.kind, &self.held.name), &self.held.op, grant.point());
         }
         drop(past);
         if let Err(denial) = book.hold(self.sent) {

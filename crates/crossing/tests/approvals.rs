@@ -207,7 +207,8 @@ fn a12_each_other_end_of_a_question_refuses_with_its_own_code() {
     let mut cell = Cell::asking();
     let other = ActionDigest::from_bytes([0; 32]);
     let void = lockgate_authority::Denial::new(ReasonCode::NotAnApprover, "an agent");
-    let ends: [(&str, ReasonCode, &dyn Fn(ActionDigest) -> Ended); 6] = [
+    type End<'a> = (&'a str, ReasonCode, &'a dyn Fn(ActionDigest) -> Ended);
+    let ends: [End<'_>; 6] = [
         ("denied", ReasonCode::ApprovalDenied, &|digest| says(digest, false)),
         ("drift", ReasonCode::ApprovalDrift, &|_| says(other, true)),
         ("timed_out", ReasonCode::ApprovalTimedOut, &|_| Ended::TimedOut),

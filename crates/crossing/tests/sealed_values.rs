@@ -3,7 +3,7 @@
 
 use lockgate_authority::{HeldGrants, Limits, Manifest, Mint, PointKind, Principal, PrincipalKind, ReasonCode, Value};
 use lockgate_crossing::{
-    Acted, Asked, CellBook, Effects, Failed, Outcome, Pending, Ready, Reply, SessionBook, Step, cross, settle,
+    Acted, CellBook, Effects, Failed, Outcome, Pending, Ready, Reply, SessionBook, Step, cross, settle,
 };
 use lockgate_decode::{Budget, RawRequest, SEALED_TAG, decode_value, encode_value};
 use lockgate_journal::{Journal, Kind, Options, Query, Reader, SessionId};
@@ -104,8 +104,8 @@ impl Effects for World {
         self.waiting.lock().unwrap().extend(ready);
     }
 
-    fn ask(&self, asked: Asked) {
-        unreachable!("nobody approves here: {asked:?}")
+    fn ask(&self, asked: lockgate_crossing::Asked) {
+        panic!("nothing here needs an approval: {asked:?}");
     }
 }
 

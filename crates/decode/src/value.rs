@@ -205,7 +205,7 @@ impl<'b> Reader<'b, '_> {
             let value = self.value(depth + 1).map_err(|refused| refused.under(key))?;
             entries.push((key.to_owned(), value));
         }
-        if has_duplicate(&entries) {
+        if duplicate(&entries).is_some() {
             return Err(Refused::malformed("a key given twice"));
         }
         Ok(Value::Map(entries))
@@ -216,18 +216,27 @@ fn broken(_: minicbor::decode::Error) -> Refused {
     Refused::malformed("a value cut short")
 }
 
-/// Small maps, nearly all, are compared pair by pair; large ones through a sorted index.
-fn has_duplicate(entries: &[(String, Value)]) -> bool {
+/// A key that is there twice. Small maps, nearly all, are compared pair by pair; large ones through a sorted index.
+pub(crate) fn duplicate(entries: &[(String, Value)]) -> Option<&str> {
     const PAIRWISE: usize = 16;
     if entries.len() <= PAIRWISE {
-        return entries
-            .iter()
-            .enumerate()
-            .any(|(index, (key, _))| entries.iter().skip(index + 1).any(|(other, _)| key == other));
+        let mut keys = entries.iter().enumerate();
+        let is_again = |(index, (key, _)): &(usize, &(String, Value))| {
+            entries.iter().skip(index + 1).any(|(other, _)| key == other)
+        };
+        return keys.find(is_again).map(|(_, (key, _))| key.as_str());
     }
     let mut keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
     keys.sort_unstable();
-    keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+    keys.windows(2).find_map(|pair| {
+        if let [a, b] = pair
+            && a == b
+        {
+            Some(*a)
+        } else {
+            None
+        }
+    })
 }
 
 /// Writes `value` in the form that [`decode_value`] and the guest read.
