@@ -259,17 +259,19 @@ pub struct Refused {
     denial: Denial,
     /// What sealed values depend on of whose content it may tell something, so that they count as read.
     tells_of: Option<Arc<Floating>>,
+    /// The arguments with the content of sealed values, where they were read.
+    unsealed: Option<Vec<u8>>,
 }
 
 impl Refused {
     fn new(shown: Option<Box<str>>, denial: Denial) -> Self {
-        Refused { shown, denial, tells_of: None }
+        Refused { shown, denial, tells_of: None, unsealed: None }
     }
 
     /// The refusal of a request with sealed values; `judged` where a condition looked at them.
     fn with_sealed(shown: Box<str>, denial: Denial, sealed: Used, judged: bool) -> Self {
         let tells = !sealed.is_empty() && (judged || tells_of_content(denial.code));
-        Refused { shown: Some(shown), denial, tells_of: tells.then_some(sealed.floating) }
+        Refused { shown: Some(shown), denial, tells_of: tells.then_some(sealed.floating), unsealed: None }
     }
 }
 
@@ -520,7 +522,8 @@ impl Call {
     }
 
     fn refused(&self, denial: Denial, judged: bool) -> Refused {
-        Refused::with_sealed(self.held.shown.clone(), denial, self.sealed.clone(), judged)
+        let refused = Refused::with_sealed(self.held.shown.clone(), denial, self.sealed.clone(), judged);
+        Refused { unsealed: self.encoded.clone(), ..refused }
     }
 
     /// Whether the result can be kept sealed, where that is asked for. Depends on nothing that is sealed.
@@ -1075,21 +1078,22 @@ fn refuse(
     now_us: u64,
     recorder: &dyn Recorder,
 ) -> Step {
-    let Refused { shown, denial, tells_of } = refused;
+    let Refused { shown, denial, tells_of, unsealed } = refused;
+    let args = unsealed.as_deref().unwrap_or(request.args);
     book.refusals += 1;
     if let Some(mut past) = book.session.past() {
         past.refuse();
     }
     let told = tells_of.map(|sealed| book.joined_with(&sealed));
     let mut scratch = std::mem::take(&mut book.scratch);
-    let about = about(request.args);
+    let about = about(args);
     let refusal = body::Refusal {
         point: shown.as_deref(),
         op: request.op,
         denial: &denial,
         about: about.as_deref(),
         label: book.shown(told.as_ref().map_or(Label::BOTTOM, |told| told.label())),
-        args: request.args,
+        args,
     };
     body::refusal(&mut scratch, &refusal);
     let appended = recorder.append(book.session.key(), Kind::Refusal, book.number, now_us, &scratch);
