@@ -1085,6 +1085,7 @@ fn refuse(
         past.refuse();
     }
     let told = tells_of.map(|sealed| book.joined_with(&sealed));
+    let risen = told.clone().filter(|told| told.label().is_within(book.clearance));
     let mut scratch = std::mem::take(&mut book.scratch);
     let about = about(args);
     let refusal = body::Refusal {
@@ -1092,7 +1093,7 @@ fn refuse(
         op: request.op,
         denial: &denial,
         about: about.as_deref(),
-        label: book.shown(told.as_ref().map_or(Label::BOTTOM, |told| told.label())),
+        label: book.shown(risen.as_ref().map_or(Label::BOTTOM, |risen| risen.label())),
         args,
     };
     body::refusal(&mut scratch, &refusal);
@@ -1102,9 +1103,9 @@ fn refuse(
         (Err(failed), _) => unrecorded(&failed),
         (Ok(_), None) => Failed::from(denial),
         // That it was refused tells something of what is sealed, so it counts as read; in which words is not told.
-        (Ok(_), Some(told)) => {
-            if told.label().is_within(book.clearance) {
-                book.floating = told;
+        (Ok(_), Some(_)) => {
+            if let Some(risen) = risen {
+                book.floating = risen;
             }
             if tells_of_content(denial.code) { untold(denial.into()) } else { Failed::from(denial) }
         }
