@@ -333,9 +333,9 @@ pub const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         room: "lockgate-host",
-        places: &["src/program.rs"],
+        places: &["src/program.rs", "src/rules.rs"],
         doors: &[Door::Files],
-        why: "reads the program and the modules it imports",
+        why: "reads the program and the modules it imports, and the operator's rules",
     },
     // mcp: one client on the standard streams, which the SDK opens.
     Allowed {
