@@ -84,8 +84,7 @@ fn call() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
         proptest::collection::vec(any::<u8>(), 0..2).prop_map(Value::Bytes),
         proptest::collection::vec((0_i64..2).prop_map(Value::Int), 0..2).prop_map(Value::List),
     ];
-    let args = proptest::collection::btree_map(prop_oneof![Just("to"), Just("x")], argument, 0..3)
-        .prop_map(|entries| Value::map(entries));
+    let args = proptest::collection::btree_map(prop_oneof![Just("to"), Just("x")], argument, 0..3).prop_map(Value::map);
     (prop_oneof![Just("mail"), Just("notes")], prop_oneof![Just("send"), Just("read"), Just("remove")], args)
 }
 

@@ -21,6 +21,11 @@ impl Ruling {
         Ruling { rules, agent: agent.into(), history }
     }
 
+    /// Whether a rule looks at one of these arguments of an operation.
+    pub(crate) fn looks_at(&self, handle: (PointKind, &str), op: &str, arguments: &[String]) -> bool {
+        self.rules.looks_at(handle, op, arguments)
+    }
+
     /// The past, locked: what is judged by it is put into it before anything else is judged. Where both are locked, the
     /// session's accounts come first.
     pub(crate) fn past(&self) -> Past<'_> {

@@ -201,6 +201,14 @@ impl Rules {
         }
     }
 
+    /// Whether a rule that concerns an operation looks at one of these arguments.
+    pub fn looks_at(&self, (kind, name): (PointKind, &str), op: &str, arguments: &[String]) -> bool {
+        match self.concern(kind, name, op) {
+            Concern::Rules(slice) => arguments.iter().any(|argument| slice.needs.wants(&["args", argument])),
+            Concern::None | Concern::Unknown => false,
+        }
+    }
+
     /// The rules that concern an operation of a handle.
     pub(crate) fn concern(&self, kind: PointKind, name: &str, op: &str) -> Concern<'_> {
         let Some(handle) = self.handle((kind, name)) else {
