@@ -93,7 +93,7 @@ impl Stage {
     fn cross(&mut self, kind: PointKind, name: &str, op: &str, args: Value) -> Step {
         let handle = self.book.handles().iter().position(|handle| handle.kind() == kind && handle.name() == name);
         let args = encoded(&args);
-        let request = RawRequest { id: self.next, handle: handle.unwrap() as u32, op, args: &args };
+        let request = RawRequest { id: self.next, handle: handle.unwrap() as u32, op, args: &args, sealed: false };
         self.next += 1;
         cross(&mut self.book, request, NOW_US, &self.journal, &self.hands)
     }
