@@ -288,10 +288,10 @@ pub struct Held {
 
 /// Finds the handle. Reads nothing of the arguments.
 fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
-    let handle: &Handle = usize::try_from(request.handle)
-        .ok()
-        .and_then(|index| book.handles.get(index))
-        .ok_or_else(|| Refused::new(None, Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle")))?;
+    let handle: &Handle =
+        usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index)).ok_or_else(|| {
+            Refused::new(None, Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle"))
+        })?;
     let refused = |denial| Refused::new(Some(handle.shown.clone()), denial);
     if book.in_flight() as u64 >= book.limits.in_flight && request.id != 0 {
         return Err(refused(too_many_in_flight(book)));
@@ -539,9 +539,7 @@ impl Call {
         }
         if book.sealed_to_be() >= book.limits.handles {
             let message = format!("more than {} sealed values are held", book.limits.handles);
-            return Err(
-                Denial::new(ReasonCode::LimitHandles, message).with_hint("give up by `drop` what is not needed")
-            );
+            return Err(Denial::new(ReasonCode::LimitHandles, message).with_hint("give up by `drop` what is not needed"));
         }
         Ok(())
     }
@@ -617,11 +615,8 @@ impl Call {
             Flowed::Ask(grant, question) => (grant, Some(question)),
             Flowed::Deny(denial) => return Err(denial),
             Flowed::Blocked(grant, blocked) => {
-                let asked_about = if self.held.kind == PointKind::Endorse {
-                    Arc::clone(&book.floating)
-                } else {
-                    book.joined(&self.sealed)
-                };
+                let asked_about =
+                    if self.held.kind == PointKind::Endorse { Arc::clone(&book.floating) } else { book.joined(&self.sealed) };
                 return Err(flow::denial(blocked, &grant.point().to_string(), &asked_about, &book.parties));
             }
         };
