@@ -1,5 +1,7 @@
 //! Inputs that bytes alone would seldom hit: values, turns, frames and damage done to them.
 
+pub mod documents;
+
 use arbitrary::{Arbitrary, Result, Unstructured};
 use lockgate_authority::Value;
 use minicbor::Encoder;
@@ -302,6 +304,8 @@ pub enum AnyFrame {
     Prepared(u32, Vec<u8>),
     /// [`Event::Pong`]
     Pong(u32),
+    /// [`Order::Extend`]
+    Extend(u32, u64),
 }
 
 impl FrameBytes {
@@ -342,6 +346,7 @@ impl AnyFrame {
             }
             AnyFrame::Prepared(id, bytes) => Event::Prepared { id: *id, bytes }.encode(out),
             AnyFrame::Pong(id) => Event::Pong { id: *id }.encode(out),
+            AnyFrame::Extend(cell, wall_us) => Order::Extend { cell: *cell, wall_us: *wall_us }.encode(out),
         };
         written.expect("what a fuzzer makes is smaller than a frame may be");
     }

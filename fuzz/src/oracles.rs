@@ -3,6 +3,7 @@
 mod canonical;
 mod configuration;
 mod decoding;
+mod documents;
 mod journal;
 mod source;
 mod token;
@@ -10,6 +11,7 @@ mod token;
 pub use canonical::canonical;
 pub use configuration::{manifest, spawn};
 pub use decoding::{body, frames, turn, value};
+pub use documents::{envelope, inspect, json};
 pub use journal::{export, journal};
 pub use source::source;
 pub use token::{root, token};

@@ -51,6 +51,19 @@ reasons! {
     Malformed = "malformed", "The request, its arguments or a configuration do not have the expected shape.";
     TooLarge = "too_large", "A value, a list or a text is larger than allowed.";
     TooDeep = "too_deep", "A value is nested deeper than allowed.";
+    DuplicateKey = "duplicate_key", "A map has the same key twice.";
+    KeyRefused = "key_refused", "A key means something to whoever reads it next, or has no place here.";
+    NumberNotExact = "number_not_exact", "A number that no double holds: too large, too precise or not finite.";
+    TextNotUnicode = "text_not_unicode", "A text is not UTF-8, or holds half of a surrogate pair.";
+
+    // What a document of another program would become.
+    EnvelopeInvalid = "envelope_invalid", "A map is marked as an object of another program and is none.";
+    TypeUnknown = "type_unknown", "An object's type is not in the closed list of types.";
+    TypeNotAllowed = "type_not_allowed", "An object's type is known, and not among those that are allowed here.";
+    FieldRefused = "field_refused", "An object's field is missing, unknown or of another kind than declared.";
+    SecretRefused = "secret_refused", "A document asks for a secret, and no vault holds it for this principal.";
+    CodeRefused = "code_refused", "Reading it as its maker does would run code that it brings or names.";
+    FormatRefused = "format_refused", "A format, or a part of one, that is recognised and not read.";
 
     // What it is about.
     PathNotGranted = "path_not_granted", "The path is not canonical or lies outside what is granted.";
@@ -87,6 +100,9 @@ reasons! {
     UntrustedData = "untrusted_data", "What is sent could have been written by someone whom the point does not trust.";
     ConfidentialData = "confidential_data", "Someone who may not read what is sent would read it there.";
     BeyondClearance = "beyond_clearance", "What is read lies beyond the cell's clearance.";
+
+    UnknownSealed = "unknown_sealed", "The number names no sealed value of this cell, or no such part of it.";
+    NoReceipt = "no_receipt", "Nobody left the receipt for these bytes that an endorsement needs.";
 
     // Child cells.
     SpawnRefused = "spawn_refused", "The cell may not start another child: depth or number is used up.";

@@ -1,20 +1,56 @@
-//! Bytes from a cell to a bounded value, or a refusal with its place.
+//! Bytes from elsewhere to a bounded value, or a refusal with its place.
 //!
 //! A cell and the gate exchange CBOR (RFC 8949) with definite lengths. This crate reads what a cell
 //! sends ([`Turn`], [`decode_value`]) and writes what the gate sends ([`encode_start`],
-//! [`Answers`]). Reading is total: any bytes give a value or a [`Refused`], never a panic.
+//! [`Answers`]). It also reads what agents exchange: strict JSON ([`decode_json`]), objects of LangChain and checkpoints of
+//! LangGraph ([`Envelope`]), and says of any file what it would be able to do ([`inspect`]). Reading is total: any bytes give
+//! a value or a [`Refused`], never a panic. Nothing that is read becomes an object, is imported or called.
 //!
 //! What is absent: I/O, and any allocation before the budget that allows it was checked.
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod budget;
+mod capability;
+mod envelope;
 mod guest;
+mod inspect;
+mod json;
+mod place;
 mod value;
 
 pub use budget::{Budget, Refused};
+pub use capability::{Capabilities, Named};
+pub use envelope::{Accept, Allowed, Class, Envelope, Group, Node, Object, Parts, classes};
 pub use guest::{
     Answers, Failure, HandleSpec, ModuleKind, ModuleSpec, ProgramMode, RawRequest, Requests, StartSpec, Turn,
     TurnStatus, encode_start,
 };
-pub use value::{decode_value, encode_value};
+pub use inspect::{Kind, Report, inspect};
+pub use json::{BoundFor, Strict, decode_json};
+pub use value::{SEALED_TAG, SealedRef, Stands, Unseal, decode_unsealing, decode_value, encode_value};
+
+use lockgate_authority::ReasonCode;
+
+/// Codes with which something is refused here, in the order of the documentation. Where hosts are checked against grants, any code
+/// of a refused request may come beside these.
+pub const CODES: &[ReasonCode] = &[
+    ReasonCode::Malformed,
+    ReasonCode::TooLarge,
+    ReasonCode::TooDeep,
+    ReasonCode::DuplicateKey,
+    ReasonCode::KeyRefused,
+    ReasonCode::NumberNotExact,
+    ReasonCode::TextNotUnicode,
+    ReasonCode::EnvelopeInvalid,
+    ReasonCode::TypeUnknown,
+    ReasonCode::TypeNotAllowed,
+    ReasonCode::FieldRefused,
+    ReasonCode::SecretRefused,
+    ReasonCode::CodeRefused,
+    ReasonCode::FormatRefused,
+    ReasonCode::PrivateAddress,
+    ReasonCode::HostNotGranted,
+    ReasonCode::UrlRefused,
+    ReasonCode::Misconfigured,
+];

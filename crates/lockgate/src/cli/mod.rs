@@ -7,6 +7,7 @@ mod doctor;
 mod eval;
 mod explain;
 mod grant;
+mod inspect;
 mod journal;
 mod key;
 mod mcp;
@@ -50,6 +51,8 @@ enum Command {
     Journal(journal::Arguments),
     /// Say whether a manifest allows an action, by which grant, and what would allow it
     Explain(explain::Arguments),
+    /// Say what a file is, what it would be able to do, and what of it would be refused
+    Inspect(inspect::Arguments),
     /// Print the least manifest that would have sufficed for recorded sessions
     Tighten(tighten::Arguments),
     /// Check the operator's rules, and show what rules can name
@@ -95,6 +98,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor(arguments) => (arguments.json, doctor::doctor(&arguments)),
         Command::Journal(arguments) => (arguments.json(), journal::journal(arguments)),
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
+        Command::Inspect(arguments) => (arguments.json, inspect::inspect(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
         Command::Rules(arguments) => (arguments.json(), rules::rules(&arguments)),
         Command::Approvals(arguments) => (arguments.json(), approvals::approvals(&arguments)),

@@ -1,0 +1,114 @@
+//! Times strict JSON beside `serde_json`, `jiter`, `simd-json` and `sonic-rs`, each into its own tree: medians of one thread.
+//!
+//! Every reader reads the same document in turn, so that a busy machine is busy for all of them.
+
+use lockgate_decode::{Strict, decode_json};
+use std::hint::black_box;
+use std::time::Instant;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+fn main() {
+    println!("| document | strict | serde_json | jiter | simd-json | sonic-rs |\n|---|---|---|---|---|---|");
+    for (name, json) in documents() {
+        let rounds = (256 * MIB / json.len()).clamp(100, 50_000) / 4;
+        let times = medians(json.as_bytes(), rounds);
+        let shown = times.map(|nanoseconds| show(json.len(), nanoseconds));
+        println!("| {name}, {} bytes | {} |", json.len(), shown.join(" | "));
+    }
+    refusal();
+}
+
+/// A large document by its throughput, a small one by its time.
+fn show(bytes: usize, nanoseconds: u128) -> String {
+    if bytes < 100 * KIB {
+        format!("{:.2} µs", nanoseconds as f64 / 1000.0)
+    } else {
+        format!("{:.0} MB/s", bytes as f64 * 1000.0 / nanoseconds as f64)
+    }
+}
+
+fn medians(json: &[u8], rounds: usize) -> [u128; 5] {
+    let readers: [fn(&[u8]); 5] = [
+        |json| drop(black_box(decode_json(json, &Strict::JAVASCRIPT).expect("taken"))),
+        |json| drop(black_box(serde_json::from_slice::<serde_json::Value>(json).expect("taken"))),
+        |json| drop(black_box(jiter::JsonValue::parse(json, false).expect("taken"))),
+        // It parses in place, so that it has to be given a copy.
+        |json| drop(black_box(simd_json::to_owned_value(&mut json.to_vec()).expect("taken"))),
+        |json| drop(black_box(sonic_rs::from_slice::<sonic_rs::Value>(json).expect("taken"))),
+    ];
+    let mut times: [Vec<u128>; 5] = Default::default();
+    for _ in 0..rounds {
+        for (reader, times) in readers.iter().zip(&mut times) {
+            let begun = Instant::now();
+            reader(json);
+            times.push(begun.elapsed().as_nanos());
+        }
+    }
+    times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    })
+}
+
+fn documents() -> Vec<(&'static str, String)> {
+    vec![
+        ("a tool call", tool_call()),
+        ("results of a search", repeated(|index| record(index))),
+        (
+            "texts",
+            repeated(|index| {
+                format!("\"{} line {index}\\n of a file with an é\"", "some words of a text, ".repeat(20))
+            }),
+        ),
+        ("numbers", repeated(|index| format!("{},{}.{}", index * 7919, index, index % 997 + 1))),
+        ("maps in maps", repeated(|index| format!(r#"{{"a":{{"b":{{"c":[{index},true,null]}}}}}}"#))),
+    ]
+}
+
+/// The arguments of a tool call, with 1,000 bytes of text as in a mail.
+fn tool_call() -> String {
+    let body = "Hello Ann,\\nthe report is attached. ".repeat(20);
+    format!(
+        r#"{{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{{"name":"send_mail","arguments":{{"to":["ann@example.com"],"subject":"Report","body":"{body}","attachments":[{{"path":"out/report.md","size":5120,"inline":false}}],"priority":0.5}}}}}}"#
+    )
+}
+
+fn record(index: usize) -> String {
+    format!(
+        r#"{{"id":{index},"name":"item {index}","url":"https://example.com/items/{index}","score":0.{index},"tags":["a","b\u00e9"],"active":true,"owner":{{"login":"user{index}","admin":false}}}}"#
+    )
+}
+
+/// A list of about a megabyte, within the values that are allowed.
+fn repeated(item: impl Fn(usize) -> String) -> String {
+    let mut out = "[".to_owned();
+    for index in 1..95_000 {
+        let item = item(index);
+        let values = item.matches([',', '{', '[']).count() + 1;
+        if out.len() + item.len() > MIB || values * index > 95_000 {
+            break;
+        }
+        out.push_str(&item);
+        out.push(',');
+    }
+    out.push_str("0]");
+    out
+}
+
+/// A gigabyte of nothing but the beginning of a list: how long until it is refused.
+fn refusal() {
+    let hostile = "[0,".to_owned() + &"0,".repeat(512 * MIB);
+    for (name, strict) in [
+        ("by its size", Strict::DATA),
+        (
+            "by its values",
+            Strict { budget: lockgate_decode::Budget { bytes: usize::MAX, ..Strict::DATA.budget }, ..Strict::DATA },
+        ),
+    ] {
+        let begun = Instant::now();
+        assert!(decode_json(hostile.as_bytes(), &strict).is_err());
+        println!("\n1 GiB refused {name} after {:?}", begun.elapsed());
+    }
+}
