@@ -304,6 +304,8 @@ pub enum AnyFrame {
     Prepared(u32, Vec<u8>),
     /// [`Event::Pong`]
     Pong(u32),
+    /// [`Order::Extend`]
+    Extend(u32, u64),
 }
 
 impl FrameBytes {
@@ -344,6 +346,7 @@ impl AnyFrame {
             }
             AnyFrame::Prepared(id, bytes) => Event::Prepared { id: *id, bytes }.encode(out),
             AnyFrame::Pong(id) => Event::Pong { id: *id }.encode(out),
+            AnyFrame::Extend(cell, wall_us) => Order::Extend { cell: *cell, wall_us: *wall_us }.encode(out),
         };
         written.expect("what a fuzzer makes is smaller than a frame may be");
     }

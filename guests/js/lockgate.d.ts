@@ -6,7 +6,7 @@
 
 /** A value that can cross the boundary of a cell. In an array `undefined` becomes null; in an object it is left out. */
 export type Value =
-  | null | boolean | number | string | Uint8Array | ArrayBuffer
+  | null | boolean | number | string | Uint8Array | ArrayBuffer | Sealed
   | Value[] | { [key: string]: Value | undefined } | { toJSON(): Value };
 
 /** A crossing that was refused, or that failed outside. */
@@ -18,12 +18,31 @@ export interface LockgateError extends Error {
   readonly hint?: string;
 }
 
+/**
+ * A result that stays with the gate, unread: it has no content here, and it raises nobody's label. Wherever a value is handed
+ * over (a file's data, a tool's argument, a request's body, a child's source, input or message, the program's result) it can
+ * stand for the whole or a part; the gate puts its content there, with the label that it has.
+ */
+export interface Sealed {
+  /** The content. From then on the cell has read it. */
+  open(): Promise<any>;
+  /** A part, by key, index or JSON Pointer. */
+  at(name: string | number): Sealed;
+  /** The same bytes as UTF-8 text. */
+  text(): Sealed;
+  /** Gives it up: what a cell holds sealed counts against its `handles` and `buffers`. */
+  drop(): Promise<null>;
+}
+
+/** Who sent a message, as the gate knows it. Nothing that a sender writes can change it. */
+export interface From { kind: 'agent' | 'cell'; name: string }
+
 /** A granted directory. Paths are relative to it and separated by `/`. */
 export interface Directory {
   read(path: string): Promise<Uint8Array>;
   /** The file as UTF-8 text; malformed bytes become U+FFFD. */
   readText(path: string): Promise<string>;
-  write(path: string, data: string | ArrayBuffer | ArrayBufferView, options?: { append?: boolean }): Promise<null>;
+  write(path: string, data: string | ArrayBuffer | ArrayBufferView | Sealed, options?: { append?: boolean }): Promise<null>;
   /** Without a path: the directory itself. */
   list(path?: string): Promise<Entry[]>;
   stat(path: string): Promise<{ kind: Kind; size: number; modified_ms: number }>;
@@ -55,11 +74,22 @@ export interface SpawnOptions {
 }
 
 export interface Child {
+  /** The same, unread. */
+  readonly sealed: { result(): Promise<Sealed>; receive(): Promise<Sealed> };
   /** The child's result; rejects if it failed or a limit ended it. */
   result(): Promise<any>;
   send(message: Value): Promise<null>;
   receive(): Promise<any>;
+  /** A message with who sent it. It has no authority of its sender's: it is a value as any other. */
+  receiveFrom(): Promise<{ from: From; message: any }>;
   stop(): Promise<null>;
+}
+
+export interface SealedDirectory {
+  read(path: string): Promise<Sealed>;
+  readText(path: string): Promise<Sealed>;
+  list(path?: string): Promise<Sealed>;
+  stat(path: string): Promise<Sealed>;
 }
 
 export interface Lockgate {
@@ -70,9 +100,28 @@ export interface Lockgate {
   /** With a grant of tools: one property for each server. */
   readonly tools?: { readonly [server: string]: Tools };
   /** With the grant to spawn: starts a child cell. */
-  readonly spawn?: (source: string, options?: SpawnOptions) => Promise<Child>;
+  readonly spawn?: (source: string | Sealed, options?: SpawnOptions) => Promise<Child>;
   /** In a child cell whose parent allows messages. */
-  readonly parent?: { send(message: Value): Promise<null>; receive(): Promise<any> };
+  readonly parent?: {
+    send(message: Value): Promise<null>;
+    receive(): Promise<any>;
+    receiveFrom(): Promise<{ from: From; message: any }>;
+  };
+  /** With a grant to endorse: for each, a sealed value's bytes with other writers. The cell's own label stays. */
+  readonly endorse?: { readonly [name: string]: (value: Sealed) => Promise<Sealed> };
+  /** With a grant to declassify: for each, a sealed value's bytes with further readers. */
+  readonly declassify?: { readonly [name: string]: (value: Sealed) => Promise<Sealed> };
+  /**
+   * What reads, under the same names; every result is sealed. Of one that fails only the code is told. `fetch` gives the
+   * whole response: `{ status, status_text, url, headers, body }`.
+   */
+  readonly sealed: {
+    readonly fs?: { readonly [name: string]: SealedDirectory };
+    readonly kv?: { readonly [name: string]: { get(key: string): Promise<Sealed>; list(prefix?: string): Promise<Sealed> } };
+    readonly tools?: { readonly [server: string]: { [tool: string]: (args?: { [name: string]: Value | undefined }) => Promise<Sealed> } };
+    readonly parent?: { receive(): Promise<Sealed> };
+    readonly fetch?: (input: string | URL | Request, init?: RequestInit) => Promise<Sealed>;
+  };
   /** With the grant of the clock. `now` is a crossing, and so recorded; `Date.now()` is the time of the last one. */
   readonly clock?: { now(): Promise<number>; sleep(ms: number): Promise<null> };
   /** With the grant of randomness from outside. `crypto` and `Math.random` need no grant: they come from the seed. */
@@ -90,6 +139,9 @@ declare module 'lockgate' {
   export const parent: NonNullable<Lockgate['parent']>;
   export const clock: NonNullable<Lockgate['clock']>;
   export const random: NonNullable<Lockgate['random']>;
+  export const endorse: NonNullable<Lockgate['endorse']>;
+  export const declassify: NonNullable<Lockgate['declassify']>;
+  export const sealed: Lockgate['sealed'];
 }
 
 /**

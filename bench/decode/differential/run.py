@@ -5,7 +5,7 @@ stricter, for a reason that is listed; it may never be laxer. Dumps of messages 
 
     run.py DECIDE [--seed N] [--count N] [--vectors FILE] [--table FILE]
 
-DECIDE is the built example `decide`. Exit status: 0 equal or stricter everywhere, 1 laxer somewhere, or a dump came back changed.
+DECIDE is the built example `differential`. Exit status: 0 equal or stricter everywhere, 1 laxer somewhere, or a dump came back changed.
 """
 
 import argparse

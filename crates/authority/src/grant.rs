@@ -1,7 +1,7 @@
 //! Unforgeable authority over a point, and how less of it is derived.
 
 use crate::caveat::{Caveat, Names};
-use crate::label::{Flow, PartyNames};
+use crate::label::{Flow, PartyNames, Regrade};
 use crate::limits::PartialLimits;
 use crate::point::{Point, PointKind, Principal};
 use std::fmt;
@@ -154,6 +154,25 @@ impl Grant {
         self.flow
     }
 
+    /// What it makes of a sealed value's label; `None` where it is no grant to endorse or declassify.
+    pub fn regrade(&self) -> Option<Regrade> {
+        Regrade::of(self.point.kind, self.layers.iter().flat_map(|layer| layer.caveats.iter()))
+    }
+
+    /// Whether some caveat looks into one of these arguments of an operation, so that the decision tells something of it.
+    pub fn looks_at(&self, op: &str, arguments: &[String]) -> bool {
+        let among =
+            |pointer: &str| pointer.is_empty() || arguments.iter().any(|argument| is_first_segment(pointer, argument));
+        self.caveats().any(|caveat| match caveat {
+            Caveat::Argument(argument) => {
+                *argument.op == *op
+                    && (among(&argument.pointer) || argument.predicate.other_argument().is_some_and(among))
+            }
+            Caveat::From(from) => *from.op == *op && among(&from.pointer),
+            _ => false,
+        })
+    }
+
     /// The layers, from the root to this grant.
     pub fn layers(&self) -> &[Arc<Layer>] {
         &self.layers
@@ -210,6 +229,13 @@ impl Grant {
     fn least(&self, pick: impl Fn(&Caveat) -> Option<u64>) -> Option<u64> {
         self.caveats().filter_map(pick).min()
     }
+}
+
+/// Whether a JSON Pointer begins with this key.
+fn is_first_segment(pointer: &str, key: &str) -> bool {
+    let escaped = key.replace('~', "~0").replace('/', "~1");
+    let rest = pointer.strip_prefix('/').and_then(|rest| rest.strip_prefix(escaped.as_str()));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// All grants of one principal, ordered by point.

@@ -6,10 +6,12 @@
 
 mod flow;
 mod parties;
+mod regrade;
 mod rule;
 
 pub use flow::{Blocked, Flow, Flowing, Sink};
 pub use parties::{Parties, PartyNames, TooManyParties};
+pub use regrade::Regrade;
 pub use rule::{LabelCaveat, LabelRule};
 
 /// What is known of a value, or of all that a cell has read: who could have written it and who may read it.
@@ -40,6 +42,14 @@ impl Label {
     #[must_use]
     pub const fn meet(self, other: Label) -> Label {
         Label { writers: self.writers.intersection(other.writers), readers: self.readers.union(other.readers) }
+    }
+
+    /// The label of what comes back, where this is the label of what was sent: from a point with the label `source`, on
+    /// another cell's word that depends on `brings`. Where it is read the cell's label rises by it; where it is kept sealed
+    /// it is the sealed value's.
+    #[must_use]
+    pub const fn returned(self, source: Label, brings: Label) -> Label {
+        self.join(source).join(brings)
     }
 
     /// Whether this label stays at or below `ceiling`: no other writers, and no reader lost that must be kept.

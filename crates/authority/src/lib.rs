@@ -40,7 +40,9 @@ pub use decide::{Decision, Flowed, Request, Subject, authorize, authorize_flow};
 pub use explain::{Addition, CandidateReport, CaveatReport, Change, Explanation, LayerReport, explain};
 pub use grant::{Grant, GrantId, HeldGrants, Layer, Mint, TooManyLayers};
 pub use isolation::{GrantRule, Isolation, LimitProblem, Wall};
-pub use label::{Blocked, Flow, Flowing, Label, LabelCaveat, LabelRule, Parties, PartyNames, Sink, TooManyParties};
+pub use label::{
+    Blocked, Flow, Flowing, Label, LabelCaveat, LabelRule, Parties, PartyNames, Regrade, Sink, TooManyParties,
+};
 pub use limits::{Limit, Limits, PartialLimits, Unit};
 pub use manifest::{
     Call, ClockMode, KeyDifference, Manifest, ManifestErrors, ManifestGrant, Past, RandomMode, Remark, SectionChange,

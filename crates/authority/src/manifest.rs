@@ -76,6 +76,13 @@ pub enum Source {
     Command(ToolCommand),
     /// A tool server to connect to (`tool`).
     Url(CanonicalUrl),
+    /// A receipt that somebody else must have left (`endorse`): of an endorsement of the same bytes.
+    Receipt {
+        /// Through which point: `endorse.NAME`.
+        point: Box<str>,
+        /// SHA-256 of the manifest that was in force there.
+        manifest: [u8; 32],
+    },
     /// Nothing but the point's name: `http`, `kv`, `cell`.
     Name,
 }

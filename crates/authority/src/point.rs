@@ -71,6 +71,12 @@ pub enum PointKind {
     Random,
     /// Console output.
     Log,
+    /// Saying of exact bytes that they count as written by others.
+    Endorse,
+    /// Letting others read exact bytes.
+    Declassify,
+    /// Reading, or giving up, values that the gate keeps unread.
+    Sealed,
 }
 
 impl PointKind {
@@ -85,10 +91,13 @@ impl PointKind {
         PointKind::Clock,
         PointKind::Random,
         PointKind::Log,
+        PointKind::Endorse,
+        PointKind::Declassify,
+        PointKind::Sealed,
     ];
 
     /// What every cell has without asking, as far as its parent has it.
-    pub const ALWAYS: &'static [PointKind] = &[PointKind::Clock, PointKind::Random, PointKind::Log];
+    pub const ALWAYS: &'static [PointKind] = &[PointKind::Clock, PointKind::Random, PointKind::Log, PointKind::Sealed];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
@@ -102,6 +111,9 @@ impl PointKind {
             PointKind::Clock => "clock",
             PointKind::Random => "random",
             PointKind::Log => "log",
+            PointKind::Endorse => "endorse",
+            PointKind::Declassify => "declassify",
+            PointKind::Sealed => "sealed",
         }
     }
 
@@ -122,17 +134,33 @@ impl PointKind {
             PointKind::Clock => Some(&["now", "sleep"]),
             PointKind::Random => Some(&["bytes"]),
             PointKind::Log => Some(&["debug", "error", "info", "log", "warn"]),
+            PointKind::Endorse => Some(&["endorse"]),
+            PointKind::Declassify => Some(&["declassify"]),
+            PointKind::Sealed => Some(&["drop", "open"]),
         }
     }
 
     /// Whether there are several points of this kind, told apart by their names.
     pub const fn is_named(self) -> bool {
-        matches!(self, PointKind::Fs | PointKind::Http | PointKind::Kv | PointKind::Tool)
+        matches!(
+            self,
+            PointKind::Fs
+                | PointKind::Http
+                | PointKind::Kv
+                | PointKind::Tool
+                | PointKind::Endorse
+                | PointKind::Declassify
+        )
     }
 
     /// Whether what is read there comes from outside the gate, and what is sent there leaves it.
     pub const fn is_outside(self) -> bool {
         matches!(self, PointKind::Fs | PointKind::Http | PointKind::Kv | PointKind::Tool)
+    }
+
+    /// Whether what is sent there comes back as a sealed value with another label.
+    pub const fn regrades(self) -> bool {
+        matches!(self, PointKind::Endorse | PointKind::Declassify)
     }
 
     /// Whether one handle stands for all points of this kind that a cell holds.

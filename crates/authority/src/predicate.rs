@@ -67,6 +67,17 @@ impl Predicate {
     }
 }
 
+impl Predicate {
+    /// JSON Pointer of the other argument that it looks at, if it does.
+    pub(crate) fn other_argument(&self) -> Option<&str> {
+        match self {
+            Predicate::Equals(pointer) | Predicate::AtMost(pointer) => Some(pointer),
+            Predicate::Each(inner) => inner.other_argument(),
+            _ => None,
+        }
+    }
+}
+
 fn in_range(value: &Value, min: Option<&Value>, max: Option<&Value>, integer: bool) -> bool {
     let number = match value {
         Value::Int(_) => true,

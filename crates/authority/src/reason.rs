@@ -101,6 +101,9 @@ reasons! {
     ConfidentialData = "confidential_data", "Someone who may not read what is sent would read it there.";
     BeyondClearance = "beyond_clearance", "What is read lies beyond the cell's clearance.";
 
+    UnknownSealed = "unknown_sealed", "The number names no sealed value of this cell, or no such part of it.";
+    NoReceipt = "no_receipt", "Nobody left the receipt for these bytes that an endorsement needs.";
+
     // Child cells.
     SpawnRefused = "spawn_refused", "The cell may not start another child: depth or number is used up.";
     Amplification = "amplification", "A child was to be given something that its parent does not hold.";

@@ -141,6 +141,16 @@ impl Value {
         }
     }
 
+    /// Values within this one, itself included.
+    pub fn nodes(&self) -> usize {
+        let within = match self {
+            Value::List(items) => items.iter().map(Value::nodes).sum(),
+            Value::Map(entries) => entries.iter().map(|(_, value)| value.nodes()).sum(),
+            _ => 0,
+        };
+        within + 1
+    }
+
     /// Bytes that the value holds: the lengths of its texts, byte strings and keys, and 8 for each other scalar.
     ///
     /// A measure for budgets that does not depend on the encoding.

@@ -84,8 +84,7 @@ fn call() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
         proptest::collection::vec(any::<u8>(), 0..2).prop_map(Value::Bytes),
         proptest::collection::vec((0_i64..2).prop_map(Value::Int), 0..2).prop_map(Value::List),
     ];
-    let args = proptest::collection::btree_map(prop_oneof![Just("to"), Just("x")], argument, 0..3)
-        .prop_map(|entries| Value::map(entries));
+    let args = proptest::collection::btree_map(prop_oneof![Just("to"), Just("x")], argument, 0..3).prop_map(Value::map);
     (prop_oneof![Just("mail"), Just("notes")], prop_oneof![Just("send"), Just("read"), Just("remove")], args)
 }
 
@@ -99,7 +98,7 @@ proptest! {
     /// An approval lets the call that was asked about happen, and changes nothing for any other.
     #[test]
     fn a12_an_approval_of_one_call_clears_no_other(one in call(), other in call()) {
-        let (held, seen, usage) = (held(), Seen::new("hello", Manifest::default().field_labels()), Usage::new());
+        let (held, seen, usage) = (held(), Seen::new("hello", Manifest::default().known()), Usage::new());
         let ask = request(one.0, one.1, &one.2, &seen, None);
         let Some(question) = question(&held, &ask) else { return Ok(()) };
         prop_assert_eq!(question.digest(), ActionDigest::of(&ask));
@@ -126,7 +125,7 @@ proptest! {
     /// What an approval does not speak of is decided as without it: revocation, time and budgets.
     #[test]
     fn a12_an_approval_overrides_nothing_else(one in call(), revoked: bool, late: bool, spent in 0_u64..5) {
-        let (held, seen) = (held(), Seen::new("hello", Manifest::default().field_labels()));
+        let (held, seen) = (held(), Seen::new("hello", Manifest::default().known()));
         let Some(question) = question(&held, &request(one.0, one.1, &one.2, &seen, None)) else { return Ok(()) };
         let given = approved(question);
         let mut usage = Usage::new();
@@ -184,7 +183,7 @@ fn a12_an_approval_is_for_the_caveats_that_were_asked_about() {
 #[test]
 fn a12_a_question_says_why_it_is_asked_and_names_all_that_it_clears() {
     let (held, args) = (held(), to("mallory@example.com"));
-    let seen = Seen::new("write to alice", Manifest::default().field_labels());
+    let seen = Seen::new("write to alice", Manifest::default().known());
     let send = question(&held, &request("notes", "send", &args, &seen, None)).expect("it needs an approval");
     let reasons: Vec<&str> = send.reasons().collect();
     assert_eq!(reasons.len(), 1);
@@ -236,7 +235,7 @@ fn a12_a_manifest_says_how_long_an_answer_is_waited_for() {
 #[test]
 fn a12_a_value_that_an_approver_trusts_counts_as_if_the_prompt_held_it_and_nothing_else_does() {
     let held = held();
-    let mut seen = Seen::new("write to alice", Manifest::default().field_labels());
+    let mut seen = Seen::new("write to alice", Manifest::default().known());
     let two = |one: &str, other: &str| Value::map([("to", Value::List(vec![Value::text(one), Value::text(other)]))]);
     let asks = |seen: &Seen, args: &Value| {
         question(&held, &request("notes", "send", args, seen, None)).map(|question| question.foreign().to_vec())

@@ -379,7 +379,8 @@ fn a01_held_grants_are_found_by_handle() {
             "cell cell 1",
             "clock clock 1",
             "random random 1",
-            "log log 1"
+            "log log 1",
+            "sealed sealed 1"
         ]
     );
     assert_eq!(held.for_handle(PointKind::Http, "http").len(), 2);
@@ -393,7 +394,7 @@ fn m05_the_documented_manifest_is_accepted() {
     let text = include_str!("../MANIFEST.md");
     let block = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("there is an example");
     let manifest = Manifest::parse(block, "MANIFEST.md").unwrap_or_else(|errors| panic!("{}", errors.with_hints()));
-    assert_eq!(manifest.grants().len(), 8);
+    assert_eq!(manifest.grants().len(), 11);
     // Every condition and every key of a grant is in the document.
     for key in ["calls", "bytes", "rate", "until", "approval", "each", "at_most", "equals", "min_length", "prefix"] {
         assert!(text.contains(&format!("`{key}`")), "{key}");

@@ -52,7 +52,7 @@ fn n01_nesting_with_nothing_allowed_gives_nothing() {
     let mut mint = Mint::new();
     let held = parent(&mut mint);
     let child = child_of(&held, json!([{"kind": "cell"}]), &mut mint).expect("the parent holds it");
-    assert_eq!(points(&child), ["cell", "parent", "clock", "random", "log"]);
+    assert_eq!(points(&child), ["cell", "parent", "clock", "random", "log", "sealed"]);
     for grants in [
         json!([{"kind": "fs", "name": "data"}]),
         json!([{"kind": "http"}]),
@@ -63,7 +63,7 @@ fn n01_nesting_with_nothing_allowed_gives_nothing() {
         assert_eq!(denial.code, ReasonCode::Amplification, "{grants}");
     }
     let nothing = child_of(&held, json!([]), &mut mint).expect("asking for nothing is fine");
-    assert_eq!(points(&nothing), ["parent", "clock", "random", "log"]);
+    assert_eq!(points(&nothing), ["parent", "clock", "random", "log", "sealed"]);
 }
 
 /// Second shape: a truthy value that is no object, where an object or a boolean is expected.

@@ -4,6 +4,7 @@ use crate::approval::Waiting;
 use crate::effect::Target;
 use crate::floating::{Floating, Shown};
 use crate::ruling::{Past, Ruling, Whose};
+use crate::sealed::{Keeps, Sealed};
 use lockgate_authority::{
     Asking, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen,
     Usage,
@@ -19,12 +20,30 @@ pub struct SessionBook {
     usage: Mutex<Usage>,
     asking: Option<Asking>,
     ruling: Option<Ruling>,
+    /// SHA-256 of the manifest that is in force.
+    manifest: Option<[u8; 32]>,
 }
 
 impl SessionBook {
     /// The book of a session that has just begun, in which nobody can approve.
     pub fn new(key: SessionKey) -> Self {
-        SessionBook { key, usage: Mutex::new(Usage::new()), asking: None, ruling: None }
+        SessionBook { key, usage: Mutex::new(Usage::new()), asking: None, ruling: None, manifest: None }
+    }
+
+    /// The same for a session under the manifest with this SHA-256, which its receipts name.
+    #[must_use]
+    pub fn under(self, manifest: [u8; 32]) -> Self {
+        SessionBook { manifest: Some(manifest), ..self }
+    }
+
+    /// SHA-256 of the manifest that is in force, as the session's first entry has it.
+    pub fn manifest(&self) -> Option<&[u8; 32]> {
+        self.manifest.as_ref()
+    }
+
+    /// Whether a rule looks at one of these arguments of an operation.
+    pub(crate) fn rules_look_at(&self, kind: PointKind, name: &str, op: &str, arguments: &[String]) -> bool {
+        self.ruling.as_ref().is_some_and(|ruling| ruling.looks_at((kind, name), op, arguments))
     }
 
     /// The same where an approver can be asked.
@@ -109,8 +128,14 @@ pub(crate) struct InFlight {
     pub(crate) sent: u64,
     /// Whether what comes back is read.
     pub(crate) reads: bool,
-    /// The label of what was sent.
-    pub(crate) label: Label,
+    /// What is sent depends on: what the cell had read, and sealed values in the arguments.
+    pub(crate) depends: Arc<Floating>,
+    /// Whether there were sealed values in the arguments, so that a failure tells something of them.
+    pub(crate) unsealed: bool,
+    /// What becomes of the result where it is not handed over.
+    pub(crate) keeps: Option<Keeps>,
+    /// A sealed value that is given up.
+    pub(crate) drops: Option<u32>,
     /// The tool server and tool, where results are remembered.
     pub(crate) called: Option<(Arc<str>, Box<str>)>,
 }
@@ -139,6 +164,9 @@ pub struct CellBook {
     pub(crate) asked: HashMap<u64, Waiting>,
     /// Open streams and children, with the grant under which each began.
     pub(crate) open: HashMap<u32, Opened>,
+    /// Values that it holds unread.
+    pub(crate) sealed: HashMap<u32, Sealed>,
+    pub(crate) last_sealed: u32,
     /// The label of all that the cell has read.
     pub(crate) floating: Arc<Floating>,
     /// The ceiling of that label.
@@ -192,6 +220,8 @@ impl CellBook {
             in_flight: HashMap::new(),
             asked: HashMap::new(),
             open: HashMap::new(),
+            sealed: HashMap::new(),
+            last_sealed: 0,
             floating: Arc::default(),
             clearance: Label::TOP,
             parties: Arc::clone(held.parties()),

@@ -70,7 +70,9 @@ pub struct Ready {
     pub(crate) allowance: u64,
     /// The label of what is sent, for redirects.
     pub(crate) flowing: Flowing,
-    /// Where the cell's label comes from.
+    /// Whether the result stays with the gate, unread.
+    pub(crate) keeps: bool,
+    /// What is sent depends on: where its label comes from.
     pub(crate) floating: Arc<Floating>,
     pub(crate) parties: Arc<PartyNames>,
     /// The label of what comes back: the grant's source, joined with those that redirects led to.
@@ -126,7 +128,12 @@ impl Ready {
         self.allowance
     }
 
-    /// What the cell's label was when it asked, and what made it rise: the label of what is sent.
+    /// Whether the cell gets the result as a sealed value only: all of it, since nothing of it can be continued.
+    pub fn is_kept(&self) -> bool {
+        self.keeps
+    }
+
+    /// What is sent depends on: what the cell had read when it asked, and sealed values in the arguments.
     pub fn floating(&self) -> &Arc<Floating> {
         &self.floating
     }

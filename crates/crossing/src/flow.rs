@@ -25,7 +25,10 @@ pub(crate) fn direction(kind: PointKind, op: &str) -> Direction {
         (PointKind::Cell, "send" | "stop") | (PointKind::Parent, "send") | (PointKind::Http, "cancel") => {
             (false, false)
         }
-        (PointKind::Clock | PointKind::Random, _) => (false, false),
+        (PointKind::Clock | PointKind::Random, _) | (PointKind::Sealed, "drop") => (false, false),
+        (PointKind::Sealed, "open") => (false, true),
+        // What comes back stays sealed.
+        (PointKind::Endorse | PointKind::Declassify, _) => (true, false),
         _ => (true, true),
     };
     Direction { sends, reads }

@@ -14,11 +14,13 @@ mod flow;
 mod path;
 mod record;
 mod ruling;
+mod sealed;
 
 pub use approval::{Answer, Asked, Ended};
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
 pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 pub use floating::{Floating, Origin, Shown};
-pub use path::{Pending, Reply, Step, abandon, answer, cross, settle, target};
+pub use path::{Pending, Reply, Step, abandon, answer, content_of, cross, settle, target};
 pub use record::{RecordFailed, Recorder, body};
 pub use ruling::Ruling;
+pub use sealed::{Unsealing, Used};

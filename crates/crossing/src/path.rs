@@ -19,13 +19,15 @@ use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 use crate::floating::Floating;
 use crate::flow::{self, Direction, direction};
 use crate::record::{RecordFailed, Recorder, body};
+use crate::sealed::{Keeps, Unsealing, Used, tells_of_content};
 use lockgate_authority::{
     Approved, Approver, Asking, CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind,
     Question, ReasonCode, Request, Reservation, Value, authorize_flow,
 };
-use lockgate_decode::{Budget, RawRequest, decode_value};
+use lockgate_decode::{Budget, RawRequest, decode_unsealing, decode_value, encode_value};
 use lockgate_journal::{Kind, Ticket};
 use lockgate_rules::Rule;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 /// What became of one request.
@@ -66,7 +68,7 @@ pub fn cross(
         });
     }
     if request.op.len() > MAX_OP {
-        return refuse(book, request, None, too_long_op(), now_us, recorder);
+        return refuse(book, request, Refused::new(None, too_long_op()), now_us, recorder);
     }
     let decided = resolve(book, request)
         .and_then(|held| held.decode(book, request.args))
@@ -74,7 +76,7 @@ pub fn cross(
     match decided {
         Ok(Authorized::Allowed(allowed)) => perform(book, allowed, None, request.args, now_us, recorder, effects),
         Ok(Authorized::Asks(asks)) => ask(book, asks, request, now_us, recorder, effects),
-        Err(Refused { shown, denial }) => refuse(book, request, shown.as_deref(), denial, now_us, recorder),
+        Err(refused) => refuse(book, request, refused, now_us, recorder),
     }
 }
 
@@ -120,19 +122,22 @@ fn ask(
     effects: &dyn Effects,
 ) -> Step {
     let Asks { call, question, flowing, asking } = asks;
-    let shown = call.held.shown.clone();
+    let refused = |denial| Refused::new(Some(call.held.shown.clone()), denial);
     // A request that wants no answer counts here too: each question takes a person's time.
     if book.in_flight() as u64 >= book.limits.in_flight {
-        let denial = too_many_in_flight(book);
-        return refuse(book, request, Some(&shown), denial, now_us, recorder);
+        let refused = refused(too_many_in_flight(book));
+        return refuse(book, request, refused, now_us, recorder);
     }
     let held = call.sent.saturating_mul(2);
     if let Err(denial) = book.hold(held) {
-        return refuse(book, request, Some(&shown), denial, now_us, recorder);
+        let refused = call.refused(denial, false);
+        return refuse(book, request, refused, now_us, recorder);
     }
-    let mut asked = call.asked(book, &question, &flowing, request.args, asking, now_us / 1000);
+    // An approver is shown what would really be sent.
+    let raw: Box<[u8]> = call.encoded.as_deref().unwrap_or(request.args).into();
+    let mut asked = call.asked(book, &question, &flowing, &raw, asking, now_us / 1000);
     let mut scratch = std::mem::take(&mut book.scratch);
-    body::asked(&mut scratch, &asked, book.shown(flowing.label), request.args);
+    body::asked(&mut scratch, &asked, book.shown(flowing.label), &raw);
     let appended = recorder.append(book.session.key(), Kind::Approval, book.number, now_us, &scratch);
     book.scratch = scratch;
     match appended {
@@ -142,7 +147,7 @@ fn ask(
             return Step::Answered(Reply { id: request.id, result: Err(unrecorded(&failed)), held: 0 });
         }
     }
-    book.asked.insert(asked.serial, Waiting { call, raw: request.args.into(), question, held });
+    book.asked.insert(asked.serial, Waiting { call, raw, question, held });
     effects.ask(asked);
     Step::Later
 }
@@ -160,7 +165,7 @@ pub fn answer(
     let Waiting { call, raw, question, held } = book.asked.remove(&serial)?;
     book.release(held);
     let (id, op, shown) = (call.held.id, call.held.op.clone(), call.held.shown.clone());
-    let request = RawRequest { id, handle: 0, op: &op, args: &raw };
+    let request = RawRequest { id, handle: 0, op: &op, args: &raw, sealed: false };
     let foreign = question.foreign().to_vec();
     let approved = match (&ended, ended.denial()) {
         (Ended::Answered(answer), _) => question.answered(&answer.by, answer.digest, answer.approves),
@@ -177,7 +182,7 @@ pub fn answer(
         return Some(Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 }));
     }
     let decided = approved
-        .map_err(|denial| Refused { shown: Some(shown), denial })
+        .map_err(|denial| Refused::new(Some(shown), denial))
         .and_then(|approved| call.authorize(book, Some(&approved), now_us / 1000));
     Some(match decided {
         Ok(Authorized::Allowed(allowed)) => perform(book, allowed, Some(entry), &raw, now_us, recorder, effects),
@@ -185,9 +190,9 @@ pub fn answer(
         Ok(Authorized::Asks(asks)) => {
             let message = "what it needs an approval for has changed since it was asked";
             let denial = Denial::new(ReasonCode::ApprovalDrift, message).with_hint("call it again to ask again");
-            refuse(book, request, Some(&asks.call.held.shown), denial, now_us, recorder)
+            refuse(book, request, Refused::new(Some(asks.call.held.shown), denial), now_us, recorder)
         }
-        Err(Refused { shown, denial }) => refuse(book, request, shown.as_deref(), denial, now_us, recorder),
+        Err(refused) => refuse(book, request, refused, now_us, recorder),
     })
 }
 
@@ -252,6 +257,20 @@ fn too_long_op() -> Denial {
 pub struct Refused {
     shown: Option<Box<str>>,
     denial: Denial,
+    /// What sealed values depend on of whose content it may tell something, so that they count as read.
+    tells_of: Option<Arc<Floating>>,
+}
+
+impl Refused {
+    fn new(shown: Option<Box<str>>, denial: Denial) -> Self {
+        Refused { shown, denial, tells_of: None }
+    }
+
+    /// The refusal of a request with sealed values; `judged` where a condition looked at them.
+    fn with_sealed(shown: Box<str>, denial: Denial, sealed: Used, judged: bool) -> Self {
+        let tells = !sealed.is_empty() && (judged || tells_of_content(denial.code));
+        Refused { shown: Some(shown), denial, tells_of: tells.then_some(sealed.floating) }
+    }
 }
 
 /// A request whose handle is known: whose it is and which grants it stands for.
@@ -263,22 +282,24 @@ pub struct Held {
     name: Arc<str>,
     shown: Box<str>,
     candidates: Arc<[Grant]>,
+    /// Whether the result is to stay with the gate, unread.
+    sealed: bool,
 }
 
 /// Finds the handle. Reads nothing of the arguments.
 fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
     let handle: &Handle =
-        usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index)).ok_or_else(|| Refused {
-            shown: None,
-            denial: Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle"),
+        usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index)).ok_or_else(|| {
+            Refused::new(None, Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle"))
         })?;
-    let refused = |code, message| Refused { shown: Some(handle.shown.clone()), denial: Denial::new(code, message) };
+    let refused = |denial| Refused::new(Some(handle.shown.clone()), denial);
     if book.in_flight() as u64 >= book.limits.in_flight && request.id != 0 {
-        return Err(Refused { shown: Some(handle.shown.clone()), denial: too_many_in_flight(book) });
+        return Err(refused(too_many_in_flight(book)));
     }
     let usage = book.session.usage();
     if handle.grants.iter().all(|grant| usage.is_revoked(grant)) {
-        return Err(refused(ReasonCode::Revoked, format!("the grant of `{}` was revoked", handle.shown)));
+        let message = format!("the grant of `{}` was revoked", handle.shown);
+        return Err(refused(Denial::new(ReasonCode::Revoked, message)));
     }
     Ok(Held {
         id: request.id,
@@ -287,6 +308,7 @@ fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
         name: Arc::clone(&handle.name),
         shown: handle.shown.clone(),
         candidates: Arc::clone(&handle.grants),
+        sealed: request.sealed,
     })
 }
 
@@ -301,12 +323,17 @@ pub struct Call {
     args: Value,
     target: Target,
     sent: u64,
+    /// The sealed values whose content is among the arguments.
+    sealed: Used,
+    /// The arguments as bytes, where they are not what the cell sent.
+    encoded: Option<Vec<u8>>,
 }
 
 impl Held {
     fn decode(self, book: &CellBook, bytes: &[u8]) -> Result<Call, Refused> {
-        let read = || -> Result<(Value, Target), Denial> {
-            let args = decode_value(bytes, &Budget::ARGUMENT)
+        let mut unsealing = Unsealing::new(&book.sealed, Some((self.kind, &self.op)));
+        let mut read = || -> Result<(Value, Target), Denial> {
+            let args = decode_unsealing(bytes, &Budget::ARGUMENT, &mut unsealing)
                 .map_err(|refused| Denial::new(refused.code, format!("the arguments hold {refused}")))?;
             if args.as_map().is_none() {
                 return Err(Denial::new(ReasonCode::Malformed, "the arguments are not an object"));
@@ -315,11 +342,24 @@ impl Held {
             let target = target(self.kind, &self.op, &args, book.depth + 1, &open)?;
             Ok((args, target))
         };
-        match read() {
-            Ok((args, target)) => Ok(Call { args, target, sent: bytes.len() as u64, held: self }),
-            Err(denial) => Err(Refused { shown: Some(self.shown), denial }),
+        let read = read();
+        let sealed = unsealing.into_used();
+        match read {
+            Ok((args, target)) => {
+                let encoded = (!sealed.is_empty()).then(|| encoded(&args));
+                let sent = encoded.as_ref().map_or(bytes.len(), Vec::len) as u64;
+                Ok(Call { args, target, sent, held: self, sealed, encoded })
+            }
+            Err(denial) => Err(Refused::with_sealed(self.shown, denial, sealed, false)),
         }
     }
+}
+
+fn encoded(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Writing to a `Vec` cannot fail.
+    let _ = encode_value(value, &mut minicbor::Encoder::new(&mut out));
+    out
 }
 
 /// What a request is about, in canonical form. `child_depth` is the depth of a child that it would start, `open` says
@@ -400,6 +440,11 @@ pub struct Allowed {
     reservation: Reservation,
     allowance: u64,
     flowing: Flowing,
+    /// What is sent depends on.
+    depends: Arc<Floating>,
+    keeps: Option<Keeps>,
+    /// Whether the decision itself made the cell's label rise.
+    rises: bool,
     /// The label of what will come back.
     source: Label,
 }
@@ -430,22 +475,103 @@ impl Call {
     /// `approved` is the approval that this very call was given.
     fn authorize(self, book: &mut CellBook, approved: Option<&Approved>, now_ms: u64) -> Result<Authorized, Refused> {
         let Direction { sends, reads } = direction(self.held.kind, &self.held.op);
-        let flowing = Flowing { label: book.floating.label(), sends, reads, clearance: book.clearance };
-        match self.decide(book, &flowing, approved, now_ms) {
+        let kind = self.held.kind;
+        let keeps = self.held.sealed || kind.regrades();
+        let depends = book.joined(&self.sealed);
+        let label = Flowing::sent(kind, book.floating.label(), self.sealed.floating.label());
+        let flowing = Flowing { label, sends, reads: reads && !keeps, clearance: book.clearance };
+        let judged = self.is_judged(book);
+        let decided = self
+            .can_keep(book, reads)
+            .and_then(|()| self.may_be_judged(book, judged, &depends))
+            .and_then(|()| self.decide(book, &flowing, approved, now_ms));
+        // Whichever way it was decided: that a condition holds tells as much as that it does not.
+        let rises = judged && !kind.regrades() && decided.is_ok();
+        if rises {
+            book.floating = Arc::clone(&depends);
+        }
+        match decided {
             Ok(Decided::Allow(grant, reservation, allowance)) => {
+                let keeps = keeps.then(|| self.keeps(&grant));
                 let begun = match self.target {
                     Target::Continued { number } => book.open.get(&number).map(|opened| opened.label),
                     _ => None,
                 };
                 let source = begun.unwrap_or(grant.flow().source);
-                Ok(Authorized::Allowed(Allowed { call: self, grant, reservation, allowance, flowing, source }))
+                let call = self;
+                Ok(Authorized::Allowed(Allowed {
+                    call,
+                    grant,
+                    reservation,
+                    allowance,
+                    flowing,
+                    depends,
+                    keeps,
+                    rises,
+                    source,
+                }))
             }
             Ok(Decided::Ask(question)) => match book.session.approver() {
                 Some(asking) => Ok(Authorized::Asks(Asks { call: self, question, flowing, asking })),
-                None => Err(Refused { shown: Some(self.held.shown), denial: question.into_denial() }),
+                None => Err(self.refused(question.into_denial(), judged)),
             },
-            Err(denial) => Err(Refused { shown: Some(self.held.shown), denial }),
+            Err(denial) => Err(self.refused(denial, judged)),
         }
+    }
+
+    fn refused(&self, denial: Denial, judged: bool) -> Refused {
+        Refused::with_sealed(self.held.shown.clone(), denial, self.sealed.clone(), judged)
+    }
+
+    /// Whether the result can be kept sealed, where that is asked for. Depends on nothing that is sealed.
+    fn can_keep(&self, book: &CellBook, reads: bool) -> Result<(), Denial> {
+        let kind = self.held.kind;
+        if kind.regrades() && self.sealed.is_empty() {
+            return Err(Denial::new(ReasonCode::Malformed, "`value` is not a sealed value")
+                .with_hint("seal it first: read it by `lockgate.sealed`"));
+        }
+        if !self.held.sealed && !kind.regrades() {
+            return Ok(());
+        }
+        if !reads && !kind.regrades() {
+            let message = format!("this operation on `{}` gives nothing that could be sealed", self.held.shown);
+            return Err(Denial::new(ReasonCode::Malformed, message));
+        }
+        if book.sealed_to_be() >= book.limits.handles {
+            let message = format!("more than {} sealed values are held", book.limits.handles);
+            return Err(Denial::new(ReasonCode::LimitHandles, message).with_hint("give up by `drop` what is not needed"));
+        }
+        Ok(())
+    }
+
+    fn keeps(&self, grant: &Grant) -> Keeps {
+        match grant.regrade() {
+            // The arguments hold one sealed value alone, so this is its label.
+            Some(how) => Keeps::Regraded { how, from: self.sealed.floating.label() },
+            None => Keeps::AsRead,
+        }
+    }
+
+    /// Whether some grant or rule has a condition on an argument that holds a sealed value, so that the decision tells
+    /// something of it. Does not depend on what it holds.
+    fn is_judged(&self, book: &CellBook) -> bool {
+        let (Held { kind, name, op, candidates, .. }, arguments) = (&self.held, &self.sealed.arguments);
+        !self.sealed.is_empty()
+            && (candidates.iter().any(|grant| grant.looks_at(op, arguments))
+                || book.session.rules_look_at(*kind, name, op, arguments))
+    }
+
+    /// Of what is sealed and lies beyond the cell's clearance it may not be told even whether a condition holds.
+    fn may_be_judged(&self, book: &CellBook, judged: bool, depends: &Floating) -> Result<(), Denial> {
+        if judged && !depends.label().is_within(book.clearance) {
+            let message = format!(
+                "a sealed value lies beyond the clearance of this cell, and `{}` has a condition on it",
+                self.held.shown
+            );
+            return Err(Denial::new(ReasonCode::BeyondClearance, message)
+                .with_hint("send it from a cell with a higher clearance"));
+        }
+        Ok(())
     }
 
     fn decide(
@@ -489,7 +615,9 @@ impl Call {
             Flowed::Ask(grant, question) => (grant, Some(question)),
             Flowed::Deny(denial) => return Err(denial),
             Flowed::Blocked(grant, blocked) => {
-                return Err(flow::denial(blocked, &grant.point().to_string(), &book.floating, &book.parties));
+                let asked_about =
+                    if self.held.kind == PointKind::Endorse { Arc::clone(&book.floating) } else { book.joined(&self.sealed) };
+                return Err(flow::denial(blocked, &grant.point().to_string(), &asked_about, &book.parties));
             }
         };
         let mut past = session.past();
@@ -505,7 +633,7 @@ impl Call {
         let grant = grant.clone();
         drop(usage);
         if let Some(past) = &mut past {
-            past.begin(&request, grant.point(), direction(self.held.kind, &self.held.op));
+            past.begin((self.held.kind, &self.held.name), &self.held.op, grant.point());
         }
         drop(past);
         if let Err(denial) = book.hold(self.sent) {
@@ -583,10 +711,20 @@ impl Allowed {
         recorder: &dyn Recorder,
     ) -> Result<Recorded, RecordFailed> {
         let raw = args;
-        let Allowed { call: Call { held, args, target, sent }, grant, reservation, allowance, flowing, source } = self;
+        let Allowed { call, grant, reservation, allowance, flowing, depends, keeps, rises, source } = self;
+        let Call { held, args, target, sent, sealed, encoded } = call;
         let mut scratch = std::mem::take(&mut book.scratch);
-        let label = book.shown(flowing.label);
-        body::intent(&mut scratch, &held.shown, &held.op, grant.id().get(), approval, label, raw);
+        let intent = body::Intent {
+            point: &held.shown,
+            op: &held.op,
+            grant: grant.id().get(),
+            approval,
+            label: book.shown(flowing.label),
+            sealed: &sealed.numbers,
+            rises,
+            args: encoded.as_deref().unwrap_or(raw),
+        };
+        body::intent(&mut scratch, &intent);
         let appended = recorder.append(book.session.key(), Kind::Intent, book.number, now_us, &scratch);
         book.scratch = scratch;
         let ticket = match appended {
@@ -611,7 +749,10 @@ impl Allowed {
             waits,
             sent,
             reads: flowing.reads,
-            label: flowing.label,
+            depends: Arc::clone(&depends),
+            unsealed: !sealed.is_empty(),
+            keeps,
+            drops: dropped(held.kind, &held.op, &args),
             called,
         };
         book.in_flight.insert(intent, in_flight);
@@ -628,7 +769,8 @@ impl Allowed {
             candidates: held.candidates,
             allowance,
             flowing,
-            floating: Arc::clone(&book.floating),
+            keeps: held.sealed,
+            floating: depends,
             parties: Arc::clone(&book.parties),
             source: Mutex::new(source),
             session: Arc::clone(&book.session),
@@ -647,8 +789,16 @@ fn changes_world(kind: PointKind, op: &str) -> bool {
         PointKind::Kv => !matches!(op, "get" | "list"),
         PointKind::Http => op == "request",
         PointKind::Tool => true,
+        // What leaves the gate with a new label has an intent of its own behind that of the change.
+        PointKind::Endorse | PointKind::Declassify | PointKind::Sealed => false,
         PointKind::Cell | PointKind::Parent | PointKind::Clock | PointKind::Random | PointKind::Log => false,
     }
+}
+
+/// The sealed value that a request gives up.
+fn dropped(kind: PointKind, op: &str, args: &Value) -> Option<u32> {
+    let number = args.get("value").filter(|_| kind == PointKind::Sealed && op == "drop")?;
+    number.as_u64().and_then(|number| u32::try_from(number).ok())
 }
 
 /// An allowed crossing whose intent is on its way to the disk.
@@ -686,19 +836,25 @@ fn unrecorded(_: &RecordFailed) -> Failed {
 /// Records what came of an effect and gives the answer; `None` where the cell ended meanwhile and the crossing was
 /// closed with it.
 pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn Recorder) -> Option<Reply> {
-    let InFlight { id, grant, reservation, sent, reads, label, called, .. } = book.in_flight.remove(&outcome.intent)?;
+    let InFlight { id, grant, reservation, sent, reads, depends, unsealed, keeps, drops, called, .. } =
+        book.in_flight.remove(&outcome.intent)?;
     let received = outcome.received.unwrap_or_else(|| outcome.result.as_ref().map_or(0, Value::weight));
     book.session.usage().settle(reservation, sent.saturating_add(received));
     book.release(sent);
     if let Some(number) = outcome.closes {
         book.open.remove(&number);
     }
-    let (label, result) = if reads {
-        let came = Came { of: outcome.intent, own: label.join(outcome.source), brings: outcome.brings.as_deref() };
-        came.read(book, &grant, outcome.result)
-    } else {
-        (label, outcome.result)
-    };
+    if let Some(number) = drops {
+        book.forget_sealed(number);
+    }
+    let came =
+        Came { of: outcome.intent, source: outcome.source, depends: &depends, brings: outcome.brings.as_deref() };
+    if let Some(keeps) = keeps {
+        let result = came.keep(book, &grant, keeps, outcome.result, now_us, recorder);
+        return Some(Reply { id, result, held: 0 });
+    }
+    let (label, result) =
+        if reads { came.read(book, &grant, outcome.result) } else { (depends.label(), outcome.result) };
     if let Some(number) = outcome.opens {
         book.open.insert(number, Opened { grant, label });
     }
@@ -710,13 +866,24 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         }
     }
     let told = if reads { label } else { Label::BOTTOM };
-    let recorded = record_outcome(book, outcome.intent, told, result.as_ref(), now_us, recorder);
+    let recorded = record_outcome(book, outcome.intent, told, None, result.as_ref(), now_us, recorder);
     let result = match recorded {
+        // That it failed is told, and not what of a sealed value made it fail.
+        Ok(()) if unsealed && !reads => result.map_err(untold),
         Ok(()) => result,
         // The effect happened; what is lost is its record, and the cell must not build on that.
-        Err(_) => Err(Failed::new(ReasonCode::JournalUnavailable, "the outcome could not be recorded")),
+        Err(_) => Err(unrecorded_outcome()),
     };
     Some(Reply { id, result, held })
+}
+
+fn unrecorded_outcome() -> Failed {
+    Failed::new(ReasonCode::JournalUnavailable, "the outcome could not be recorded")
+}
+
+/// A failure by its reason alone: its words can be another's.
+fn untold(failed: Failed) -> Failed {
+    Failed::new(failed.code, failed.code.description())
 }
 
 /// Counts a result as held for the cell until it is handed over; what is too large or too deep is refused.
@@ -740,15 +907,27 @@ const MAX_RESULT_DEPTH: usize = 60;
 struct Came<'a> {
     /// Serial of the intent.
     of: u64,
-    /// The label of what was sent, joined with that of the point.
-    own: Label,
+    /// The label of what is read at the point.
+    source: Label,
+    /// What was sent depends on.
+    depends: &'a Floating,
     /// What another cell's word depends on.
     brings: Option<&'a Floating>,
 }
 
 impl Came<'_> {
     fn label(&self) -> Label {
-        self.own.join(self.brings.map_or(Label::BOTTOM, Floating::label))
+        self.depends.label().returned(self.source, self.brings.map_or(Label::BOTTOM, Floating::label))
+    }
+
+    /// Joins all of it in.
+    fn join_into(&self, floating: &mut Floating, grant: &Grant) {
+        for other in [Some(self.depends), self.brings].into_iter().flatten() {
+            if !other.label().is_within(floating.label()) {
+                floating.absorb(other);
+            }
+        }
+        floating.rise(self.source, self.of, || grant.point().to_string().into());
     }
 
     /// What the cell may read of a result: it, and then the cell's label rises; or, where that is beyond its clearance,
@@ -768,12 +947,101 @@ impl Came<'_> {
             let denial = flow::denial(blocked, &grant.point().to_string(), &book.floating, &book.parties);
             return (label, Err(denial.into()));
         }
-        let floating = Arc::make_mut(&mut book.floating);
-        if let Some(brings) = self.brings {
-            floating.absorb(brings);
-        }
-        floating.rise(self.own, self.of, || grant.point().to_string().into());
+        self.join_into(Arc::make_mut(&mut book.floating), grant);
         (label, result)
+    }
+
+    /// Keeps a result for the cell, which gets its number; or, where it failed, only the reason. The cell's label stays.
+    fn keep(
+        &self,
+        book: &mut CellBook,
+        grant: &Grant,
+        keeps: Keeps,
+        result: Result<Value, Failed>,
+        now_us: u64,
+        recorder: &dyn Recorder,
+    ) -> Result<Value, Failed> {
+        let (held, result) = hold(book, result);
+        let (value, floating) = match result {
+            Ok(value) => {
+                let floating = self.kept_as(book, grant, &keeps, &value, now_us, recorder);
+                (value, floating.inspect_err(|_| book.release(held))?)
+            }
+            Err(failed) => {
+                record_outcome(book, self.of, self.label(), None, Err(&failed), now_us, recorder)
+                    .map_err(|_| unrecorded_outcome())?;
+                return Err(untold(failed));
+            }
+        };
+        let (number, label) = (book.last_sealed + 1, floating.label());
+        record_outcome(book, self.of, label, Some(number), Ok(&value), now_us, recorder).map_err(|_| {
+            book.release(held);
+            unrecorded_outcome()
+        })?;
+        Ok(Value::from(book.keep(value, Arc::new(floating), held)))
+    }
+
+    /// What a kept value depends on. Where its label was changed on purpose, that leaves a receipt first.
+    fn kept_as(
+        &self,
+        book: &mut CellBook,
+        grant: &Grant,
+        keeps: &Keeps,
+        value: &Value,
+        now_us: u64,
+        recorder: &dyn Recorder,
+    ) -> Result<Floating, Failed> {
+        match keeps {
+            Keeps::AsRead => {
+                let mut floating = Floating::default();
+                self.join_into(&mut floating, grant);
+                Ok(floating)
+            }
+            Keeps::Regraded { how, from } => {
+                let to = how.apply(*from);
+                record_receipt(book, self.of, grant, value, (*from, to), now_us, recorder)
+                    .map_err(|_| unrecorded_outcome())?;
+                let mut floating = Floating::default();
+                floating.rise(to, self.of, || grant.point().to_string().into());
+                Ok(floating)
+            }
+        }
+    }
+}
+
+/// Records that a label was changed on purpose: of which bytes, from what to what, by whose grant and under which manifest.
+fn record_receipt(
+    book: &mut CellBook,
+    of: u64,
+    grant: &Grant,
+    value: &Value,
+    (from, to): (Label, Label),
+    now_us: u64,
+    recorder: &dyn Recorder,
+) -> Result<(), RecordFailed> {
+    let mut scratch = std::mem::take(&mut book.scratch);
+    let receipt = body::Receipt {
+        of,
+        point: &grant.point().to_string(),
+        grant: grant.id().get(),
+        principal: &book.principal.to_string(),
+        content: &content_of(value),
+        from: book.shown(from),
+        to: book.shown(to),
+        manifest: book.session.manifest().map(<[u8; 32]>::as_slice),
+    };
+    body::receipt(&mut scratch, &receipt);
+    let appended = recorder.append(book.session.key(), Kind::Receipt, book.number, now_us, &scratch);
+    book.scratch = scratch;
+    appended.map(drop)
+}
+
+/// The bytes that a receipt's digest is made of: of a text or of bytes what they are, of anything else its CBOR form.
+pub fn content_of(value: &Value) -> Cow<'_, [u8]> {
+    match value {
+        Value::Text(text) => Cow::Borrowed(text.as_bytes()),
+        Value::Bytes(bytes) => Cow::Borrowed(bytes),
+        other => Cow::Owned(encoded(other)),
     }
 }
 
@@ -781,13 +1049,14 @@ fn record_outcome(
     book: &mut CellBook,
     intent: u64,
     label: Label,
+    sealed: Option<u32>,
     result: Result<&Value, &Failed>,
     now_us: u64,
     recorder: &dyn Recorder,
 ) -> Result<(), RecordFailed> {
     let mut scratch = std::mem::take(&mut book.scratch);
     let result = result.map_err(|failed| (failed.code.as_str(), failed.message.as_str()));
-    body::outcome(&mut scratch, intent, book.shown(label), result);
+    body::outcome(&mut scratch, intent, book.shown(label), sealed, result);
     let appended = recorder.append(book.session.key(), Kind::Outcome, book.number, now_us, &scratch);
     book.scratch = scratch;
     appended.map(drop)
@@ -797,23 +1066,39 @@ fn record_outcome(
 fn refuse(
     book: &mut CellBook,
     request: RawRequest<'_>,
-    shown: Option<&str>,
-    denial: Denial,
+    refused: Refused,
     now_us: u64,
     recorder: &dyn Recorder,
 ) -> Step {
+    let Refused { shown, denial, tells_of } = refused;
     book.refusals += 1;
     if let Some(mut past) = book.session.past() {
         past.refuse();
     }
+    let told = tells_of.map(|sealed| book.joined_with(&sealed));
     let mut scratch = std::mem::take(&mut book.scratch);
     let about = about(request.args);
-    body::refusal(&mut scratch, shown, request.op, &denial, about.as_deref(), request.args);
+    let refusal = body::Refusal {
+        point: shown.as_deref(),
+        op: request.op,
+        denial: &denial,
+        about: about.as_deref(),
+        label: book.shown(told.as_ref().map_or(Label::BOTTOM, |told| told.label())),
+        args: request.args,
+    };
+    body::refusal(&mut scratch, &refusal);
     let appended = recorder.append(book.session.key(), Kind::Refusal, book.number, now_us, &scratch);
     book.scratch = scratch;
-    let failed = match appended {
-        Ok(_) => Failed::from(denial),
-        Err(failed) => unrecorded(&failed),
+    let failed = match (appended, told) {
+        (Err(failed), _) => unrecorded(&failed),
+        (Ok(_), None) => Failed::from(denial),
+        // That it was refused tells something of what is sealed, so it counts as read; in which words is not told.
+        (Ok(_), Some(told)) => {
+            if told.label().is_within(book.clearance) {
+                book.floating = told;
+            }
+            if tells_of_content(denial.code) { untold(denial.into()) } else { Failed::from(denial) }
+        }
     };
     Step::Answered(Reply { id: request.id, result: Err(failed), held: 0 })
 }
@@ -833,7 +1118,7 @@ pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Res
         if let Some(in_flight) = book.in_flight.remove(&intent) {
             // What was set aside stays spent: the effect may have happened.
             drop(in_flight.reservation);
-            record_outcome(book, intent, Label::BOTTOM, Err(&failed), now_us, recorder)?;
+            record_outcome(book, intent, Label::BOTTOM, None, Err(&failed), now_us, recorder)?;
         }
     }
     let mut questions: Vec<u64> = book.asked.drain().map(|(serial, _)| serial).collect();
@@ -842,6 +1127,7 @@ pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Res
         record_end(book, question, &Ended::Withdrawn, None, now_us, recorder)?;
     }
     book.open.clear();
+    book.sealed.clear();
     book.buffered = 0;
     Ok(())
 }

@@ -6,6 +6,7 @@ use lockgate_authority::{Approver, Denial, Value, digest_of};
 use lockgate_decode::encode_value;
 use lockgate_journal::{Journal, Kind, SessionKey, Ticket};
 use minicbor::Encoder;
+use sha2::{Digest, Sha256};
 
 /// Why something could not be recorded. What was to be recorded does not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,29 +58,54 @@ pub mod body {
 
     type Fine = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
 
-    /// `{point, op, grant, approval, label, args}`: what is about to happen, by which grant, the serial of the approval
-    /// where it needed one, and the label of what is sent, where there is anything to tell of it.
-    pub fn intent(
-        out: &mut Vec<u8>,
-        point: &str,
-        op: &str,
-        grant: u64,
-        approval: Option<u64>,
-        label: Shown<'_>,
-        args: &[u8],
-    ) {
+    /// What is about to happen.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Intent<'a> {
+        /// The point.
+        pub point: &'a str,
+        /// The operation.
+        pub op: &'a str,
+        /// The number of the grant that allows it.
+        pub grant: u64,
+        /// The serial of the approval, where it needed one.
+        pub approval: Option<u64>,
+        /// The label of what is sent.
+        pub label: Shown<'a>,
+        /// Sealed values that the arguments were given as.
+        pub sealed: &'a [u32],
+        /// Whether the decision told the cell something of them, so that its label rises to `label`.
+        pub rises: bool,
+        /// The arguments, with the content of sealed values.
+        pub args: &'a [u8],
+    }
+
+    /// `{point, op, grant, approval, label, sealed, rises, args}`: what is about to happen, by which grant, the serial of the
+    /// approval where it needed one; the label of what is sent, the numbers of the sealed values among the arguments, and whether the cell's label rises by them already, where there is
+    /// anything to tell of it.
+    pub fn intent(out: &mut Vec<u8>, intent: &Intent<'_>) {
         out.clear();
         // Writing to a `Vec` cannot fail, here and below.
         let _ = (|| -> Fine {
             let mut e = Encoder::new(&mut *out);
-            e.map(4 + u64::from(approval.is_some()) + labels(label))?;
-            e.str("point")?.str(point)?.str("op")?.str(op)?.str("grant")?.u64(grant)?;
-            if let Some(approval) = approval {
+            let optional = [intent.approval.is_some(), !intent.sealed.is_empty(), intent.rises].into_iter().map(u64::from).sum::<u64>();
+            e.map(4 + labels(intent.label) + optional)?;
+            e.str("point")?.str(intent.point)?.str("op")?.str(intent.op)?.str("grant")?.u64(intent.grant)?;
+            if let Some(approval) = intent.approval {
                 e.str("approval")?.u64(approval)?;
             }
-            write_label(&mut e, label)
+            write_label(&mut e, "label", intent.label)?;
+            if !intent.sealed.is_empty() {
+                e.str("sealed")?.array(intent.sealed.len() as u64)?;
+                for number in intent.sealed {
+                    e.u32(*number)?;
+                }
+            }
+            if intent.rises {
+                e.str("rises")?.bool(true)?;
+            }
+            Ok(())
         })();
-        raw(out, "args", args, MAX_INLINE);
+        raw(out, "args", intent.args, MAX_INLINE);
     }
 
     /// `{state: "asked", point, op, grant, principal, digest, why, until_ms, label, args}`: an approver is asked.
@@ -96,7 +122,7 @@ pub mod body {
                 e.str(clipped(reason))?;
             }
             e.str("until_ms")?.u64(asked.until_ms())?;
-            write_label(&mut e, label)
+            write_label(&mut e, "label", label)
         })();
         raw(out, "args", args, MAX_INLINE);
     }
@@ -120,32 +146,44 @@ pub mod body {
         })();
     }
 
-    /// `{point, op, code, message, about, args}`: what was refused, and why.
-    pub fn refusal(
-        out: &mut Vec<u8>,
-        point: Option<&str>,
-        op: &str,
-        denial: &Denial,
-        about: Option<&str>,
-        args: &[u8],
-    ) {
+    /// What was refused.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Refusal<'a> {
+        /// The point; `None` where there is none.
+        pub point: Option<&'a str>,
+        /// The operation.
+        pub op: &'a str,
+        /// Why.
+        pub denial: &'a Denial,
+        /// The path, URL or key.
+        pub about: Option<&'a str>,
+        /// To what the cell's label rises by it.
+        pub label: Shown<'a>,
+        /// The arguments as the cell sent them.
+        pub args: &'a [u8],
+    }
+
+    /// `{point, op, code, message, about, label, args}`: what was refused, and why; and to what the cell's label rises by it,
+    /// where the refusal tells the cell something of a sealed value.
+    pub fn refusal(out: &mut Vec<u8>, refusal: &Refusal<'_>) {
         out.clear();
+        let denial = refusal.denial;
         let _ = (|| -> Fine {
             let mut e = Encoder::new(&mut *out);
-            e.map(6)?.str("point")?;
-            match point {
+            e.map(6 + labels(refusal.label))?.str("point")?;
+            match refusal.point {
                 Some(point) => e.str(point)?,
                 None => e.null()?,
             };
-            e.str("op")?.str(clipped(op))?;
+            e.str("op")?.str(clipped(refusal.op))?;
             e.str("code")?.str(denial.code.as_str())?.str("message")?.str(clipped(&denial.message))?.str("about")?;
-            match about {
+            match refusal.about {
                 Some(about) => e.str(clipped(about))?,
                 None => e.null()?,
             };
-            Ok(())
+            write_label(&mut e, "label", refusal.label)
         })();
-        raw(out, "args", args, MAX_REFUSED);
+        raw(out, "args", refusal.args, MAX_REFUSED);
     }
 
     /// `{endorsed: "prompt", digest, by, approval, value}`: an approver trusts a value as if the prompt held it.
@@ -162,9 +200,15 @@ pub mod body {
         raw(out, "value", &encoded, MAX_REFUSED);
     }
 
-    /// `{of, label, ok}` or `{of, label, code, message}`: what came of the intent with serial `of`, and its label, where
-    /// there is anything to tell of it.
-    pub fn outcome(out: &mut Vec<u8>, of: u64, label: Shown<'_>, result: Result<&Value, (&str, &str)>) {
+    /// `{of, label, sealed, ok}` or `{of, label, code, message}`: what came of the intent with serial `of`, and its label,
+    /// where there is anything to tell of it. Where it stayed with the gate, `sealed` is the number that the cell got for it.
+    pub fn outcome(
+        out: &mut Vec<u8>,
+        of: u64,
+        label: Shown<'_>,
+        sealed: Option<u32>,
+        result: Result<&Value, (&str, &str)>,
+    ) {
         out.clear();
         match result {
             Ok(value) => {
@@ -172,8 +216,12 @@ pub mod body {
                 let _ = encode_value(value, &mut Encoder::new(&mut encoded));
                 let _ = (|| -> Fine {
                     let mut e = Encoder::new(&mut *out);
-                    e.map(2 + labels(label))?.str("of")?.u64(of)?;
-                    write_label(&mut e, label)
+                    e.map(2 + labels(label) + u64::from(sealed.is_some()))?.str("of")?.u64(of)?;
+                    write_label(&mut e, "label", label)?;
+                    if let Some(number) = sealed {
+                        e.str("sealed")?.u32(number)?;
+                    }
+                    Ok(())
                 })();
                 raw(out, "ok", &encoded, MAX_INLINE);
             }
@@ -181,7 +229,7 @@ pub mod body {
                 let _ = (|| -> Fine {
                     let mut e = Encoder::new(&mut *out);
                     e.map(3 + labels(label))?.str("of")?.u64(of)?;
-                    write_label(&mut e, label)?;
+                    write_label(&mut e, "label", label)?;
                     e.str("code")?.str(code)?.str("message")?.str(clipped(message))?;
                     Ok(())
                 })();
@@ -189,18 +237,64 @@ pub mod body {
         }
     }
 
+    /// A label that was changed on purpose.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Receipt<'a> {
+        /// Serial of the intent.
+        pub of: u64,
+        /// The point, `endorse.NAME` or `declassify.NAME`.
+        pub point: &'a str,
+        /// The number of the grant that allowed it.
+        pub grant: u64,
+        /// Who did it.
+        pub principal: &'a str,
+        /// The bytes that it is about.
+        pub content: &'a [u8],
+        /// The label before.
+        pub from: Shown<'a>,
+        /// The label after.
+        pub to: Shown<'a>,
+        /// SHA-256 of the manifest that was in force.
+        pub manifest: Option<&'a [u8]>,
+    }
+
+    /// `{of, point, grant, principal, sha256, bytes, from, to, manifest_sha256}`: which bytes count from here on as written by
+    /// others, or may be read by others; digests in hexadecimal digits, to be compared by people. `from` and `to` are labels, left out where there is nothing to tell.
+    pub fn receipt(out: &mut Vec<u8>, receipt: &Receipt<'_>) {
+        out.clear();
+        let _ = (|| -> Fine {
+            let mut e = Encoder::new(&mut *out);
+            let manifest = u64::from(receipt.manifest.is_some());
+            e.map(6 + labels(receipt.from) + labels(receipt.to) + manifest)?;
+            e.str("of")?.u64(receipt.of)?.str("point")?.str(receipt.point)?.str("grant")?.u64(receipt.grant)?;
+            e.str("principal")?.str(receipt.principal)?;
+            e.str("sha256")?.str(&hex(&Sha256::digest(receipt.content)))?;
+            e.str("bytes")?.u64(receipt.content.len() as u64)?;
+            write_label(&mut e, "from", receipt.from)?;
+            write_label(&mut e, "to", receipt.to)?;
+            if let Some(manifest) = receipt.manifest {
+                e.str("manifest_sha256")?.str(&hex(manifest))?;
+            }
+            Ok(())
+        })();
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Entries of the map that a label takes.
     fn labels(label: Shown<'_>) -> u64 {
         u64::from(!label.is_bottom())
     }
 
-    /// `label: {writers, readers}`: names of parties, each where there is anything to tell.
-    fn write_label(e: &mut Encoder<&mut Vec<u8>>, label: Shown<'_>) -> Fine {
+    /// `{writers, readers}` under `key`: names of parties, each where there is anything to tell.
+    fn write_label(e: &mut Encoder<&mut Vec<u8>>, key: &str, label: Shown<'_>) -> Fine {
         if label.is_bottom() {
             return Ok(());
         }
         let (writers, readers) = (label.writers(), label.readers());
-        e.str("label")?.map(u64::from(!writers.is_empty()) + u64::from(readers.is_some()))?;
+        e.str(key)?.map(u64::from(!writers.is_empty()) + u64::from(readers.is_some()))?;
         for (key, names) in [("writers", Some(writers).filter(|names| !names.is_empty())), ("readers", readers)] {
             let Some(names) = names else { continue };
             e.str(key)?.array(names.len() as u64)?;

@@ -1,7 +1,7 @@
 //! The operator's rules on the path: what they say of a call that a grant allows, and the past that they speak of.
 
-use crate::flow::Direction;
-use lockgate_authority::{Denial, Flowing, Label, PartyNames, Point, Principal, Request};
+use crate::flow::{Direction, direction};
+use lockgate_authority::{Denial, Flowing, Label, PartyNames, Point, PointKind, Principal, Request};
 use lockgate_rules::{Act, History, Rule, Rules, Verdict, Way};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,11 @@ impl Ruling {
     pub fn new(rules: Rules, agent: &str) -> Ruling {
         let history = Mutex::new(rules.history());
         Ruling { rules, agent: agent.into(), history }
+    }
+
+    /// Whether a rule looks at one of these arguments of an operation.
+    pub(crate) fn looks_at(&self, handle: (PointKind, &str), op: &str, arguments: &[String]) -> bool {
+        self.rules.looks_at(handle, op, arguments)
     }
 
     /// The past, locked: what is judged by it is put into it before anything else is judged. Where both are locked, the
@@ -68,25 +73,22 @@ impl<'a> Past<'a> {
     }
 
     /// An allowed call belongs to the past from here on.
-    pub(crate) fn begin(&mut self, request: &Request<'_>, point: &Point, direction: Direction) {
-        let handle = (request.kind, request.name);
-        self.ruling.rules.begin(&mut self.history, handle, request.op, point, way(direction.sends, direction.reads));
+    pub(crate) fn begin(&mut self, handle: (PointKind, &str), op: &str, point: &Point) {
+        let Direction { sends, reads } = direction(handle.0, op);
+        self.ruling.rules.begin(&mut self.history, handle, op, point, Way { sends, reads });
     }
 
     /// A server led on to another point.
     pub(crate) fn reach(&mut self, request: &Request<'_>, point: &Point, flowing: &Flowing) {
         let handle = (request.kind, request.name);
-        self.ruling.rules.reach(&mut self.history, handle, point, way(flowing.sends, flowing.reads));
+        let way = Way { sends: flowing.sends, reads: flowing.reads };
+        self.ruling.rules.reach(&mut self.history, handle, point, way);
     }
 
     /// A call was refused.
     pub(crate) fn refuse(&mut self) {
         self.history.refuse();
     }
-}
-
-fn way(sends: bool, reads: bool) -> Way {
-    Way { sends, reads }
 }
 
 /// The handle as entries name it.

@@ -109,7 +109,7 @@ impl Cell {
     fn call(&mut self, store: &str, op: &str, key: &str) -> Result<Step, Failed> {
         let handle = self.book.handles().iter().position(|handle| handle.name() == store).unwrap() as u32;
         let args = encoded(&Value::map([("key", Value::text(key)), ("value", Value::Int(1))]));
-        let request = RawRequest { id: self.next, handle, op, args: &args };
+        let request = RawRequest { id: self.next, handle, op, args: &args, sealed: false };
         self.next += 1;
         self.now_us += 1;
         let hands = Hands { world: &self.world, journal: &self.journal };
@@ -207,7 +207,8 @@ fn a12_each_other_end_of_a_question_refuses_with_its_own_code() {
     let mut cell = Cell::asking();
     let other = ActionDigest::from_bytes([0; 32]);
     let void = lockgate_authority::Denial::new(ReasonCode::NotAnApprover, "an agent");
-    let ends: [(&str, ReasonCode, &dyn Fn(ActionDigest) -> Ended); 6] = [
+    type End<'a> = (&'a str, ReasonCode, &'a dyn Fn(ActionDigest) -> Ended);
+    let ends: [End<'_>; 6] = [
         ("denied", ReasonCode::ApprovalDenied, &|digest| says(digest, false)),
         ("drift", ReasonCode::ApprovalDrift, &|_| says(other, true)),
         ("timed_out", ReasonCode::ApprovalTimedOut, &|_| Ended::TimedOut),

@@ -150,7 +150,7 @@ fn run(requests: &[(PointKind, &str, Value)], room: u64, flushes: bool, crossing
     let mut replies = Vec::new();
     for (id, (kind, op, args)) in requests.iter().enumerate() {
         let args = encoded(args);
-        let request = RawRequest { id: id as u32 + 1, handle: handle(&book, *kind), op, args: &args };
+        let request = RawRequest { id: id as u32 + 1, handle: handle(&book, *kind), op, args: &args, sealed: false };
         let hands = Hands { world: &world, recorder: &recorder, path: &path, session };
         let now = 1_000_000 + id as u64;
         match cross(&mut book, request, now, &recorder, &hands) {
@@ -262,10 +262,11 @@ fn a01_an_unknown_handle_is_refused_before_its_arguments_are_read() {
     let hands = Hands { world: &world, recorder: &recorder, path: &path, session: SessionId::from_bytes([1; 16]) };
     let mut book = CellBook::new(Arc::new(SessionBook::new(key)), 1, 0, limits(10), &held());
     // Bytes that no decoder takes: had they been read, the reason would be another.
-    let request = RawRequest { id: 1, handle: 99, op: "read", args: &[0xff, 0xff] };
+    let request = RawRequest { id: 1, handle: 99, op: "read", args: &[0xff, 0xff], sealed: false };
     let Step::Answered(reply) = cross(&mut book, request, 1, &recorder, &hands) else { panic!("it is answered") };
     assert_eq!(reply.result.unwrap_err().code, ReasonCode::UnknownHandle);
-    let malformed = RawRequest { id: 2, handle: handle(&book, PointKind::Fs), op: "read", args: &[0xff, 0xff] };
+    let malformed =
+        RawRequest { id: 2, handle: handle(&book, PointKind::Fs), op: "read", args: &[0xff, 0xff], sealed: false };
     let Step::Answered(reply) = cross(&mut book, malformed, 1, &recorder, &hands) else { panic!("it is answered") };
     assert_eq!(reply.result.unwrap_err().code, ReasonCode::Malformed);
     assert!(world.done.lock().unwrap().is_empty());
@@ -287,7 +288,7 @@ fn a05_a_revoked_grant_is_refused_at_the_next_crossing() {
     let args = encoded(&Value::map([("path", Value::text("mine/a"))]));
     let fs = handle(&book, PointKind::Fs);
     let ask = |book: &mut CellBook, id| {
-        let request = RawRequest { id, handle: fs, op: "read", args: &args };
+        let request = RawRequest { id, handle: fs, op: "read", args: &args, sealed: false };
         match cross(book, request, 1, &recorder, &hands) {
             Step::Answered(reply) => reply.result,
             step => panic!("{step:?}"),

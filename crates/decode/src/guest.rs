@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! Start   = [mode, now_ms, seed, entry, [[name, source, kind, [[specifier, module]…]]…], input, [[handle, kind, name, detail]…], js_stack]
-//! Turn    = [status, body, [[id, handle, op, args]…]]
+//! Turn    = [status, body, [[id, handle, op, args, sealed?]…]]
 //! Answers = [now_ms, [[id, ok, value | [code, message, hint]]…]]
 //! Failure = [name, message, file, line, column, stack]
 //! ```
+//!
+//! Where `sealed` is true, the result stays with the gate and its number is the answer. In arguments and in the body of a
+//! turn such a number stands as `tag([number, pointer, as_text])`, see [`SealedRef`](crate::SealedRef).
 
 use crate::budget::{Budget, Refused};
-use crate::value::{decode_value, encode_value};
+use crate::value::{Nothing, Unseal, decode_unsealing, encode_value};
 use lockgate_authority::Value;
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
@@ -238,6 +241,8 @@ pub struct RawRequest<'b> {
     pub op: &'b str,
     /// The arguments as bytes.
     pub args: &'b [u8],
+    /// Whether the result is to stay with the gate, unread.
+    pub sealed: bool,
 }
 
 /// The requests of a turn, read one at a time.
@@ -262,6 +267,11 @@ impl Requests<'_> {
 impl<'b> Turn<'b> {
     /// Reads a turn; `budget` bounds its result. Requests are read when the iterator gets to them.
     pub fn read(bytes: &'b [u8], budget: &Budget) -> Result<Turn<'b>, Refused> {
+        Turn::read_unsealing(bytes, budget, &mut Nothing)
+    }
+
+    /// As [`Turn::read`], of a cell that has sealed values: where one stands in the result, its content is put.
+    pub fn read_unsealing(bytes: &'b [u8], budget: &Budget, unseal: &mut dyn Unseal) -> Result<Turn<'b>, Refused> {
         let cut = |_| Refused::malformed("a turn cut short");
         let mut decoder = Decoder::new(bytes);
         if decoder.array().map_err(cut)? != Some(3) {
@@ -271,7 +281,7 @@ impl<'b> Turn<'b> {
         let body = raw_value(&mut decoder, bytes)?;
         let status = match status {
             0 => TurnStatus::Waiting,
-            1 => TurnStatus::Done(decode_value(body, budget)?),
+            1 => TurnStatus::Done(decode_unsealing(body, budget, unseal)?),
             2 => TurnStatus::Failed(read_failure(body)?),
             _ => return Err(Refused::malformed("a turn of unknown status")),
         };
@@ -299,15 +309,17 @@ impl<'b> Iterator for Requests<'b> {
 impl<'b> Requests<'b> {
     fn read(&mut self) -> Result<RawRequest<'b>, Refused> {
         let cut = |_| Refused::malformed("a request cut short");
-        if self.decoder.array().map_err(cut)? != Some(4) {
-            return Err(Refused::malformed("a request that is not four parts"));
+        let parts = self.decoder.array().map_err(cut)?;
+        if !matches!(parts, Some(4 | 5)) {
+            return Err(Refused::malformed("a request that is not four or five parts"));
         }
         let id = self.decoder.u32().map_err(cut)?;
         let handle = self.decoder.u32().map_err(cut)?;
         let op = self.decoder.str().map_err(cut)?;
         let bytes = self.decoder.input();
         let args = raw_value(&mut self.decoder, bytes)?;
-        Ok(RawRequest { id, handle, op, args })
+        let sealed = parts == Some(5) && self.decoder.bool().map_err(cut)?;
+        Ok(RawRequest { id, handle, op, args, sealed })
     }
 }
 

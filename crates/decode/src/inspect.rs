@@ -388,7 +388,7 @@ fn manifest(bytes: &[u8], text: &str) -> Option<Report> {
             Source::Directory(path) => can.add(|can| &mut can.files, &point, path),
             Source::Command(command) => can.add(|can| &mut can.code, &point, &command.command.join(" ")),
             Source::Url(url) => can.add(|can| &mut can.hosts, &point, url.as_str()),
-            Source::Name => {}
+            Source::Receipt { .. } | Source::Name => {}
         }
         if let (PointKind::Tool, Names::Only(tools)) = (grant.point.kind, &grant.ops) {
             tools.iter().for_each(|tool| can.add(|can| &mut can.tools, &point, tool));

@@ -28,7 +28,7 @@ pub use guest::{
 };
 pub use inspect::{Kind, Report, inspect};
 pub use json::{BoundFor, Strict, decode_json};
-pub use value::{decode_value, encode_value};
+pub use value::{SEALED_TAG, SealedRef, Stands, Unseal, decode_unsealing, decode_value, encode_value};
 
 use lockgate_authority::ReasonCode;
 

@@ -197,7 +197,7 @@ impl Inner {
         let is_meant = |handle: &lockgate_crossing::Handle| handle.kind() == PointKind::Tool && handle.name() == server;
         let handle = state.book.handles().iter().position(is_meant);
         let handle = handle.and_then(|index| u32::try_from(index).ok()).unwrap_or(NO_HANDLE);
-        let request = RawRequest { id, handle, op: tool, args };
+        let request = RawRequest { id, handle, op: tool, args, sealed: false };
         let effects = CallEffects { caller: self, given_up };
         let step = cross(&mut state.book, request, gate.now_us(), gate.recorder(), &effects);
         take(state, id, step);

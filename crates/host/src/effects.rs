@@ -5,9 +5,9 @@ use crate::live::Live;
 use crate::spawn;
 use bytes::Bytes;
 use lockgate_authority::{PointKind, ReasonCode, Value};
-use lockgate_crossing::{Acted, Asked, Effects, Failed, Outcome, Pending, Ready, Target};
+use lockgate_crossing::{Acted, Asked, Effects, Failed, Outcome, Pending, Ready, Target, content_of};
 use lockgate_effects::EffectError;
-use lockgate_effects::http::{HttpLimits, HttpRequest, Reach};
+use lockgate_effects::http::{HttpLimits, HttpRequest, HttpResponse, Reach};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,11 @@ impl Effects for CellEffects<'_> {
             PointKind::Log => Acted::Now(log(live, ready)),
             PointKind::Random => Acted::Now(random(ready)),
             PointKind::Clock if ready.op() == "now" => Acted::Now(now(live, ready)),
+            PointKind::Endorse if live.session.needed_receipt(ready.name()).is_some() => {
+                act_later(live, ready);
+                Acted::Later
+            }
+            PointKind::Sealed | PointKind::Endorse | PointKind::Declassify => Acted::Now(unchanged(ready)),
             // Reads of a store are answered from its page cache in microseconds.
             PointKind::Kv => Acted::Now(key_value(live, ready)),
             _ => {
@@ -63,6 +68,7 @@ fn act_later(live: &Arc<Live>, ready: Ready) {
     match ready.kind() {
         PointKind::Fs => drop(runtime.spawn_blocking(move || live.settle(files(&live, ready)))),
         PointKind::Kv => drop(runtime.spawn_blocking(move || live.settle(key_value(&live, ready)))),
+        PointKind::Endorse => drop(runtime.spawn_blocking(move || live.settle(with_receipt(&live, ready)))),
         PointKind::Cell if ready.op() == "spawn" => {
             drop(runtime.spawn_blocking(move || {
                 let outcome = spawn::spawn(&live, ready);
@@ -115,6 +121,35 @@ fn random(ready: Ready) -> Outcome {
 fn now(live: &Live, ready: Ready) -> Outcome {
     let now = live.session.clock_ms(live.gate.now_us());
     ready.outcome(Ok(Value::Float(now)))
+}
+
+/// What was sealed, as it is: opened, or kept once more with another label.
+fn unchanged(mut ready: Ready) -> Outcome {
+    let value = match ready.take_args() {
+        _ if ready.op() == "drop" => Value::Null,
+        Value::Map(entries) => take(entries, "value"),
+        _ => Value::Undefined,
+    };
+    ready.outcome(Ok(value))
+}
+
+/// What is endorsed only if somebody else has left the receipt for these bytes.
+fn with_receipt(live: &Live, ready: Ready) -> Outcome {
+    let value = ready.args().get("value").unwrap_or(&Value::Undefined);
+    let found = match live.session.needed_receipt(ready.name()) {
+        Some(needed) => live.gate.has_receipt(needed, &content_of(value)),
+        None => Ok(true),
+    };
+    match found {
+        Ok(true) => unchanged(ready),
+        Ok(false) => ready.outcome(Err(Failed::new(ReasonCode::NoReceipt, ReasonCode::NoReceipt.description()))),
+        Err(failed) => ready.outcome(Err(failed)),
+    }
+}
+
+/// One of a map's entries; nothing where there is none.
+pub(crate) fn take(entries: Vec<(String, Value)>, key: &str) -> Value {
+    entries.into_iter().find(|(name, _)| name == key).map_or(Value::Undefined, |(_, value)| value)
 }
 
 async fn sleep(ready: Ready) -> Outcome {
@@ -194,29 +229,52 @@ async fn request(live: &Arc<Live>, mut ready: Ready) -> Outcome {
         Ok(response) => response,
         Err(error) => return ready.outcome(Err(failed(error))),
     };
+    if ready.is_kept() {
+        let result = whole(response, ready.allowance()).await;
+        return ready.outcome(result.map_err(failed));
+    }
     let stream = response.body.map(|body| {
         let mut state = live.lock();
         let number = state.number();
         state.streams.insert(number, Arc::new(tokio::sync::Mutex::new(body)));
         number
     });
-    let headers = response
-        .headers
-        .into_iter()
-        .map(|(name, value)| Value::List(vec![Value::Text(name), Value::Text(value)]))
-        .collect();
-    let value = Value::map([
-        ("status", Value::Int(i64::from(response.status))),
-        ("status_text", Value::Text(response.status_text)),
-        ("url", Value::text(response.url.as_str())),
-        ("headers", Value::List(headers)),
-        ("body", stream.map_or(Value::Null, |number| Value::Int(i64::from(number)))),
-    ]);
-    let outcome = ready.outcome(Ok(value));
+    let body = stream.map_or(Value::Null, |number| Value::Int(i64::from(number)));
+    let head = (response.status, response.status_text, response.url, response.headers);
+    let outcome = ready.outcome(Ok(answer(head, body)));
     match stream {
         Some(number) => outcome.opening(number),
         None => outcome,
     }
+}
+
+type Head = (u16, String, lockgate_authority::CanonicalUrl, Vec<(String, String)>);
+
+fn answer((status, status_text, url, headers): Head, body: Value) -> Value {
+    let headers = headers.into_iter().map(|(name, value)| Value::List(vec![Value::Text(name), Value::Text(value)]));
+    Value::map([
+        ("status", Value::Int(i64::from(status))),
+        ("status_text", Value::Text(status_text)),
+        ("url", Value::text(url.as_str())),
+        ("headers", Value::List(headers.collect())),
+        ("body", body),
+    ])
+}
+
+/// A response with its body, of at most `most` bytes: what is sealed cannot be asked for in parts.
+async fn whole(response: HttpResponse, most: u64) -> Result<Value, EffectError> {
+    let mut bytes = Vec::new();
+    if let Some(mut body) = response.body {
+        while let Some(part) = body.next_chunk(BODY_PART).await? {
+            if (bytes.len() + part.len()) as u64 > most {
+                let message = format!("the response is larger than the {most} bytes that can be kept");
+                return Err(EffectError::new(ReasonCode::TooLarge, message));
+            }
+            bytes.extend_from_slice(&part);
+        }
+    }
+    let head = (response.status, response.status_text, response.url, response.headers);
+    Ok(answer(head, Value::Bytes(bytes)))
 }
 
 fn reach(private: bool) -> Reach {

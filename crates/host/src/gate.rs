@@ -6,13 +6,14 @@ use crate::error::RunError;
 use crate::keys::{KeyFileError, own_key};
 use crate::live::Live;
 use crate::program::Prepare;
+use crate::receipts::{Needed, Receipts};
 use crate::rules::{arguments, session_rules};
 use crate::session::{OnLog, Session, SessionInner};
 use crate::tokens::{self, Judge, Opened, Presentation};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{HeldGrants, Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
 use lockgate_control::{BEAT_MS, Control, ControlError};
-use lockgate_crossing::{Floating, Recorder, Ruling, SessionBook};
+use lockgate_crossing::{Failed, Floating, Recorder, Ruling, SessionBook};
 use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
 use lockgate_effects::http::{HttpClient, Reach};
@@ -21,6 +22,7 @@ use lockgate_effects::tool::{StartError, ToolLimits, ToolServer, ToolServerSpec,
 use lockgate_journal::{Journal, Options, SessionId};
 use lockgate_rules::{Points, RuleErrors, Rules, Tools};
 use lockgate_token::PublicKey;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -184,6 +186,7 @@ pub(crate) struct Inner {
     sessions: Mutex<Vec<Weak<SessionInner>>>,
     stores_path: PathBuf,
     stores: OnceLock<Result<KeyValueFile, EffectError>>,
+    receipts: Mutex<Receipts>,
     runtime: Option<Runtime>,
     links: OnceLock<Links>,
     next_link: AtomicUsize,
@@ -211,6 +214,7 @@ impl Gate {
             sessions: Mutex::new(Vec::new()),
             stores_path: options.stores.clone(),
             stores: OnceLock::new(),
+            receipts: Mutex::default(),
             runtime: Some(runtime),
             links: OnceLock::new(),
             next_link: AtomicUsize::new(0),
@@ -250,6 +254,7 @@ impl Gate {
         let (held, opened) = self.open_tokens(presented, held, &mut mint)?;
         let mut directories = HashMap::new();
         let mut tools = HashMap::new();
+        let mut receipts = HashMap::new();
         for grant in manifest.grants() {
             let name = grant.point.name.to_string();
             let failed = |message: String, hint: &str| OpenError::Point {
@@ -273,6 +278,9 @@ impl Gate {
                     check_tools(&server, grant).map_err(|(message, hint)| failed(message, &hint))?;
                     tools.insert(name, Arc::new(server));
                 }
+                Source::Receipt { point, manifest } => {
+                    receipts.insert(name, Needed { point: point.clone(), manifest: *manifest });
+                }
                 Source::Name => {}
             }
         }
@@ -280,13 +288,14 @@ impl Gate {
         let unrecorded = |error: String| OpenError::Unrecorded(error);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| unrecorded(error.to_string()))?;
+        let manifest_text = manifest.to_toml();
         let body = entries::start(
             &agent,
             manifest.isolation().as_str(),
             &format!("{:?}", manifest.clock()),
             &format!("{:?}", manifest.random()),
             manifest.limits(),
-            &manifest.to_toml(),
+            &manifest_text,
             opened.as_ref().map_or(Ok(Vec::new()), Opened::recorded)?,
             rules.as_ref().map_or(&[], Rules::texts),
         );
@@ -296,7 +305,12 @@ impl Gate {
         let session = Arc::new(SessionInner {
             gate: Arc::clone(gate),
             id,
-            book: Arc::new(SessionBook::new(key).asking(manifest.asking()).ruled(ruling)),
+            book: Arc::new(
+                SessionBook::new(key)
+                    .asking(manifest.asking())
+                    .ruled(ruling)
+                    .under(Sha256::digest(&manifest_text).into()),
+            ),
             agent,
             held: Arc::new(held),
             limits: *manifest.limits(),
@@ -305,6 +319,7 @@ impl Gate {
             random: manifest.random(),
             directories,
             tools,
+            receipts,
             known: manifest.known(),
             on_log,
             cells: AtomicU32::new(0),
@@ -398,7 +413,7 @@ fn connect(
             env: command.env.clone(),
             directory: base.join(command.directory.as_deref().unwrap_or(".")),
         },
-        Source::Directory(_) | Source::Name => unreachable!("only tools are connected to"),
+        Source::Directory(_) | Source::Receipt { .. } | Source::Name => unreachable!("only tools are connected to"),
     };
     let spec = ToolServerSpec { name: name.to_owned(), transport };
     runtime.block_on(ToolServers::new(http.clone()).connect(spec, ToolLimits::default()))
@@ -430,6 +445,12 @@ fn check_tools(server: &ToolServer, grant: &lockgate_authority::ManifestGrant) -
 impl Inner {
     pub(crate) fn now_us(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+    }
+
+    /// Whether the journal holds the receipt that an endorsement of these bytes needs. Blocks on the journal's file.
+    pub(crate) fn has_receipt(&self, needed: &Needed, content: &[u8]) -> Result<bool, Failed> {
+        let mut receipts = self.receipts.lock().unwrap_or_else(PoisonError::into_inner);
+        receipts.has(self.journal.path(), needed, content)
     }
 
     pub(crate) fn recorder(&self) -> &dyn Recorder {

@@ -12,6 +12,7 @@ mod gate;
 mod keys;
 mod live;
 mod program;
+mod receipts;
 mod revocation;
 mod rules;
 mod session;

@@ -148,7 +148,10 @@ impl Live {
         }
         state.usage = usage;
         let now = self.gate.now_us();
-        let turn = match Turn::read(bytes, &RESULT) {
+        let mut unsealing = state.book.unsealing();
+        let turn = Turn::read_unsealing(bytes, &RESULT, &mut unsealing);
+        let in_result = unsealing.into_used();
+        let turn = match turn {
             Ok(turn) => turn,
             Err(refused) => return self.finish(state, Err(broken(refused.code, &refused.to_string())), true),
         };
@@ -168,10 +171,13 @@ impl Live {
         }
         match turn.status {
             TurnStatus::Waiting => self.resume(state),
-            TurnStatus::Done(value) => match state.book.spend_output(value.weight()) {
-                Ok(()) => self.finish_or_drain(state, Ok(value)),
-                Err(stopped) => self.stop(state, stopped),
-            },
+            TurnStatus::Done(value) => {
+                state.book.result_holds(&in_result);
+                match state.book.spend_output(value.weight()) {
+                    Ok(()) => self.finish_or_drain(state, Ok(value)),
+                    Err(stopped) => self.stop(state, stopped),
+                }
+            }
             TurnStatus::Failed(failure) => self.finish_or_drain(state, Err(failed(failure))),
         }
     }

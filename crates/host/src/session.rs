@@ -6,6 +6,7 @@ use crate::error::RunError;
 use crate::gate::Inner;
 use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::program::Program;
+use crate::receipts::Needed;
 use crate::spawn::Mailbox;
 use crate::tokens::{Opened, Opening};
 use crate::wall_time::WallTime;
@@ -43,6 +44,8 @@ pub(crate) struct SessionInner {
     pub(crate) random: RandomMode,
     pub(crate) directories: HashMap<String, Arc<Directory>>,
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
+    /// Receipts without which nothing is endorsed, by the endorsing point's name.
+    pub(crate) receipts: HashMap<String, Needed>,
     pub(crate) known: KnownServers,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
@@ -308,6 +311,11 @@ impl SessionInner {
 
     pub(crate) fn directory(&self, name: &str) -> Option<&Arc<Directory>> {
         self.directories.get(name)
+    }
+
+    /// The receipt that an endorsement through this point needs.
+    pub(crate) fn needed_receipt(&self, point: &str) -> Option<&Needed> {
+        self.receipts.get(point)
     }
 
     pub(crate) fn tool_server(&self, name: &str) -> Option<&Arc<ToolServer>> {

@@ -3,7 +3,7 @@
 use crate::live::{Finished, Live};
 use crate::program::Program;
 use crate::session::CellSpec;
-use lockgate_authority::{Denial, Label, ReasonCode, SpawnAsk, Value};
+use lockgate_authority::{Denial, Label, Principal, ReasonCode, SpawnAsk, Value};
 use lockgate_crossing::{Failed, Floating, Outcome, Ready, Target};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,8 +35,10 @@ impl Mailbox {
     }
 }
 
-/// A message and what it depends on: the label of its sender when it was sent.
+/// A message, who sent it, and what it depends on: the label of its sender when it was sent.
 struct Message {
+    /// Set here and nowhere else. Whose cell it is gives the message no authority: it is a value as any other.
+    from: Principal,
     value: Value,
     floating: Arc<Floating>,
 }
@@ -67,15 +69,16 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for a message that `by` may read; what was sent before the other end closed is still received. One that lies
-    /// beyond its clearance stays, and holds up those behind it.
-    async fn receive(&self, by: &Live) -> Result<Message, Failed> {
+    /// Waits for a message that `by` may read, or is to keep unread; what was sent before the other end closed is still
+    /// received. One that lies beyond its clearance stays, and holds up those behind it.
+    async fn receive(&self, by: &Live, kept: bool) -> Result<Message, Failed> {
         loop {
             let arrived = self.arrived.notified();
             let clearance = by.lock().book.clearance();
             let message = {
                 let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-                if messages.front().is_some_and(|next| !next.floating.label().is_within(clearance)) {
+                let beyond_it = |next: &Message| !kept && !next.floating.label().is_within(clearance);
+                if messages.front().is_some_and(beyond_it) {
                     return Err(beyond());
                 }
                 messages.pop_front()
@@ -193,11 +196,14 @@ pub(crate) async fn child(parent: &Arc<Live>, mut ready: Ready) -> Outcome {
     };
     match ready.op() {
         "send" => {
-            let message = take_message(&mut ready);
+            let message = take_message(parent, &mut ready);
             let sent = mailbox.to_child.send(message, &live);
             ready.outcome(sent.map(|()| Value::Null)).received(0)
         }
-        "receive" => received(ready, mailbox.to_parent.receive(parent).await),
+        "receive" => {
+            let message = mailbox.to_parent.receive(parent, ready.is_kept()).await;
+            received(ready, message)
+        }
         "stop" => {
             live.end(crate::error::RunError::new(ReasonCode::Cancelled, "the parent stopped the cell"));
             parent.lock().children.remove(&number);
@@ -206,7 +212,7 @@ pub(crate) async fn child(parent: &Arc<Live>, mut ready: Ready) -> Outcome {
         _ => {
             let done = finished.wait_for(Option::is_some).await.ok().and_then(|done| done.clone());
             let Some(done) = done else { return ready.outcome(Err(gone())).closing(number) };
-            if !done.floating.label().is_within(parent.lock().book.clearance()) {
+            if !ready.is_kept() && !done.floating.label().is_within(parent.lock().book.clearance()) {
                 return ready.outcome(Err(beyond()));
             }
             parent.lock().children.remove(&number);
@@ -226,28 +232,32 @@ pub(crate) async fn parent(child: &Arc<Live>, mut ready: Ready) -> Outcome {
         return ready.outcome(Err(gone()));
     };
     if ready.op() == "send" {
-        let message = take_message(&mut ready);
+        let message = take_message(child, &mut ready);
         let sent = mailbox.to_parent.send(message, &parent);
         return ready.outcome(sent.map(|()| Value::Null)).received(0);
     }
-    received(ready, mailbox.to_child.receive(child).await)
+    let message = mailbox.to_child.receive(child, ready.is_kept()).await;
+    received(ready, message)
 }
 
-/// A message, or why there is none, and what it depends on.
+/// `{from: {kind, name}, message}`, or why there is none, and what it depends on.
 fn received(ready: Ready, message: Result<Message, Failed>) -> Outcome {
     match message {
-        Ok(Message { value, floating }) => ready.outcome(Ok(value)).bringing(floating),
+        Ok(Message { from, value, floating }) => {
+            let from = Value::map([("kind", Value::text(from.kind.as_str())), ("name", Value::text(&*from.name))]);
+            // A map holds no `undefined`: then there is no such entry.
+            let message = (!value.is_undefined()).then_some(("message", value));
+            ready.outcome(Ok(Value::map([("from", from)].into_iter().chain(message)))).bringing(floating)
+        }
         Err(failed) => ready.outcome(Err(failed)),
     }
 }
 
-fn take_message(ready: &mut Ready) -> Message {
+fn take_message(sender: &Live, ready: &mut Ready) -> Message {
     let floating = Arc::clone(ready.floating());
     let value = match ready.take_args() {
-        Value::Map(entries) => {
-            entries.into_iter().find(|(key, _)| key == "message").map_or(Value::Undefined, |(_, message)| message)
-        }
+        Value::Map(entries) => crate::effects::take(entries, "message"),
         _ => Value::Undefined,
     };
-    Message { value, floating }
+    Message { from: sender.held.principal().clone(), value, floating }
 }

@@ -271,6 +271,7 @@ impl SessionView {
             Kind::Spawn => self.spawn(entry),
             Kind::Intent => self.intend(entry),
             Kind::Outcome => self.settle(entry),
+            Kind::Refusal => self.rise(entry),
             Kind::Revocation => self.revoke(entry),
             Kind::Approval => self.approve(entry),
             _ => {}
@@ -423,6 +424,7 @@ impl SessionView {
     }
 
     fn intend(&mut self, entry: &Entry) {
+        self.rise(entry);
         let Some(crossing) = self.read(entry) else { return };
         let Verdict::Allowed { grant } = crossing.verdict else { return };
         if matches!(crossing.target, Some(Target::Child { .. }))
@@ -438,6 +440,19 @@ impl SessionView {
         let in_flight =
             InFlight { kind: crossing.kind, name: crossing.name, op: crossing.op, sent: crossing.sent, reservation };
         self.in_flight.insert(entry.serial, in_flight);
+    }
+
+    /// A decision that told something of a sealed value has made the cell's label rise: each refusal that has a label, and
+    /// each intent that says so.
+    fn rise(&mut self, entry: &Entry) {
+        let Some(fields) = Fields::read(&entry.body) else { return };
+        if entry.kind == Kind::Intent && fields.get("rises").is_none() {
+            return;
+        }
+        if let Some(cell) = self.cells.get_mut(&entry.cell) {
+            let point = fields.text("point").unwrap_or_default();
+            label::add(&mut cell.sources, label::of(entry.serial, point, &fields));
+        }
     }
 
     fn revoke(&mut self, entry: &Entry) {

@@ -639,7 +639,7 @@ fn n01_n02_the_nested_example_gets_nothing_more() {
     let inner = json!([
         no("child writes where the parent may only read", "op_not_granted"),
         {"what": "child reads what the parent may read", "allowed": true, "got": "a note that children may read"},
-        {"what": "grandchild with nothing asked", "allowed": true, "got": ["clock", "parent", "random"]},
+        {"what": "grandchild with nothing asked", "allowed": true, "got": ["clock", "parent", "random", "sealed"]},
         no("grandchild asks for a host nobody holds", "amplification"),
         no("grandchild with grants: 1 (truthy, no list)", "malformed"),
         no("grandchild with grants: [[\"fs\"]] (a list for a table)", "malformed"),

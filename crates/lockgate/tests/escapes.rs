@@ -326,8 +326,8 @@ fn n08_nesting() {
         "#,
         &["--allow", "fs:data=data:read", "--allow", "cell:30,3"],
     );
-    let none = json!(["clock,parent,random", "undefined", "undefined", null]);
-    let reads = json!(["clock,fs,parent,random", "undefined", "undefined", "op_not_granted"]);
+    let none = json!(["clock,parent,random,sealed", "undefined", "undefined", null]);
+    let reads = json!(["clock,fs,parent,random,sealed", "undefined", "undefined", "op_not_granted"]);
     let (more, bad) = ("amplification", "malformed");
     assert_eq!(
         found,
@@ -469,7 +469,7 @@ fn n08_process_wide_state() {
         &["--allow", "cell"],
     );
     let clean =
-        json!(["undefined", "undefined", "{\"a\":1}", [2, 3], "left", "function", "0", "clock,parent,random", 2, true]);
+        json!(["undefined", "undefined", "{\"a\":1}", [2, 3], "left", "function", "0", "clock,parent,random,sealed", 2, true]);
     assert_eq!((&found["before"], &found["after"], &found["third"]), (&clean, &clean, &clean));
     // And the next program starts as new too.
     assert_eq!(place.eval("typeof Object.prototype.polluted", &[]).value(), "undefined");

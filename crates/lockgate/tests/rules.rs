@@ -178,7 +178,7 @@ fn a16_a_flag_adds_rules_to_those_of_the_manifest() {
     assert_eq!(run(&place, body), "done");
     assert_eq!(ran(&place, body, &["--rules", "more/extra.cedar"]).value(), "rule_forbids");
     let evaluated = place.eval("1 + 1", &["--rules", "more/extra.cedar"]);
-    evaluated.trouble(2, "misconfigured", &["fs.out.write"]);
+    evaluated.trouble(2, "misconfigured", &["the rules have 2 problems"]);
 }
 
 #[test]
@@ -295,4 +295,33 @@ fn a16_rules_speak_of_what_a_tool_is_given() {
     let args = "{\"to\": \"mallory\", \"amount\": 1}";
     let asked = ["explain", "--manifest", "lockgate.toml", "tool.bank", "transfer", "--args", args, "--json"];
     assert_eq!(place.plain(&asked).json()["value"]["code"], "rule_forbids");
+}
+
+#[test]
+fn a16_a_rule_that_asks_waits_for_its_answer() {
+    let place = place(
+        r#"@id("look") @ask("is it finished?") forbid(principal, action == Action::"fs.out.write", resource) when { context.path like "final*" };"#,
+    );
+    // Where nobody can be asked, it is refused.
+    let refused = run(&place, "return attempt(() => fs.out.write('final', 'x'))");
+    assert_eq!(refused["code"], "approval_required", "{refused}");
+    place.file("lockgate.toml", &format!("{MANIFEST}\n[approval]\nwait = \"60s\"\n"));
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&place, "return [await attempt(() => fs.out.write('draft', 'x')), await attempt(() => fs.out.write('final', 'x'))]"));
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let question = loop {
+            let listed = place.lockgate(&["approvals", "list"]);
+            if let Some(line) = listed.stdout.lines().next() {
+                break serde_json::from_str::<Json>(line).expect("a question a line");
+            }
+            assert!(std::time::Instant::now() < until, "nothing is asked: {listed:?}");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        };
+        assert!(question.to_string().contains("the rule `look` asks: is it finished?"), "{question}");
+        assert!(!place.path("out/final").exists());
+        place.lockgate(&["approvals", "approve", question["id"].as_str().expect("an id")]).value();
+        assert_eq!(running.join().expect("it ends"), json!(["done", "done"]));
+    });
+    assert!(place.path("out/final").exists());
+    place.verify();
 }

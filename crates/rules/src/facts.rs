@@ -5,8 +5,9 @@ use crate::history::History;
 use crate::load::{Slice, Vocabulary};
 use crate::shape::entries;
 use crate::time;
-use cedar_policy::RestrictedExpression as Fact;
+use cedar_policy::{Entity, EntityUid, RestrictedExpression as Fact};
 use lockgate_authority::{Parties, PointKind, Subject, Value};
+use std::collections::HashSet;
 
 type Facts = Vec<(String, Fact)>;
 
@@ -23,6 +24,20 @@ pub(crate) fn facts(act: &Act<'_>, history: &History, slice: &Slice, vocabulary:
     gather.put(&mut facts, &["time"], || gather.time())?;
     gather.arguments(&mut facts)?;
     Ok(facts)
+}
+
+/// What `session.count` is: an entity, so that its many attributes are declared once and not in each operation's facts.
+/// `None` where no rule of the slice mentions it.
+pub(crate) fn counts(history: &History, slice: &Slice, vocabulary: &Vocabulary) -> Result<Option<Entity>, String> {
+    if !slice.needs.wants(&["session", "count"]) {
+        return Ok(None);
+    }
+    let wanted = vocabulary.counts.iter().filter(|(name, _)| slice.needs.wants(&["session", "count", name]));
+    let counts = wanted.map(|(name, operations)| {
+        let begun = operations.iter().filter_map(|number| history.begun.get(*number));
+        (name.clone(), number(begun.fold(0, |sum: u64, count| sum.saturating_add(*count))))
+    });
+    Entity::new(vocabulary.types.count(), counts.collect(), HashSet::new()).map(Some).map_err(|error| error.to_string())
 }
 
 struct Gather<'a> {
@@ -103,30 +118,29 @@ impl Gather<'_> {
 
     fn session(&self) -> Result<Fact, String> {
         let Gather { history, vocabulary, .. } = self;
-        let points = |seen: &[bool]| {
-            let seen = vocabulary.points.iter().zip(seen).filter(|(_, seen)| **seen);
-            Fact::new_set(seen.map(|(point, _)| Fact::new_entity_uid(point.clone())))
-        };
         let mut facts = Vec::new();
-        self.put(&mut facts, &["session", "read"], || Ok(points(&history.read)))?;
-        self.put(&mut facts, &["session", "sent"], || Ok(points(&history.sent)))?;
-        self.put(&mut facts, &["session", "done"], || {
-            let done = vocabulary.operations.iter().zip(&history.begun).filter(|(_, count)| **count > 0);
-            Ok(Fact::new_set(done.map(|(operation, _)| Fact::new_entity_uid(operation.clone()))))
-        })?;
-        self.put(&mut facts, &["session", "count"], || self.counts())?;
+        let mut set = |name: &'static str, known: &[EntityUid], holds: &dyn Fn(usize) -> bool| {
+            self.put(&mut facts, &["session", name], || Ok(self.members(&["session", name], known, holds)))
+        };
+        let marked = |marks: &[bool], number: usize| marks.get(number).is_some_and(|mark| *mark);
+        set("read", &vocabulary.points, &|number| marked(&history.read, number))?;
+        set("sent", &vocabulary.points, &|number| marked(&history.sent, number))?;
+        let begun = |number: usize| history.begun.get(number).is_some_and(|count| *count > 0);
+        set("done", &vocabulary.operations, &begun)?;
+        self.put(&mut facts, &["session", "count"], || Ok(Fact::new_entity_uid(vocabulary.types.count())))?;
         self.put(&mut facts, &["session", "calls"], || Ok(number(history.calls)))?;
         self.put(&mut facts, &["session", "refusals"], || Ok(number(history.refusals)))?;
         record(facts)
     }
 
-    fn counts(&self) -> Result<Fact, String> {
-        let counts = self.vocabulary.counts.iter();
-        let wanted = counts.filter(|(name, _)| self.slice.needs.wants(&["session", "count", name]));
-        record(wanted.map(|(name, operations)| {
-            let begun = operations.iter().filter_map(|number| self.history.begun.get(*number));
-            (name.clone(), number(begun.fold(0, |sum: u64, count| sum.saturating_add(*count))))
-        }))
+    /// Those of `known` that are in the set at `path`, as far as it matters.
+    fn members(&self, path: &[&str], known: &[EntityUid], holds: &dyn Fn(usize) -> bool) -> Fact {
+        let needs = &self.slice.needs;
+        let found = known
+            .iter()
+            .enumerate()
+            .filter(|(number, uid)| holds(*number) && needs.wants_member(path, uid.id().unescaped()));
+        Fact::new_set(found.map(|(_, uid)| Fact::new_entity_uid(uid.clone())))
     }
 
     fn time(&self) -> Result<Fact, String> {

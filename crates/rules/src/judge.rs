@@ -1,12 +1,11 @@
 //! Evaluating the rules that concern a crossing.
 
 use crate::act::Act;
-use crate::facts::facts;
+use crate::facts::{counts, facts};
 use crate::history::History;
 use crate::load::{Concern, Rule, Rules, Slice};
-use cedar_policy::{Authorizer, Context, Entities, Entity, Request, Response};
+use cedar_policy::{Authorizer, Context, Entities, Entity, EntityUid, Request, Response};
 use lockgate_authority::{Denial, PrincipalKind, ReasonCode};
-use std::collections::HashSet;
 
 /// What the rules say of one crossing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +46,14 @@ impl Rules {
         let request = Request::new(principal, slice.action.clone(), resource, context, None)
             .map_err(|error| error.to_string())?;
         let authorizer = Authorizer::new();
-        if act.principal.kind != PrincipalKind::Cell {
+        let mut more: Vec<Entity> = counts(history, slice, &self.vocabulary)?.into_iter().collect();
+        if act.principal.kind == PrincipalKind::Cell && slice.needs.wants_hierarchy() {
+            more.extend(lineage(&types.lineage(act.principal)));
+        }
+        if more.is_empty() {
             return Ok(authorizer.is_authorized(&request, &slice.policies, &slice.entities));
         }
-        let lineage = types.lineage(act.principal);
-        let above = lineage.iter().skip(1).cloned().map(Some).chain([None]);
-        let line = lineage.iter().cloned().zip(above).map(|(own, above)| {
-            let parents: HashSet<_> = above.into_iter().collect();
-            Entity::new_no_attrs(own, parents)
-        });
-        let entities = Entities::from_entities(line.chain(slice.groups.iter().cloned()), None)
+        let entities = Entities::from_entities(more.into_iter().chain(slice.groups.iter().cloned()), None)
             .map_err(|error| error.to_string())?;
         Ok(authorizer.is_authorized(&request, &slice.policies, &entities))
     }
@@ -82,6 +79,14 @@ impl Rules {
         }
         if held.is_empty() { Verdict::Clear } else { Verdict::Ask(held.into_iter().map(|(_, rule)| rule).collect()) }
     }
+}
+
+/// A principal and what lies above it, each below the next.
+fn lineage(line: &[EntityUid]) -> impl Iterator<Item = Entity> {
+    line.iter().enumerate().map(|(index, own)| {
+        let above = line.get(index + 1).cloned();
+        Entity::new_no_attrs(own.clone(), above.into_iter().collect())
+    })
 }
 
 impl Rule {

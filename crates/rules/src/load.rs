@@ -14,7 +14,7 @@ use cedar_policy::{
 };
 use lockgate_authority::{Place, Point, PointKind};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::str::FromStr;
 
 /// One text of rules.
@@ -201,6 +201,14 @@ impl Rules {
         }
     }
 
+    /// Whether a rule that concerns an operation looks at one of these arguments.
+    pub fn looks_at(&self, (kind, name): (PointKind, &str), op: &str, arguments: &[String]) -> bool {
+        match self.concern(kind, name, op) {
+            Concern::Rules(slice) => arguments.iter().any(|argument| slice.needs.wants(&["args", argument])),
+            Concern::None | Concern::Unknown => false,
+        }
+    }
+
     /// The rules that concern an operation of a handle.
     pub(crate) fn concern(&self, kind: PointKind, name: &str, op: &str) -> Concern<'_> {
         let Some(handle) = self.handle((kind, name)) else {
@@ -342,21 +350,44 @@ fn validate(read: &[Read<'_>], schema: Schema, points: &Points, found: &mut Foun
         Err(error) => return found.at("rules", "", None, error.to_string(), None),
     };
     let validated = Validator::new(schema).validate(&set, ValidationMode::Strict);
-    let mut add = |policy: &PolicyId, mut error: DetailedError| {
-        let number: Option<usize> = AsRef::<str>::as_ref(policy).parse().ok();
+    let of = |policy: &PolicyId| -> Option<usize> { AsRef::<str>::as_ref(policy).parse().ok() };
+    let mut wrong = BTreeSet::new();
+    let mut add = |number: Option<usize>, error: DetailedError| {
         let Some(one) = number.and_then(|number| read.get(number)) else { return };
-        if error.help.is_none() && !points.unasked.is_empty() && error.message.contains("`args") {
-            let servers: Vec<String> = points.unasked.iter().map(|name| format!("`tool.{name}`")).collect();
-            error.help = Some(format!("what the tools of {} take is known once they are asked", servers.join(", ")));
-        }
+        let help = hint(&error, points).or(error.help);
+        let error = DetailedError { help, ..error };
         found.cedar(&one.source.file, &one.source.text, Some(one.start), &error);
     };
     for error in validated.validation_errors() {
-        add(error.policy_id(), DetailedError::from(error));
+        let number = of(error.policy_id());
+        wrong.extend(number);
+        add(number, DetailedError::from(error));
     }
+    // Of what is wrong already, a warning says nothing more.
     for warning in validated.validation_warnings() {
-        add(warning.policy_id(), DetailedError::from(warning));
+        let number = of(warning.policy_id());
+        if number.is_some_and(|number| !wrong.contains(&number)) {
+            add(number, DetailedError::from(warning));
+        }
     }
+}
+
+/// A better hint than Cedar's, where there is one.
+fn hint(error: &DetailedError, points: &Points) -> Option<String> {
+    if error.message.contains(" attribute `args") && !error.message.contains("optional") && !points.unasked.is_empty() {
+        let servers: Vec<String> = points.unasked.iter().map(|name| format!("`tool.{name}`")).collect();
+        return Some(format!("what the tools of {} take is known once they are asked", servers.join(", ")));
+    }
+    let (_, rest) = error.message.split_once("unrecognized action `Action::\"")?;
+    let (name, _) = rest.split_once("\"`")?;
+    let groups = Groups::of(points).0;
+    let near = groups.keys().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
+    Some(match near {
+        Some((distance, known)) if distance <= (name.len() / 4).max(1) => {
+            format!("did you mean `Action::\"{known}\"`?")
+        }
+        _ => "`lockgate rules schema` lists the actions".to_owned(),
+    })
 }
 
 type Handles = BTreeMap<PointKind, BTreeMap<Box<str>, Handle>>;

@@ -10,6 +10,7 @@ pub(crate) struct Types {
     action: EntityTypeName,
     point: EntityTypeName,
     operation: EntityTypeName,
+    count: EntityTypeName,
     operator: EntityTypeName,
     agent: EntityTypeName,
     cell: EntityTypeName,
@@ -24,6 +25,7 @@ impl Types {
             action: of("Action")?,
             point: of("Point")?,
             operation: of("Operation")?,
+            count: of("Count")?,
             operator: of("Operator")?,
             agent: of("Agent")?,
             cell: of("Cell")?,
@@ -41,6 +43,11 @@ impl Types {
 
     pub(crate) fn operation(&self, id: &str) -> EntityUid {
         uid(&self.operation, id)
+    }
+
+    /// The counts of the session.
+    pub(crate) fn count(&self) -> EntityUid {
+        uid(&self.count, "session")
     }
 
     pub(crate) fn principal(&self, principal: &Principal) -> EntityUid {

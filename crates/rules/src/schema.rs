@@ -24,7 +24,11 @@ impl Points {
             std::iter::once(handle.shown()).chain(handle.operations.iter().map(|operation| handle.id(operation)))
         });
         let counts: Vec<String> = counts.map(|id| format!("{}: Long", quoted(&id))).collect();
-        let _ = write!(out, "{TYPES}type Count = {{ {} }};\n\n", counts.join(", "));
+        let _ = write!(
+            out,
+            "// Crossings of the session, by point and by operation.\nentity Count = {{ {} }};\n\n{TYPES}\n",
+            counts.join(", ")
+        );
         let kinds: BTreeSet<PointKind> = PointKind::ALL.iter().copied().collect();
         for kind in kinds {
             let _ = writeln!(out, "action {};", quoted(kind.as_str()));
@@ -97,7 +101,7 @@ type Session = {
   read: Set<Point>,        // what something was read from
   sent: Set<Point>,        // what something was sent to
   done: Set<Operation>,
-  count: Count,            // crossings, by point and by operation
+  count: Count,
   calls: Long,             // crossings in all
   refusals: Long,
 };

@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a16_a_value_of_another_type_than_announced_is_an_error() {
-        let ok = |shape: &Shape, value: Value| shape.value(&value).map(|value| value.to_string());
+        let ok = |shape: &Shape, value: Value| shape.value(&value).map(|value| value.as_ref().to_string());
         let texts = Shape::Set(Box::new(Shape::Text));
         assert_eq!(ok(&texts, Value::from("a")).unwrap(), r#"["a"]"#);
         assert_eq!(ok(&Shape::Whole, Value::Float(3.0)).unwrap(), "3");

@@ -24,7 +24,7 @@ fn a16_a_text_that_is_no_cedar_is_refused_with_the_place() {
     refused("\n\n  allow(principal, action, resource);", "rules.cedar:3:3: invalid policy effect: allow", "");
     refused(
         "forbid(principal, action == Action::\"fs\");",
-        "rules.cedar:1:1: this policy is missing the `resource`",
+        "rules.cedar:1:41: this policy is missing the `resource`",
         "",
     );
 }
@@ -48,7 +48,21 @@ fn a16_a_rule_names_what_it_concerns() {
         "rules.cedar:1:29: unrecognized action `Action::\"tool.mail.sned\"`",
         "did you mean `Action::\"tool.mail.send\"`?",
     );
-    refused("forbid(principal, action == Action::\"fs.inbux\", resource);", "unrecognized action", "fs.inbox");
+    refused(
+        "forbid(principal, action == Action::\"fs.out.raed\", resource);",
+        "rules.cedar:1:29: unrecognized action",
+        "did you mean `Action::\"fs.out.read\"`?",
+    );
+    refused(
+        "forbid(principal, action in Action::\"fs.inbux\", resource);",
+        "unrecognized action",
+        "`Action::\"fs.inbox\"`",
+    );
+    refused(
+        "forbid(principal, action in Action::\"postbox\", resource);",
+        "unrecognized action",
+        "`lockgate rules schema`",
+    );
 }
 
 #[test]
@@ -65,7 +79,7 @@ fn a16_conditions_name_what_there_is() {
     refused(&with("context.session.count[\"tool.mial\"] > 3"), "tool.mial", "did you mean");
     refused(&with("context.time.hour == \"9\""), "rules.cedar:2:", "");
     refused(&with("principal == Person::\"x\""), "Person", "");
-    refused(&with("context.path == \"x\" && context.path == \"x\" && false"), "rules.cedar:1:1: ", "");
+    refused(&with("context.path == \"x\" && false"), "rules.cedar:1:1: policy is impossible", "");
     refused(
         "forbid(principal, action == Action::\"tool.mail.send\", resource)\nwhen { context.args.amount.greaterThan(decimal(\"1.0\")) };",
         "amount",

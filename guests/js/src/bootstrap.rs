@@ -24,6 +24,10 @@ pub struct Hooks {
     pub refusal: Value,
     /// (value) gives a text for people.
     pub inspect: Value,
+    /// The `toJSON` of sealed values, by which they are known.
+    pub sealed_json: Value,
+    /// (sealed) gives its number, the pointer of the part that is meant, and whether it is meant as text.
+    pub sealed_parts: Value,
     /// The getter of `Error.prototype.stack`, as the engine made it.
     pub stack: Value,
 }
@@ -55,6 +59,8 @@ pub fn run(ctx: Ctx) -> Js<Hooks> {
         builtin: kit.get_named("builtin")?,
         refusal: kit.get_named("refusal")?,
         inspect: kit.get_named("inspect")?,
+        sealed_json: kit.get_named("sealedJson")?,
+        sealed_parts: kit.get_named("sealedParts")?,
         stack: kit.get_named("stackOf")?,
     })
 }
@@ -73,6 +79,7 @@ const PIECES: &[(&str, &str)] = &[
     ("clone", include_str!("js/clone.js")),
     ("crypto", include_str!("js/crypto.js")),
     ("timers", include_str!("js/timers.js")),
+    ("sealed", include_str!("js/sealed.js")),
     ("body", include_str!("js/body.js")),
     ("fetch", include_str!("js/fetch.js")),
     ("lockgate", include_str!("js/lockgate.js")),

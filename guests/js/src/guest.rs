@@ -63,19 +63,26 @@ impl Outbox {
         self.last_id
     }
 
-    /// Adds a request whose arguments are already encoded; `op` is text. Id 0 wants no answer. `false`: the turn is
-    /// full, and nothing is added.
+    /// Adds a request whose arguments are already encoded; `op` is text. Id 0 wants no answer; the result of a `sealed` one
+    /// stays with the gate. `false`: the turn is full, and nothing is added.
     #[must_use]
-    pub fn push(&mut self, id: u32, handle: u32, op: &[u8], args: &[u8]) -> bool {
+    pub fn push(&mut self, id: u32, handle: u32, op: &[u8], args: &[u8], sealed: bool) -> bool {
         let room = op.len() * 3 + args.len() + HEAD_BYTES;
         if self.bytes.len() + room > MAX_TURN_BYTES || self.bytes.try_reserve(room).is_err() {
             return false;
         }
         let op = String::from_utf8_lossy(op);
         let mut encoder = minicbor::Encoder::new(&mut self.bytes);
-        let written = encoder.array(4).and_then(|e| e.u32(id)).and_then(|e| e.u32(handle)).and_then(|e| e.str(&op));
+        let written = encoder
+            .array(4 + u64::from(sealed))
+            .and_then(|e| e.u32(id))
+            .and_then(|e| e.u32(handle))
+            .and_then(|e| e.str(&op));
         written.map(|_| ()).expect("writing to a vector does not fail");
         self.bytes.extend_from_slice(args);
+        if sealed {
+            self.bytes.push(TRUE);
+        }
         self.count += 1;
         true
     }
@@ -176,6 +183,8 @@ impl Guest {
 
 /// Most bytes that the requests of one turn may take, console output included.
 const MAX_TURN_BYTES: usize = 24 << 20;
+/// CBOR's `true`.
+const TRUE: u8 = 0xf5;
 /// Most bytes that a request takes beside its operation and arguments.
 const HEAD_BYTES: usize = 20;
 

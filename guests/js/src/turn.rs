@@ -212,7 +212,7 @@ fn report_rejections(guest: &Guest, status: &Status) {
         let text = format!("unhandled rejection: {}", failure.line());
         let written = encoder.map(1).and_then(|e| e.str("text")).and_then(|e| e.str(&text)).map(|_| ());
         written.expect("writing to a vector does not fail");
-        let _ = guest.outbox.borrow_mut().push(0, log, b"warn", &args);
+        let _ = guest.outbox.borrow_mut().push(0, log, b"warn", &args, false);
     }
 }
 

@@ -5,6 +5,10 @@ use minicbor::decode::Decoder;
 use rquickjs::qjs;
 
 use crate::engine::{Atom, Ctx, Js, Kind, PLAIN, Thrown, Value, replace_surrogates};
+use crate::guest::Guest;
+
+/// Marks a sealed value; the host knows it by the same number.
+const SEALED_TAG: u64 = 0x5ea1;
 
 /// How deep a value may nest.
 pub const MAX_DEPTH: u32 = 64;
@@ -76,8 +80,23 @@ impl Encoder<'_> {
         if !convert.is_function() {
             return self.map(value, depth);
         }
+        let hooks = Guest::of(self.ctx)?.hooks()?;
+        if convert.same(&hooks.sealed_json) {
+            return self.sealed(value, &hooks.sealed_parts);
+        }
         let plain = convert.call(value, &[])?;
         self.element(&plain, depth + 1)
+    }
+
+    /// A sealed value crosses as its number, marked by a tag that no plain value has.
+    fn sealed(&mut self, value: &Value, parts: &Value) -> Js<()> {
+        let parts = parts.call1(value)?;
+        self.head(0xc0, SEALED_TAG)?;
+        self.head(0x80, 3)?;
+        for index in 0..3 {
+            self.value(&parts.get_index(index)?, MAX_DEPTH)?;
+        }
+        Ok(())
     }
 
     /// An object of one of the language's own classes, such as a date.

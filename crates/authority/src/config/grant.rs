@@ -61,6 +61,7 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
         (Form::Ask, _) => &["kind", "name"],
         (Form::Manifest, PointKind::Fs) => &["path"],
         (Form::Manifest, PointKind::Tool) => &["command", "env", "directory", "url", "source", "hand_over", "roster"],
+        (Form::Manifest, PointKind::Endorse) => &["receipt"],
         (Form::Manifest | Form::Exact, _) => &[],
     };
     let own: &[&str] = match kind {
@@ -69,6 +70,7 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
         PointKind::Kv => &["allow", "prefix"],
         PointKind::Tool => &["tools", "where", "arguments", "from", "asked", "timeout"],
         PointKind::Cell => &["children", "depth", "limits"],
+        PointKind::Endorse | PointKind::Declassify => &["where"],
         _ => &[],
     };
     let common: &[&str] = &["calls", "bytes", "rate", "until", "approval"];
@@ -83,6 +85,7 @@ pub(crate) fn read_terms(kind: PointKind, section: &Section<'_>, form: Form, pro
         PointKind::Kv => read_kv(section, form, problems),
         PointKind::Tool => read_tool(section, form, problems),
         PointKind::Cell => read_cell(section, problems),
+        PointKind::Endorse | PointKind::Declassify => read_regrade(kind, section, form, problems),
         _ => Terms::default(),
     };
     if terms.ops.is_none() && form == Form::Manifest {
@@ -290,6 +293,19 @@ fn read_cell(section: &Section<'_>, problems: &mut Problems) -> Terms {
         caveats.push(Caveat::Ceilings(Box::new(read_limits(&item, problems))));
     }
     Terms { caveats, ..Terms::default() }
+}
+
+/// Whose label changes into what must be said; the parties themselves are read with the other keys on labels.
+fn read_regrade(kind: PointKind, section: &Section<'_>, form: Form, problems: &mut Problems) -> Terms {
+    if form == Form::Manifest {
+        if kind == PointKind::Endorse {
+            section.need("from", "`from = [\"PARTY\"]`: whose writing is vouched for", problems);
+        }
+        section.need("to", "`to = [\"PARTY\"]`: as whose writing it counts then, or who may read it then", problems);
+    }
+    let ops = Names::only(kind.operations().unwrap_or_default());
+    let found = section.get("where").map(|item| read_where(&item, Some(&ops), problems));
+    Terms { caveats: found.unwrap_or_default(), ..Terms::default() }
 }
 
 /// Reads a table of limits. Whether they are acceptable is for [`Isolation`](crate::Isolation) to say.

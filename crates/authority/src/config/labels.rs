@@ -24,6 +24,8 @@ pub(crate) const fn keys(kind: PointKind) -> &'static [&'static str] {
             &["written_by", "readable_by", "trusts", "shown_to"]
         }
         PointKind::Cell => &["trusts"],
+        PointKind::Endorse => &["trusts", "from", "to"],
+        PointKind::Declassify => &["trusts", "to"],
         _ => &[],
     }
 }

@@ -85,7 +85,11 @@ pub(super) fn check_operation(name: &str, item: &Item<'_>, ops: Option<&Names>, 
         && !known.iter().any(|known| **known == *name)
     {
         let known: Vec<&str> = known.iter().map(|known| &**known).collect();
-        item.problem(problems, "this tool is not among `tools`", super::problem::suggestion(name, &known));
+        item.problem(
+            problems,
+            "this operation is not among those that are granted",
+            super::problem::suggestion(name, &known),
+        );
     }
 }
 

@@ -42,6 +42,8 @@ impl Flow {
     /// What a root grant over a point of this kind says. What is not said is the worst: anyone may have written what is
     /// read there, and everyone reads what is sent there.
     ///
+    /// What is endorsed or declassified is chosen by those whom the point trusts, who unless named are the operator alone.
+    ///
     /// A directory or a store gives back what was put into it. So where nothing else is said, what is put there must be
     /// written by those who are said to write there, and readable by those who may read it there.
     pub(crate) fn root(kind: PointKind, caveats: &[Caveat]) -> Flow {
@@ -52,10 +54,12 @@ impl Flow {
         let (unknown, all) =
             if kind.is_outside() { (Parties::OUTSIDE, Parties::EVERYONE) } else { (Parties::NONE, Parties::NONE) };
         let keeps = matches!(kind, PointKind::Fs | PointKind::Kv);
+        // Who has a hand in what is endorsed or declassified must be named.
+        let anyone = if kind.regrades() { Parties::NONE } else { Parties::EVERYONE };
         Flow {
             source: Label { writers: written.unwrap_or(unknown), readers: readable.unwrap_or(Parties::EVERYONE) },
             sink: Sink {
-                trusts: trusts.or(written.filter(|_| keeps).map(Parties::closed)).unwrap_or(Parties::EVERYONE),
+                trusts: trusts.or(written.filter(|_| keeps).map(Parties::closed)).unwrap_or(anyone),
                 shown_to: shown_to.or(readable.filter(|_| keeps)).unwrap_or(all),
             },
         }
@@ -92,6 +96,17 @@ pub struct Flowing {
 }
 
 impl Flowing {
+    /// The label that a point is asked about: of a cell with the label `cell`, and of sealed values in the arguments that
+    /// together have the label `sealed`. A child begins with it, a message carries it.
+    ///
+    /// An endorsement is asked about the cell alone: those who wrote the value are the ones that are vouched for, and the
+    /// point's `trusts` says who may have a hand in the choice. Of a declassification both count, or who wrote the value
+    /// would choose what is shown.
+    #[must_use]
+    pub const fn sent(kind: PointKind, cell: Label, sealed: Label) -> Label {
+        if matches!(kind, PointKind::Endorse) { cell } else { cell.join(sealed) }
+    }
+
     /// Whether the crossing may go through a grant. Pure, no allocation.
     pub const fn through(&self, flow: Flow) -> Result<(), Blocked> {
         if self.sends

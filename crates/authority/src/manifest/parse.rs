@@ -38,9 +38,12 @@ const TOP: &[&str] = &[
     "kv",
     "tool",
     "cell",
+    "endorse",
+    "declassify",
 ];
 /// The kinds whose sections carry a name.
-const NAMED: &[PointKind] = &[PointKind::Fs, PointKind::Http, PointKind::Kv, PointKind::Tool];
+const NAMED: &[PointKind] =
+    &[PointKind::Fs, PointKind::Http, PointKind::Kv, PointKind::Tool, PointKind::Endorse, PointKind::Declassify];
 
 pub(super) fn manifest(text: &str) -> Result<Manifest, Vec<Problem>> {
     let mut problems = Problems::default();
@@ -190,7 +193,7 @@ fn read_random(item: &Item<'_>, problems: &mut Problems) -> Option<RandomMode> {
     let item = section.need("seed", "`seed = 42`", problems)?;
     let seed = match &item.node.data {
         Data::Int(number) => u64::try_from(*number).ok().map(seed_of_number),
-        Data::Text(hex) => seed_of_hex(hex),
+        Data::Text(hex) => bytes_of_hex(hex),
         _ => None,
     };
     if seed.is_none() {
@@ -222,7 +225,8 @@ fn seed_of_number(number: u64) -> [u8; 32] {
     seed
 }
 
-fn seed_of_hex(hex: &str) -> Option<[u8; 32]> {
+/// 32 bytes.
+fn bytes_of_hex(hex: &str) -> Option<[u8; 32]> {
     let mut seed = [0; 32];
     if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
@@ -289,6 +293,7 @@ pub(super) fn read_grant(
     let source = match kind {
         PointKind::Fs => read_directory(&section, problems),
         PointKind::Tool => read_server(&section, problems),
+        PointKind::Endorse if section.get("receipt").is_some() => read_receipt(&section, problems),
         _ => Some(Source::Name),
     };
     let terms = read_terms(kind, &section, Form::Manifest, problems);
@@ -304,6 +309,29 @@ pub(super) fn read_grant(
 fn read_directory(section: &Section<'_>, problems: &mut Problems) -> Option<Source> {
     let item = section.need("path", "`path = \"./data\"`", problems)?;
     plain_text(&item, "a directory", problems).map(Source::Directory)
+}
+
+/// The receipt without which nothing is endorsed.
+fn read_receipt(section: &Section<'_>, problems: &mut Problems) -> Option<Source> {
+    let section = section.get("receipt")?.section(&["point", "manifest"], problems)?;
+    let point = section.need("point", "`point = \"endorse.NAME\"`", problems);
+    let point = point.and_then(|item| {
+        let text = item.text(problems)?;
+        let name = text.strip_prefix("endorse.").filter(|name| Point::is_name(name));
+        if name.is_none() {
+            item.problem(problems, format!("expected a point such as `endorse.NAME`, found {}", quoted(text)), None);
+        }
+        name.map(|_| text)
+    });
+    let manifest = section.need("manifest", "`manifest = \"…\"`, as its receipts name it", problems);
+    let manifest = manifest.and_then(|item| {
+        let digest = bytes_of_hex(item.text(problems)?);
+        if digest.is_none() {
+            item.problem(problems, format!("expected 64 hexadecimal digits, found {}", item.node.found()), None);
+        }
+        digest
+    });
+    Some(Source::Receipt { point: point?.into(), manifest: manifest? })
 }
 
 fn read_server(section: &Section<'_>, problems: &mut Problems) -> Option<Source> {
@@ -370,8 +398,8 @@ mod tests {
     fn n23_seeds_are_numbers_or_64_digits() {
         assert_eq!(seed_of_number(0x0102)[..3], [2, 1, 0]);
         let hex = format!("{}ff", "00".repeat(31));
-        assert_eq!(seed_of_hex(&hex).expect("64 digits")[31], 0xff);
-        assert_eq!(seed_of_hex("ff"), None);
-        assert_eq!(seed_of_hex(&"+f".repeat(32)), None);
+        assert_eq!(bytes_of_hex(&hex).expect("64 digits")[31], 0xff);
+        assert_eq!(bytes_of_hex("ff"), None);
+        assert_eq!(bytes_of_hex(&"+f".repeat(32)), None);
     }
 }

@@ -59,6 +59,13 @@ pub(super) fn grant_settings(grant: &ManifestGrant) -> Vec<Setting> {
             out.extend(command.directory.as_deref().map(|directory| text("directory", directory)));
             out
         }
+        Source::Receipt { point, manifest } => {
+            let hex: String = manifest.iter().map(|byte| format!("{byte:02x}")).collect();
+            vec![(
+                "receipt".to_owned(),
+                Toml::Table([text("point", point), text("manifest", &hex)].into_iter().collect()),
+            )]
+        }
         Source::Name => Vec::new(),
     };
     out.extend(settings(grant.point.kind, &grant.ops, &grant.caveats));

@@ -138,7 +138,9 @@ mod tests {
         let mut out = Vec::new();
         let parties = PartyNames::default();
         // Written by anyone: the entry then has a field before the arguments that not every entry has.
-        body::intent(&mut out, point, op, 3, Some(2), Shown { label: Label::TOP, parties: &parties }, args);
+        let label = Shown { label: Label::TOP, parties: &parties };
+        let intent = body::Intent { point, op, grant: 3, approval: Some(2), label, sealed: &[], rises: false, args };
+        body::intent(&mut out, &intent);
         out
     }
 
@@ -175,7 +177,11 @@ mod tests {
         let denial = Denial::new(ReasonCode::Malformed, "the arguments hold something");
         for junk in [&b"\xff"[..], b"\x5f\x41", b"\xa1\x01\x02", b""] {
             let mut out = Vec::new();
-            body::refusal(&mut out, Some("fs.data"), "read", &denial, None, junk);
+            let parties = PartyNames::default();
+            let label = Shown { label: Label::BOTTOM, parties: &parties };
+            let refusal =
+                body::Refusal { point: Some("fs.data"), op: "read", denial: &denial, about: None, label, args: junk };
+            body::refusal(&mut out, &refusal);
             let fields = Fields::read(&out).expect("a body");
             assert_eq!(fields.text("code"), Some("malformed"), "{junk:?}");
             assert!(matches!(fields.arguments(), Arguments::Unreadable), "{junk:?}");

@@ -291,5 +291,5 @@ impl Teller {
 
 /// Whether a manifest has sections for points of this kind; the others every cell has.
 fn has_section(kind: PointKind) -> bool {
-    !matches!(kind, PointKind::Parent | PointKind::Clock | PointKind::Random | PointKind::Log)
+    !matches!(kind, PointKind::Parent) && !PointKind::ALWAYS.contains(&kind)
 }

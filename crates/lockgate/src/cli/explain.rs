@@ -28,7 +28,7 @@ Examples:
   lockgate explain --session 3f2a cell:agent/child fs.data read a.txt     what a child may do now
 
 A principal is `agent`, `agent:NAME`, `cell:PATH`, `external:NAME` or `operator`; without one, the manifest's agent is meant.
-A point is `fs.NAME`, `http`, `kv.NAME`, `tool.NAME`, `cell`, `clock`, `random` or `log`. The operation of `http` is the method.
+A point is `fs.NAME`, `http`, `kv.NAME`, `tool.NAME`, `cell`, `endorse.NAME`, `declassify.NAME`, `clock`, `random` or `log`. The operation of `http` is the method.
 
 Exit status: 0 allowed, 1 refused, 2 usage or configuration.")]
 pub(crate) struct Arguments {

@@ -241,11 +241,17 @@ fn told(kind: Kind, body: &Json) -> String {
     let short = |value: Option<&Json>| value.map(|value| cut(value.to_string())).unwrap_or_default();
     let args = || body.get("args").map(|args| cut(subject_first(args))).unwrap_or_default();
     match kind {
-        Kind::Intent => format!("{} {} {}", text("point"), text("op"), args()),
+        Kind::Intent => {
+            let sealed = body.get("sealed").map(|numbers| format!(" (sealed {numbers})")).unwrap_or_default();
+            format!("{} {}{sealed} {}", text("point"), text("op"), args())
+        }
         Kind::Outcome if body.get("code").is_some() => {
             format!("of {}: {} ({})", short(body.get("of")), text("message"), text("code"))
         }
-        Kind::Outcome => format!("of {}: {}", short(body.get("of")), short(body.get("ok"))),
+        Kind::Outcome => {
+            let kept = body.get("sealed").map(|number| format!(", kept sealed as {number}")).unwrap_or_default();
+            format!("of {}{kept}: {}", short(body.get("of")), short(body.get("ok")))
+        }
         Kind::Refusal => {
             let about = body.get("about").and_then(Json::as_str).map(|about| format!(" {about}")).unwrap_or_default();
             format!("{} {}{about}: {} ({}) {}", text("point"), text("op"), text("message"), text("code"), args())
@@ -255,6 +261,19 @@ fn told(kind: Kind, body: &Json) -> String {
             let approval = body.get("approval").map(Json::to_string).unwrap_or_default();
             let (value, by) = (short(body.get("value")), text("by"));
             format!("{value} counts as if it came from the {}, by {by} (entry {approval})", text("endorsed"))
+        }
+        Kind::Receipt => {
+            let label = |key: &str| body.get(key).map_or("everyone's".to_owned(), |label| cut(label.to_string()));
+            format!(
+                "{}: {} bytes {} from {} to {}, by {} under manifest {}",
+                text("point"),
+                short(body.get("bytes")),
+                text("sha256"),
+                label("from"),
+                label("to"),
+                text("principal"),
+                text("manifest_sha256")
+            )
         }
         Kind::Limit => format!("{}: {}", text("limit"), text("message")),
         Kind::Spawn => {

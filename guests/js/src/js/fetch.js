@@ -212,15 +212,26 @@
     });
   };
 
-  const perform = async (request) => {
-    const { signal } = request;
-    if (signal && signal.aborted) throw signal.reason;
-    const body = request.body === null ? null : await request.bytes();
+  // What the host is asked for. A sealed body is handed over as it is.
+  const argsOf = async (request, sealed) => {
+    const body = sealed ?? (request.body === null ? null : await request.bytes());
     const headers = [];
     const rows = listOf(request.headers.entries());
     for (let i = 0; i < rows.length; i++) push(headers, [rows[i][0], rows[i][1]]);
     const args = { method: request.method, url: request.url, headers, body };
     if (request.redirect !== 'follow') args.redirect = request.redirect;
+    return args;
+  };
+  // A request, and apart from it the body that is sealed.
+  const requestOf = (input, init) => {
+    const sealed = kit.isSealed(init?.body) ? init.body : undefined;
+    return { request: new Request(input, sealed ? { ...init, body: undefined } : init), sealed };
+  };
+
+  const perform = async ({ request, sealed }) => {
+    const { signal } = request;
+    if (signal && signal.aborted) throw signal.reason;
+    const args = await argsOf(request, sealed);
 
     let done = false;
     let stop;
@@ -250,5 +261,10 @@
     return place(response, reply.url, reply.url !== request.url, 'basic');
   };
 
-  kit.grants.fetch = async function fetch(input, init = {}) { return await perform(new Request(input, init)); };
+  kit.grants.fetch = async function fetch(input, init = {}) { return await perform(requestOf(input, init)); };
+  // The whole response, sealed.
+  kit.fetchSealed = async (input, init = {}) => {
+    const { request, sealed } = requestOf(input, init);
+    return kit.sealed(await native.web('request', await argsOf(request, sealed), true));
+  };
 })

@@ -41,12 +41,22 @@
     return tools;
   };
 
+  // A result that stays with the gate.
+  const keep = async (handle, op, args) => kit.sealed(await request(handle, op, args, true));
+
   const child = (handle, id) => ({
     __proto__: null,
     result: () => request(handle, 'result', { child: id }),
     send: (message) => request(handle, 'send', { child: id, message }),
-    receive: () => request(handle, 'receive', { child: id }),
+    receive: async () => (await request(handle, 'receive', { child: id })).message,
+    receiveFrom: () => request(handle, 'receive', { child: id }),
     stop: () => request(handle, 'stop', { child: id }),
+    get sealed() { return sealedChild(handle, id); },
+  });
+  const sealedChild = (handle, id) => ({
+    __proto__: null,
+    result: () => keep(handle, 'result', { child: id }),
+    receive: async () => (await keep(handle, 'receive', { child: id })).at('message'),
   });
   const spawn = (handle) => async (source, options = {}) => {
     // Handed over whole, so that the host refuses what it does not know; what is no table is refused by its name.
@@ -58,7 +68,8 @@
   const parent = (handle) => ({
     __proto__: null,
     send: (message) => request(handle, 'send', { message }),
-    receive: () => request(handle, 'receive', {}),
+    receive: async () => (await request(handle, 'receive', {})).message,
+    receiveFrom: () => request(handle, 'receive', {}),
   });
   const randomness = (handle) => ({ __proto__: null, bytes: (n) => request(handle, 'bytes', { n }) });
 
@@ -68,8 +79,56 @@
     sleep: (ms) => native.sleep({ ms }),
   };
 
+  // Another label for a sealed value: a new one, with the same bytes.
+  const regrade = (handle, op) => (value) => keep(handle, op, { value });
+
+  // `lockgate.sealed` has what reads, under the same names, once it is looked at.
+  const held = [];
+  const sealedDirectory = (handle) => ({
+    __proto__: null,
+    read: (path) => keep(handle, 'read', { path }),
+    readText: async (path) => (await keep(handle, 'read', { path })).text(),
+    list: (path = '.') => keep(handle, 'list', { path }),
+    stat: (path) => keep(handle, 'stat', { path }),
+  });
+  const sealedStore = (handle) => ({
+    __proto__: null,
+    get: (key) => keep(handle, 'get', { key }),
+    list: (prefix = '') => keep(handle, 'list', { prefix }),
+  });
+  const sealedServer = (handle, names) => {
+    const tools = create(null);
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i];
+      tools[name] = (args = {}) => keep(handle, name, args);
+    }
+    return tools;
+  };
+  const sealedParent = (handle) => ({
+    __proto__: null,
+    receive: async () => (await keep(handle, 'receive', {})).at('message'),
+  });
+  const sealedHandles = () => {
+    const all = create(null);
+    for (let i = 0; i < held.length; i++) {
+      const { handle, kind, name, detail } = held[i];
+      switch (kind) {
+        case 'fs': (all.fs ??= create(null))[name] = sealedDirectory(handle); break;
+        case 'kv': (all.kv ??= create(null))[name] = sealedStore(handle); break;
+        case 'tool': (all.tools ??= create(null))[name] = sealedServer(handle, detail); break;
+        case 'parent': all.parent = sealedParent(handle); break;
+        default:
+      }
+    }
+    if (native.hasWeb()) all.fetch = kit.fetchSealed;
+    return all;
+  };
+  let sealed;
+  const lazily = { __proto__: null, get: () => sealed ??= sealedHandles(), enumerable: true, configurable: true };
+
   // Puts what one handle grants in its place. The log, HTTP and the clock are the native side's.
   kit.install = (handle, kind, name, detail) => {
+    push(held, { __proto__: null, handle, kind, name, detail });
     switch (kind) {
       case 'fs': group('fs')[name] = directory(handle); break;
       case 'kv': group('kv')[name] = store(handle); break;
@@ -77,6 +136,12 @@
       case 'cell': lockgate.spawn = spawn(handle); break;
       case 'parent': lockgate.parent = parent(handle); break;
       case 'random': lockgate.random = randomness(handle); break;
+      case 'endorse':
+      case 'declassify': group(kind)[name] = regrade(handle, kind); break;
+      case 'sealed':
+        kit.openWith(handle);
+        kit.defineProperty(lockgate, 'sealed', lazily);
+        break;
       default:
     }
   };

@@ -13,8 +13,9 @@ use crate::engine::{Args, Js, Native, Value};
 
 /// All of them. The index in this table is the engine's `magic`.
 pub static TABLE: &[Native] = &[
-    native(c"request", 3, request::request),
-    native(c"web", 2, request::web),
+    native(c"request", 4, request::request),
+    native(c"web", 3, request::web),
+    native(c"hasWeb", 0, request::has_web),
     native(c"sleep", 1, request::sleep),
     native(c"clockNow", 1, request::clock_now),
     native(c"notify", 2, request::notify),

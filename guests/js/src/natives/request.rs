@@ -1,30 +1,30 @@
 //! Asking the host.
 
 use crate::clock;
-use crate::engine::{Args, Ctx, Js, Thrown, Value};
+use crate::engine::{Args, Ctx, Js, Kind, Thrown, Value};
 use crate::guest::{Ends, Guest};
 use crate::value;
 
-/// (handle, op, args) asks the host and gives the promise of its answer.
+/// (handle, op, args, sealed) asks the host and gives the promise of its answer.
 pub fn request(args: &Args) -> Js<Value> {
     let handle = args.number(0);
     let known = handle >= 0.0 && handle <= f64::from(u32::MAX);
-    promise_of(args.ctx, known.then_some(handle as u32), &args.get(1), &args.get(2))
+    promise_of(args.ctx, known.then_some(handle as u32), &args.get(1), &args.get(2), is_true(&args.get(3)))
 }
 
-/// (op, args) asks the web.
+/// (op, args, sealed) asks the web.
 pub fn web(args: &Args) -> Js<Value> {
-    promise_of(args.ctx, Guest::of(args.ctx)?.http.get(), &args.get(0), &args.get(1))
+    promise_of(args.ctx, Guest::of(args.ctx)?.http.get(), &args.get(0), &args.get(1), is_true(&args.get(2)))
 }
 
 /// (args) asks the clock to sleep.
 pub fn sleep(args: &Args) -> Js<Value> {
-    promise_of(args.ctx, Guest::of(args.ctx)?.clock.get(), &args.ctx.text("sleep")?, &args.get(0))
+    promise_of(args.ctx, Guest::of(args.ctx)?.clock.get(), &args.ctx.text("sleep")?, &args.get(0), false)
 }
 
 /// (args) asks the clock for the time.
 pub fn clock_now(args: &Args) -> Js<Value> {
-    promise_of(args.ctx, Guest::of(args.ctx)?.clock.get(), &args.ctx.text("now")?, &args.get(0))
+    promise_of(args.ctx, Guest::of(args.ctx)?.clock.get(), &args.ctx.text("now")?, &args.get(0), false)
 }
 
 /// (op, args) tells the log something that has no answer.
@@ -35,7 +35,7 @@ pub fn notify(args: &Args) -> Js<Value> {
     let mut encoded = guest.scratch.take();
     encoded.clear();
     let done = value::encode(&args.get(1), &mut encoded).and_then(|()| {
-        let sent = guest.outbox.borrow_mut().push(0, log, op.as_bytes(), &encoded);
+        let sent = guest.outbox.borrow_mut().push(0, log, op.as_bytes(), &encoded, false);
         if sent { Ok(()) } else { Err(full(args.ctx)) }
     });
     guest.scratch.replace(encoded);
@@ -58,13 +58,22 @@ pub fn schedule(args: &Args) -> Js<Value> {
     Ok(args.ctx.undefined())
 }
 
+fn is_true(value: &Value) -> bool {
+    value.kind() == Kind::Bool(true)
+}
+
+/// Whether HTTP is granted.
+pub fn has_web(args: &Args) -> Js<Value> {
+    Ok(args.ctx.bool(Guest::of(args.ctx)?.http.get().is_some()))
+}
+
 /// What cannot be sent rejects, as what the host refuses does.
-fn promise_of(ctx: Ctx, handle: Option<u32>, op: &Value, args: &Value) -> Js<Value> {
-    let sent = handle.ok_or_else(|| no_handle(ctx)).and_then(|handle| ask(ctx, handle, op, args));
+fn promise_of(ctx: Ctx, handle: Option<u32>, op: &Value, args: &Value, sealed: bool) -> Js<Value> {
+    let sent = handle.ok_or_else(|| no_handle(ctx)).and_then(|handle| ask(ctx, handle, op, args, sealed));
     sent.or_else(|Thrown| ctx.rejected(&ctx.take_exception()))
 }
 
-fn ask(ctx: Ctx, handle: u32, op: &Value, args: &Value) -> Js<Value> {
+fn ask(ctx: Ctx, handle: u32, op: &Value, args: &Value, sealed: bool) -> Js<Value> {
     let guest = Guest::of(ctx)?;
     // Encoding may run user code, which may ask again: nothing is borrowed meanwhile.
     let mut encoded = guest.scratch.take();
@@ -74,7 +83,7 @@ fn ask(ctx: Ctx, handle: u32, op: &Value, args: &Value) -> Js<Value> {
         let id = op.with_text(|op| {
             let mut outbox = guest.outbox.borrow_mut();
             let id = outbox.next_id();
-            outbox.push(id, handle, op, &encoded).then_some(id)
+            outbox.push(id, handle, op, &encoded, sealed).then_some(id)
         })?;
         let id = id.ok_or_else(|| full(ctx))?;
         guest.pending.borrow_mut().insert(id, Ends { resolve: ends.resolve, reject: ends.reject });

@@ -26,6 +26,9 @@ fn n04_each_grant_brings_its_own_name_and_no_other() {
         ("clock", "clock", json!(null), Some("setTimeout"), Some("clock")),
         ("random", "random", json!(null), None, Some("random")),
         ("log", "log", json!(null), Some("console"), None),
+        ("endorse", "code", json!(null), None, Some("endorse")),
+        ("declassify", "report", json!(null), None, Some("declassify")),
+        ("sealed", "sealed", json!(null), None, Some("sealed")),
     ] {
         let source = "[['fetch', 'setTimeout', 'console'].filter(n => n in globalThis), Reflect.ownKeys(lockgate)]";
         let turn = Cell::new().start(&Start::new(0, source).grant(kind, name, detail));

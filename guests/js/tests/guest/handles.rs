@@ -63,8 +63,8 @@ fn n03_every_operation_of_the_other_handles() {
     let start = program(
         "const s = lockgate.kv.store; await s.set('k', {v: 1}); await s.get('k'); await s.delete('k'); await s.list(); await s.list('p');
          await lockgate.tools.srv['read-file']({path: 'x'}); await lockgate.tools.srv.ping(); await lockgate.clock.now(); await lockgate.random.bytes(4);
-         await lockgate.parent.send([1]); await lockgate.parent.receive();
-         const c = await lockgate.spawn('1+1', {name: 'kid', input: 5, grants: [{fs: 'data'}], limits: {wall_ms: 5}}); await c.send('m'); await c.receive(); await c.stop(); return c.result()",
+         await lockgate.parent.send([1]); const got = [await lockgate.parent.receive()];
+         const c = await lockgate.spawn('1+1', {name: 'kid', input: 5, grants: [{fs: 'data'}], limits: {wall_ms: 5}}); await c.send('m'); got.push(await c.receiveFrom()); await c.stop(); return [got, await c.result()]",
     )
     .grant("kv", "store", json!(null))
     .grant("tool", "srv", json!(["read-file", "ping"]))
@@ -75,9 +75,10 @@ fn n03_every_operation_of_the_other_handles() {
     let turn = Cell::new().run(&start, |_, request| match request.op.as_str() {
         "spawn" => Ok(json!({"child": 3}).into()),
         "result" => Ok(json!(2).into()),
+        "receive" => Ok(json!({"from": {"kind": "cell", "name": "a/kid"}, "message": "m"}).into()),
         _ => Ok(json!(null).into()),
     });
-    assert_eq!(turn.done(), json!(2));
+    assert_eq!(turn.done(), json!([["m", {"from": {"kind": "cell", "name": "a/kid"}, "message": "m"}], 2]));
     let expected = [
         ("set", json!({"key": "k", "value": {"v": 1}})),
         ("get", json!({"key": "k"})),

@@ -9,5 +9,6 @@ mod globals;
 mod handles;
 mod modules;
 mod robust;
+mod sealed;
 mod support;
 mod values;

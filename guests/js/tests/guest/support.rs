@@ -49,6 +49,8 @@ pub struct Request {
     pub handle: u32,
     pub op: String,
     pub args: Val,
+    /// Whether the result is to stay outside.
+    pub sealed: bool,
 }
 
 #[derive(Debug)]
@@ -144,6 +146,10 @@ impl Val {
                 let len = d.map()?.expect("definite");
                 let pair = |d: &mut Decoder| Ok::<_, Error>((d.str()?.to_owned(), Val::decode(d)?));
                 Val::Map((0..len).map(|_| pair(d)).collect::<Result<_, _>>()?)
+            }
+            Type::Tag => {
+                let tag = d.tag()?.as_u64();
+                Val::Map(vec![(format!("tag {tag}"), Val::decode(d)?)])
             }
             _ => json!(i128::from(d.int()?) as i64).into(),
         })
@@ -366,8 +372,10 @@ fn read_turn(d: &mut Decoder) -> Result<Turn, Error> {
     let count = d.array()?.expect("definite");
     let mut requests = Vec::new();
     for _ in 0..count {
-        assert_eq!(d.array()?, Some(4));
-        requests.push(Request { id: d.u32()?, handle: d.u32()?, op: d.str()?.to_owned(), args: Val::decode(d)? });
+        let parts = d.array()?;
+        assert!(matches!(parts, Some(4 | 5)), "{parts:?}");
+        let (id, handle, op, args) = (d.u32()?, d.u32()?, d.str()?.to_owned(), Val::decode(d)?);
+        requests.push(Request { id, handle, op, args, sealed: parts == Some(5) && d.bool()? });
     }
     Ok(Turn { status, requests })
 }
