@@ -332,7 +332,7 @@ impl Gate {
         });
         gate.enlist(&session);
         // What was revoked since the tokens were looked at was perhaps told to nobody.
-        session.on_control();
+        session.hear_revocations()?;
         Ok(Session(session))
     }
 

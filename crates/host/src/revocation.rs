@@ -26,12 +26,11 @@ impl SessionInner {
     ///
     /// An effect that began before is finished and its result handed over; the next part of a stream is refused.
     pub(crate) fn apply_revocations(&self) -> bool {
-        let reached = self.reached();
+        let heard = self.hear_revocations();
         let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
-        match reached {
-            Ok(reached) => {
+        match heard {
+            Ok(()) => {
                 *unheard = None;
-                reached.into_iter().for_each(|reached| self.revoke(&reached));
                 true
             }
             Err(error) => {
@@ -41,6 +40,12 @@ impl SessionInner {
                 false
             }
         }
+    }
+
+    /// Revokes what the operator revoked since this was asked last.
+    pub(crate) fn hear_revocations(&self) -> Result<(), ControlError> {
+        self.reached()?.iter().for_each(|reached| self.revoke(reached));
+        Ok(())
     }
 
     fn reached(&self) -> Result<Vec<Reached>, ControlError> {

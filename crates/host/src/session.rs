@@ -171,8 +171,10 @@ impl Session {
 impl SessionInner {
     /// The operator may have revoked a grant or answered an approval. False where that could not be read.
     pub(crate) fn on_control(self: &Arc<Self>) -> bool {
+        // First, so that an answer allows nothing that was revoked.
+        let heard = self.apply_revocations();
         self.apply_answers();
-        self.apply_revocations()
+        heard
     }
 
     /// Refuses what the holder of the session's tokens did not sign; without tokens nothing was signed.

@@ -112,6 +112,30 @@ fn a02_a_session_runs_what_its_holder_signed_for_and_nothing_else() {
     assert_eq!(code(opened), "holder_unproven");
 }
 
+/// A grant that nobody can take back is not used.
+#[test]
+fn a05_where_no_revocation_can_be_heard_everything_is_revoked() {
+    let (_kept, path) = place();
+    let (given, gate) = (given(), gate(&path));
+    let source = "(async () => { for (;;) { try { await lockgate.fs.data.stat('.'); } catch (error) { return error.code; } } })()";
+    let program = Program::script("until.js", source);
+    let base = path.clone();
+    let session = gate.session(&given.manifest, &path, Arc::new(|_, _, _| {})).unwrap();
+    let spoil = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let file = rusqlite::Connection::open(path.join("control.sqlite")).unwrap();
+        file.execute_batch("DROP TABLE revocations").unwrap();
+        std::time::Instant::now()
+    });
+    let finished = session.run(&program, &Value::Null, false);
+    let late = spoil.join().unwrap().elapsed();
+    assert_eq!(finished.result, Ok(Value::text("revoked")));
+    assert!(late.as_millis() <= 1000, "{late:?}");
+    // Nor does a session begin.
+    let begun = gate.session(&given.manifest, &base, Arc::new(|_, _, _| {}));
+    assert!(matches!(begun, Err(OpenError::Control(_))));
+}
+
 #[test]
 fn a05_a_token_that_was_revoked_opens_nothing() {
     let (_kept, path) = place();
