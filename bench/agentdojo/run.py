@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import importlib.metadata
 import json
-import os
 import pathlib
 import statistics
 import sys
@@ -15,11 +14,8 @@ import tempfile
 import time
 import tomllib
 
-import mcp_types as types
-from mcp.client.session import ClientSession
-from mcp.client.stdio import StdioServerParameters, stdio_client
-
 from approve import Person
+from gate import NOT_REFUSALS, Gated, written
 from serve import SuiteServer
 from suites import MARKER, VERSION, Suite, script
 
@@ -46,19 +42,7 @@ def manifest_of(name: str, mode: str, url: str, where: pathlib.Path = HERE) -> s
         section["url"] = url
         for key in MODES["all"] - MODES[mode]:
             section.pop(key, None)
-    lines: list[str] = []
-
-    def table(path: list[str], values: dict) -> None:
-        plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
-        if plain or not values:
-            lines.append("[" + ".".join(json.dumps(part) for part in path) + "]" if path else "")
-            lines.extend(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in plain.items())
-        for key, value in values.items():
-            if isinstance(value, dict):
-                table([*path, key], value)
-
-    table([], data)
-    return "\n".join(lines) + "\n"
+    return written(data)
 
 
 class Direct:
@@ -74,46 +58,8 @@ class Direct:
         return None
 
     async def call(self, name: str, arguments: dict):
-        result = await self.server._call(None, types.CallToolRequestParams(name=name, arguments=arguments))
+        result = await self.server.call(name, arguments)
         return result.content[0].text, None
-
-
-class Gated:
-    """One session of `lockgate mcp`, driven by the official client."""
-
-    def __init__(self, lockgate: str, name: str, manifest: pathlib.Path, prompt: str, journal: pathlib.Path):
-        self.name = name
-        handle, path = tempfile.mkstemp(suffix=".txt")
-        with os.fdopen(handle, "w") as file:
-            file.write(prompt)
-        self.prompt = path
-        arguments = ["mcp", "--manifest", str(manifest), "--as", "agent", "--prompt", path]
-        arguments += ["--journal", str(journal), "--quiet"]
-        self.parameters = StdioServerParameters(command=lockgate, args=arguments)
-
-    async def __aenter__(self):
-        self._stdio = stdio_client(self.parameters)
-        read, write = await self._stdio.__aenter__()
-        self._session = ClientSession(read, write)
-        await self._session.__aenter__()
-        await self._session.initialize()
-        return self
-
-    async def __aexit__(self, *error):
-        await self._session.__aexit__(*error)
-        await self._stdio.__aexit__(*error)
-        os.unlink(self.prompt)
-
-    async def call(self, name: str, arguments: dict):
-        """The text of the result, and the code of a refusal or none."""
-        result = await self._session.call_tool(f"{self.name}__{name}", arguments)
-        text = result.content[0].text if result.content else ""
-        error = (result.structured_content or {}).get("error") if result.is_error else None
-        return text, error
-
-
-# What the tool itself says is not the gate's refusal.
-NOT_REFUSALS = {"tool_error"}
 
 
 async def replay(suite, server, session, task, injection, injected, person=None) -> dict:
