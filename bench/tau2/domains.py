@@ -57,7 +57,8 @@ class Domain:
             return Desk(agent, None)
         user = BankingUserTools(instance=uuid.uuid4().hex)
         user.db, user.initialized = agent.db, True
-        apply_initial_state(agent, user, task.initial_state)
+        # It is put into the database as it is, and then changed with it.
+        apply_initial_state(agent, user, copy.deepcopy(task.initial_state))
         return Desk(agent, user)
 
     async def perform(self, tools: object, name: str, arguments: dict) -> tuple[str, bool]:
