@@ -13,10 +13,12 @@
 #![forbid(unsafe_code)]
 
 mod explore;
+mod flows;
 pub mod oracle;
 mod scope;
 mod world;
 
 pub use explore::{Explored, Found, System, explore, walk};
+pub use flows::{FlowWorld, Flows, Move, Truth};
 pub use scope::{Ask, Question, Rule, Scope};
 pub use world::{Invariant, Step, Violation, World};

@@ -259,17 +259,19 @@ pub struct Refused {
     denial: Denial,
     /// What sealed values depend on of whose content it may tell something, so that they count as read.
     tells_of: Option<Arc<Floating>>,
+    /// The arguments with the content of sealed values, where they were read.
+    unsealed: Option<Vec<u8>>,
 }
 
 impl Refused {
     fn new(shown: Option<Box<str>>, denial: Denial) -> Self {
-        Refused { shown, denial, tells_of: None }
+        Refused { shown, denial, tells_of: None, unsealed: None }
     }
 
     /// The refusal of a request with sealed values; `judged` where a condition looked at them.
     fn with_sealed(shown: Box<str>, denial: Denial, sealed: Used, judged: bool) -> Self {
         let tells = !sealed.is_empty() && (judged || tells_of_content(denial.code));
-        Refused { shown: Some(shown), denial, tells_of: tells.then_some(sealed.floating) }
+        Refused { shown: Some(shown), denial, tells_of: tells.then_some(sealed.floating), unsealed: None }
     }
 }
 
@@ -288,10 +290,10 @@ pub struct Held {
 
 /// Finds the handle. Reads nothing of the arguments.
 fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
-    let handle: &Handle =
-        usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index)).ok_or_else(|| {
-            Refused::new(None, Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle"))
-        })?;
+    let handle: &Handle = usize::try_from(request.handle)
+        .ok()
+        .and_then(|index| book.handles.get(index))
+        .ok_or_else(|| Refused::new(None, Denial::new(ReasonCode::UnknownHandle, "the cell holds no such handle")))?;
     let refused = |denial| Refused::new(Some(handle.shown.clone()), denial);
     if book.in_flight() as u64 >= book.limits.in_flight && request.id != 0 {
         return Err(refused(too_many_in_flight(book)));
@@ -520,7 +522,8 @@ impl Call {
     }
 
     fn refused(&self, denial: Denial, judged: bool) -> Refused {
-        Refused::with_sealed(self.held.shown.clone(), denial, self.sealed.clone(), judged)
+        let refused = Refused::with_sealed(self.held.shown.clone(), denial, self.sealed.clone(), judged);
+        Refused { unsealed: self.encoded.clone(), ..refused }
     }
 
     /// Whether the result can be kept sealed, where that is asked for. Depends on nothing that is sealed.
@@ -539,7 +542,9 @@ impl Call {
         }
         if book.sealed_to_be() >= book.limits.handles {
             let message = format!("more than {} sealed values are held", book.limits.handles);
-            return Err(Denial::new(ReasonCode::LimitHandles, message).with_hint("give up by `drop` what is not needed"));
+            return Err(
+                Denial::new(ReasonCode::LimitHandles, message).with_hint("give up by `drop` what is not needed")
+            );
         }
         Ok(())
     }
@@ -615,8 +620,11 @@ impl Call {
             Flowed::Ask(grant, question) => (grant, Some(question)),
             Flowed::Deny(denial) => return Err(denial),
             Flowed::Blocked(grant, blocked) => {
-                let asked_about =
-                    if self.held.kind == PointKind::Endorse { Arc::clone(&book.floating) } else { book.joined(&self.sealed) };
+                let asked_about = if self.held.kind == PointKind::Endorse {
+                    Arc::clone(&book.floating)
+                } else {
+                    book.joined(&self.sealed)
+                };
                 return Err(flow::denial(blocked, &grant.point().to_string(), &asked_about, &book.parties));
             }
         };
@@ -1070,21 +1078,23 @@ fn refuse(
     now_us: u64,
     recorder: &dyn Recorder,
 ) -> Step {
-    let Refused { shown, denial, tells_of } = refused;
+    let Refused { shown, denial, tells_of, unsealed } = refused;
+    let args = unsealed.as_deref().unwrap_or(request.args);
     book.refusals += 1;
     if let Some(mut past) = book.session.past() {
         past.refuse();
     }
     let told = tells_of.map(|sealed| book.joined_with(&sealed));
+    let risen = told.clone().filter(|told| told.label().is_within(book.clearance));
     let mut scratch = std::mem::take(&mut book.scratch);
-    let about = about(request.args);
+    let about = about(args);
     let refusal = body::Refusal {
         point: shown.as_deref(),
         op: request.op,
         denial: &denial,
         about: about.as_deref(),
-        label: book.shown(told.as_ref().map_or(Label::BOTTOM, |told| told.label())),
-        args: request.args,
+        label: book.shown(risen.as_ref().map_or(Label::BOTTOM, |risen| risen.label())),
+        args,
     };
     body::refusal(&mut scratch, &refusal);
     let appended = recorder.append(book.session.key(), Kind::Refusal, book.number, now_us, &scratch);
@@ -1093,9 +1103,9 @@ fn refuse(
         (Err(failed), _) => unrecorded(&failed),
         (Ok(_), None) => Failed::from(denial),
         // That it was refused tells something of what is sealed, so it counts as read; in which words is not told.
-        (Ok(_), Some(told)) => {
-            if told.label().is_within(book.clearance) {
-                book.floating = told;
+        (Ok(_), Some(_)) => {
+            if let Some(risen) = risen {
+                book.floating = risen;
             }
             if tells_of_content(denial.code) { untold(denial.into()) } else { Failed::from(denial) }
         }

@@ -87,7 +87,10 @@ pub mod body {
         // Writing to a `Vec` cannot fail, here and below.
         let _ = (|| -> Fine {
             let mut e = Encoder::new(&mut *out);
-            let optional = [intent.approval.is_some(), !intent.sealed.is_empty(), intent.rises].into_iter().map(u64::from).sum::<u64>();
+            let optional = [intent.approval.is_some(), !intent.sealed.is_empty(), intent.rises]
+                .into_iter()
+                .map(u64::from)
+                .sum::<u64>();
             e.map(4 + labels(intent.label) + optional)?;
             e.str("point")?.str(intent.point)?.str("op")?.str(intent.op)?.str("grant")?.u64(intent.grant)?;
             if let Some(approval) = intent.approval {

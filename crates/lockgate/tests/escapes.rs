@@ -468,8 +468,18 @@ fn n08_process_wide_state() {
         "#,
         &["--allow", "cell"],
     );
-    let clean =
-        json!(["undefined", "undefined", "{\"a\":1}", [2, 3], "left", "function", "0", "clock,parent,random,sealed", 2, true]);
+    let clean = json!([
+        "undefined",
+        "undefined",
+        "{\"a\":1}",
+        [2, 3],
+        "left",
+        "function",
+        "0",
+        "clock,parent,random,sealed",
+        2,
+        true
+    ]);
     assert_eq!((&found["before"], &found["after"], &found["third"]), (&clean, &clean, &clean));
     // And the next program starts as new too.
     assert_eq!(place.eval("typeof Object.prototype.polluted", &[]).value(), "undefined");

@@ -131,14 +131,14 @@ fn a10_untrusted_text_is_worked_on_in_a_child_without_grants() {
     let value = run(
         &place,
         "const letter = await sealed.fs.inbox.readText('a');
-         const child = await lockgate.spawn('export default ({ text }) => text.split(\" \").length', { input: { text: letter } });
+         const child = await lockgate.spawn('export default ({ text }) => String(text.split(\" \").length)', { input: { text: letter } });
          const words = await child.sealed.result();
-         await fs.out.write('yes', 'x'); await fs.public.write('words', words.text());
+         await fs.out.write('yes', 'x'); await fs.public.write('words', words);
          const refused = await attempt(() => fs.out.write('no', words));
          const opened = await words.open();
          return [refused, opened, await attempt(() => fs.out.write('after', 'x'))]",
     );
-    assert_eq!(value, json!(["untrusted_data", 8, "untrusted_data"]));
+    assert_eq!(value, json!(["untrusted_data", "8", "untrusted_data"]));
     let spawn = last(&place, "spawn", |body| body["parent"] == 1);
     assert_eq!(spawn["label"], json!({"writers": ["web"]}));
 }
@@ -308,8 +308,8 @@ fn a11_a_grant_to_endorse_has_the_usual_caveats() {
         "const letter = await sealed.fs.inbox.readText('a'); await endorse.letter(letter);
          const child = await lockgate.spawn('export default Object.keys(lockgate).sort().join()');
          const less = `export default async (x) => { const kept = await lockgate.sealed.parent.receive();
-             try { await lockgate.endorse.verdict(kept); return 'endorsed' } catch (e) { return e.code } }`;
-         const holder = await lockgate.spawn(less, { grants: [{ kind: 'endorse', name: 'verdict', until: '2020-01-01T00:00:00Z' }] });
+             try { await lockgate.endorse.letter(kept); return 'endorsed' } catch (e) { return e.code } }`;
+         const holder = await lockgate.spawn(less, { grants: [{ kind: 'endorse', name: 'letter', until: '2020-01-01T00:00:00Z' }] });
          await holder.send(letter);
          return [await attempt(() => endorse.letter(letter)), await child.result(), await holder.result()]",
     );

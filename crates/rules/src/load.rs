@@ -110,6 +110,17 @@ pub(crate) enum Concern<'r> {
     Unknown,
 }
 
+/// Which facts are made of which argument, where it is not a tool's.
+const MADE_OF: [(&str, &[&str]); 7] = [
+    ("path", &["path"]),
+    ("key", &["key"]),
+    ("prefix", &["key"]),
+    ("url", &["url", "scheme", "host", "port", "path", "query"]),
+    ("method", &["method"]),
+    ("name", &["child"]),
+    ("grants", &["child"]),
+];
+
 /// Largest text of rules, in bytes.
 const MAX_TEXT: usize = 4 << 20;
 /// Most rules of a session.
@@ -201,12 +212,14 @@ impl Rules {
         }
     }
 
-    /// Whether a rule that concerns an operation looks at one of these arguments.
+    /// Whether a rule that concerns an operation looks at one of these arguments, or at how large they are together.
     pub fn looks_at(&self, (kind, name): (PointKind, &str), op: &str, arguments: &[String]) -> bool {
-        match self.concern(kind, name, op) {
-            Concern::Rules(slice) => arguments.iter().any(|argument| slice.needs.wants(&["args", argument])),
-            Concern::None | Concern::Unknown => false,
-        }
+        let Concern::Rules(Slice { needs, .. }) = self.concern(kind, name, op) else { return false };
+        let looks = |argument: &String| {
+            let facts = MADE_OF.iter().filter(|(made_of, _)| made_of == argument).flat_map(|(_, facts)| *facts);
+            needs.wants(&["args", argument]) || facts.into_iter().any(|fact| needs.wants(&[fact]))
+        };
+        !arguments.is_empty() && (needs.wants(&["bytes"]) || arguments.iter().any(looks))
     }
 
     /// The rules that concern an operation of a handle.

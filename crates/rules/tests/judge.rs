@@ -268,3 +268,22 @@ fn a16_texts_are_joined_and_told_apart() {
     let stranger = Crossing { point: Point::new(PointKind::Fs, "new"), ..Crossing::new(PointKind::Fs, "new", "read") };
     assert_eq!(stranger.judge(&none, &none.history()), Outcome::Clear);
 }
+
+#[test]
+fn a16_it_is_known_which_arguments_a_rule_looks_at() {
+    let rules = rules(
+        r#"
+        forbid(principal, action == Action::"tool.mail.send", resource) when { context.args.to.contains("x") };
+        forbid(principal, action == Action::"http.request", resource) when { context.host == "x" };
+        forbid(principal, action == Action::"fs.out.write", resource) when { context.bytes > 10 };
+        forbid(principal, action == Action::"cell.spawn", resource) when { context.child.name == "x" };
+        forbid(principal, action == Action::"kv.notes.set", resource) when { context.session.calls > 10 };
+        "#,
+    );
+    let looks = |kind, name: &str, op: &str, argument: &str| rules.looks_at((kind, name), op, &[argument.to_owned()]);
+    assert!(looks(PointKind::Tool, "mail", "send", "to") && !looks(PointKind::Tool, "mail", "send", "subject"));
+    assert!(looks(PointKind::Http, "http", "request", "url") && !looks(PointKind::Http, "http", "request", "body"));
+    assert!(looks(PointKind::Fs, "out", "write", "data") && !looks(PointKind::Fs, "out", "read", "path"));
+    assert!(looks(PointKind::Cell, "cell", "spawn", "name") && !looks(PointKind::Cell, "cell", "spawn", "input"));
+    assert!(!looks(PointKind::Kv, "notes", "set", "key"));
+}

@@ -263,7 +263,7 @@ fn told(kind: Kind, body: &Json) -> String {
             format!("{value} counts as if it came from the {}, by {by} (entry {approval})", text("endorsed"))
         }
         Kind::Receipt => {
-            let label = |key: &str| body.get(key).map_or("everyone's".to_owned(), |label| cut(label.to_string()));
+            let label = |key: &str| body.get(key).map_or("the operator's".to_owned(), |label| cut(label.to_string()));
             format!(
                 "{}: {} bytes {} from {} to {}, by {} under manifest {}",
                 text("point"),

@@ -194,7 +194,9 @@ impl From<RuleErrors> for Trouble {
             [one] => (one.to_string(), Vec::new(), one.hint.clone()),
             many => {
                 let details = errors.with_hints().lines().map(str::to_owned).collect();
-                (format!("the rules have {} problems", many.len()), details, None)
+                let hint =
+                    "`lockgate rules schema` shows what rules can name, `lockgate rules check` tries a file".to_owned();
+                (format!("the rules have {} problems", many.len()), details, Some(hint))
             }
         };
         Trouble { fields, details, hint, ..Trouble::usage(message) }

@@ -334,6 +334,12 @@ pub const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         room: "lockgate-host",
+        places: &["src/rules.rs"],
+        doors: &[Door::Files],
+        why: "reads the files of rules that a manifest names",
+    },
+    Allowed {
+        room: "lockgate-host",
         places: &["src/program.rs"],
         doors: &[Door::Files],
         why: "reads the program and the modules it imports",
