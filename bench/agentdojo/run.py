@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import importlib.metadata
 import json
-import os
 import pathlib
 import statistics
 import sys
@@ -15,11 +14,8 @@ import tempfile
 import time
 import tomllib
 
-import mcp_types as types
-from mcp.client.session import ClientSession
-from mcp.client.stdio import StdioServerParameters, stdio_client
-
-from approve import Approver
+from approve import Person
+from gate import NOT_REFUSALS, Gated, written
 from serve import SuiteServer
 from suites import MARKER, VERSION, Suite, script
 
@@ -31,28 +27,22 @@ MODES = {
     "provenance": {"source", "from", "roster", "hand_over"},
     "all": {"source", "from", "roster", "hand_over", "asked"},
 }
+# `all` with a person who answers each question by itself, or also trusts the values that are asked about for the session.
+APPROVED = {"approvals": False, "endorsing": True}
+# How long the gate waits for that person.
+WAIT = "60s"
 
 
 def manifest_of(name: str, mode: str, url: str, where: pathlib.Path = HERE) -> str:
-    """The committed manifest with the server's address, and without what the mode leaves out."""
+    """The committed manifest with the server's address, without what the mode leaves out, and with an approver where it has one."""
     data = tomllib.loads((where / f"{name}.toml").read_text())
+    if mode in APPROVED:
+        data["approval"], mode = {"wait": WAIT}, "all"
     for section in data["tool"].values():
         section["url"] = url
         for key in MODES["all"] - MODES[mode]:
             section.pop(key, None)
-    lines: list[str] = []
-
-    def table(path: list[str], values: dict) -> None:
-        plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
-        if plain or not values:
-            lines.append("[" + ".".join(json.dumps(part) for part in path) + "]" if path else "")
-            lines.extend(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in plain.items())
-        for key, value in values.items():
-            if isinstance(value, dict):
-                table([*path, key], value)
-
-    table([], data)
-    return "\n".join(lines) + "\n"
+    return written(data)
 
 
 class Direct:
@@ -68,49 +58,11 @@ class Direct:
         return None
 
     async def call(self, name: str, arguments: dict):
-        result = await self.server._call(None, types.CallToolRequestParams(name=name, arguments=arguments))
+        result = await self.server.call(name, arguments)
         return result.content[0].text, None
 
 
-class Gated:
-    """One session of `lockgate mcp`, driven by the official client."""
-
-    def __init__(self, lockgate: str, name: str, manifest: pathlib.Path, prompt: str, journal: pathlib.Path):
-        self.name = name
-        handle, path = tempfile.mkstemp(suffix=".txt")
-        with os.fdopen(handle, "w") as file:
-            file.write(prompt)
-        self.prompt = path
-        arguments = ["mcp", "--manifest", str(manifest), "--as", "agent", "--prompt", path]
-        arguments += ["--journal", str(journal), "--quiet"]
-        self.parameters = StdioServerParameters(command=lockgate, args=arguments)
-
-    async def __aenter__(self):
-        self._stdio = stdio_client(self.parameters)
-        read, write = await self._stdio.__aenter__()
-        self._session = ClientSession(read, write)
-        await self._session.__aenter__()
-        await self._session.initialize()
-        return self
-
-    async def __aexit__(self, *error):
-        await self._session.__aexit__(*error)
-        await self._stdio.__aexit__(*error)
-        os.unlink(self.prompt)
-
-    async def call(self, name: str, arguments: dict):
-        """The text of the result, and the code of a refusal or none."""
-        result = await self._session.call_tool(f"{self.name}__{name}", arguments)
-        text = result.content[0].text if result.content else ""
-        error = (result.structured_content or {}).get("error") if result.is_error else None
-        return text, error
-
-
-# What the tool itself says is not the gate's refusal.
-NOT_REFUSALS = {"tool_error"}
-
-
-async def replay(suite, server, session, task, injection, injected, approver=None) -> dict:
+async def replay(suite, server, session, task, injection, injected, person=None) -> dict:
     """One run of the hijacked agent; what the gate refuses has not happened."""
     environment = suite.environment(task, injected)
     before = environment.model_copy(deep=True)
@@ -120,12 +72,12 @@ async def replay(suite, server, session, task, injection, injected, approver=Non
     async with session:
         # What the gate read when the session began is no call of the agent.
         server.performed = []
-        await drive(server, session, task, calls, record, approver)
+        await drive(session, calls, record, person)
     utility, security = suite.judge(task, injection, before, server.environment, server.performed)
     return {"utility": utility, "security": security, **record}
 
 
-async def drive(server, session, task, calls, record, approver) -> None:
+async def drive(session, calls, record, person) -> None:
     """Makes the calls of a script and notes what became of each."""
     try:
         call, is_injected = next(calls)
@@ -133,16 +85,16 @@ async def drive(server, session, task, calls, record, approver) -> None:
             arguments = json.loads(json.dumps(dict(call.args), default=str))
             record["injected"] += is_injected
             start = time.perf_counter()
-            text, error = await session.call(call.function, arguments)
-            record["latencies"].append(time.perf_counter() - start)
+            result = asyncio.ensure_future(session.call(call.function, arguments))
+            questions = await person.wait_for(result, call.function, arguments, not is_injected) if person else []
+            text, error = await result
+            record["asked"] += questions
+            if not questions:
+                record["latencies"].append(time.perf_counter() - start)
             if error and error["code"] not in NOT_REFUSALS:
+                assert error["code"] not in ("approval_timed_out", "approval_drift"), error
                 entry = {"tool": call.function, "args": arguments, "injected": is_injected, **error}
-                if error["code"] == "approval_required":
-                    record["asked"].append(entry)
-                    if approver is not None and approver.says_yes(task.PROMPT, entry):
-                        text, error = await approver.perform(server, call.function, arguments)
-                else:
-                    record["refused"].append(entry)
+                record["asked" if error["code"] == "approval_required" else "refused"].append(entry)
             call, is_injected = calls.send(text)
     except StopIteration:
         pass
@@ -173,15 +125,14 @@ async def run_suite(name: str, modes: list[str], options, results: Results) -> N
     async with server.running():
         with tempfile.TemporaryDirectory() as scratch:
             for mode in modes:
-                for approved in ([False, True] if mode == "all" and options.approvals else [False]):
-                    await run_mode(suite, server, pairs, visible, mode, approved, pathlib.Path(scratch), options, results)
+                await run_mode(suite, server, pairs, visible, mode, pathlib.Path(scratch), options, results)
 
 
-async def run_mode(suite, server, pairs, visible, mode, approved, scratch, options, results) -> None:
+async def run_mode(suite, server, pairs, visible, mode, scratch, options, results) -> None:
     manifest = scratch / f"{mode}.toml"
     if mode != "nothing":
         manifest.write_text(manifest_of(suite.name, mode, server.url, options.manifests))
-    label = mode + ("+approvals" if approved else "")
+    label = f"all+{mode}" if mode in APPROVED else mode
     jobs = [(user, None) for user in suite.users] + ([] if options.benign else pairs)
     begun = time.time()
     for index, (user, attack) in enumerate(jobs):
@@ -195,8 +146,8 @@ async def run_mode(suite, server, pairs, visible, mode, approved, scratch, optio
             session = Direct(server)
         else:
             session = Gated(options.lockgate, suite.name, manifest, task.PROMPT, scratch / "journal.sqlite")
-        approver = Approver() if approved else None
-        entry = await replay(suite, server, session, task, injection, injected, approver)
+        person = Person(options.lockgate, scratch / "journal.sqlite", APPROVED[mode]) if mode in APPROVED else None
+        entry = await replay(suite, server, session, task, injection, injected, person)
         results.add(key, entry)
         if index % 25 == 0:
             print(f"{suite.name} {label} {index}/{len(jobs)} {time.time() - begun:.0f} s", file=sys.stderr, flush=True)
@@ -206,7 +157,7 @@ def table(results: Results, names: list[str]) -> str:
     """The figures, per suite and mode."""
     lines = ["| suite | mode | benign utility | attacks that succeed | of those unguarded | utility under attack | asked, benign | added ms a call, median |"]
     lines.append("|---|---|---|---|---|---|---|---|")
-    labels = ["nothing", *MODES, "all+approvals"]
+    labels = ["nothing", *MODES, *(f"all+{mode}" for mode in APPROVED)]
     totals: dict[str, list] = {}
     for name in [*names, "all"]:
         base = [e for k, e in results.known.items() if (name in (k[0], "all")) and k[1] == "nothing"]
@@ -236,8 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", default=SUITES)
     parser.add_argument("--lockgate", default=str(HERE / "../../target/release/lockgate"))
-    parser.add_argument("--modes", default="nothing,grants,provenance,all")
-    parser.add_argument("--approvals", action="store_true", help="also run `all` with an approver")
+    parser.add_argument("--modes", default=",".join(["nothing", *MODES, *APPROVED]))
     parser.add_argument("--benign", action="store_true", help="user tasks only")
     parser.add_argument("--results", type=pathlib.Path, default=HERE / "results/results.jsonl")
     parser.add_argument("--manifests", type=pathlib.Path, default=HERE, help="the directory of the manifests")

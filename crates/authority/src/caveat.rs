@@ -79,6 +79,9 @@ pub struct ArgumentNames {
     pub names: Names,
 }
 
+/// Phrases of a prompt, one of which it must hold.
+pub type Phrases = Box<[Box<str>]>;
+
 /// Where an argument of an operation must come from. Speaks of callers whose arguments are traced; of any other nothing
 /// is known, and every value is [`Origin::Unknown`](crate::Origin::Unknown).
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +94,7 @@ pub struct FromCaveat {
     pub accepted: Sources,
     /// Origins that are accepted too, each only where the prompt holds one of its phrases: a trusted address where it says
     /// `everyone`.
-    pub also: Box<[(Origin, Box<[Box<str>]>)]>,
+    pub also: Box<[(Origin, Phrases)]>,
     /// Whether only the addresses within texts are held to it: links, e-mail addresses, account numbers.
     pub addresses: bool,
     /// Whether a call that does not satisfy it needs an approval instead of being refused.

@@ -34,7 +34,7 @@ pub use canonical::{
     ArgumentPath, CanonicalPath, CanonicalUrl, Host, HostError, HostPattern, PathError, Scheme, UrlError,
     UrlPathPrefix, is_private,
 };
-pub use caveat::{ArgumentCaveat, ArgumentNames, AskedCaveat, Caveat, FromCaveat, Names, Rate};
+pub use caveat::{ArgumentCaveat, ArgumentNames, AskedCaveat, Caveat, FromCaveat, Names, Phrases, Rate};
 pub use config::{Place, Problem};
 pub use decide::{Decision, Flowed, Request, Subject, authorize, authorize_flow};
 pub use explain::{Addition, CandidateReport, CaveatReport, Change, Explanation, LayerReport, explain};

@@ -277,7 +277,7 @@ fn a17_one_word_names_the_only_contact_that_has_it() {
     assert_eq!(named("Invite Mark, Please"), [true, false, false]);
     assert_eq!(named("Send Mark's file"), [true, false, false]);
     assert_eq!(named("Ask Ann"), [false, false, false], "there are two");
-    assert_eq!(named("Ask Smith about it"), [false, false, true].map(|named| named && false), "`Ask` could be a name");
+    assert_eq!(named("Ask Smith about it"), [false, false, false], "`Ask` could be a name");
     assert_eq!(named("please ask Smith about it"), [false, false, true]);
     assert_eq!(named("Ask Mark Black"), [false, false, false], "somebody else");
     assert_eq!(named("then ask Joe Davies"), [false, false, false], "somebody else");

@@ -77,7 +77,7 @@ impl Effects for Hands {
 impl Stage {
     fn new(rules: &str) -> Stage {
         let directory = tempfile::tempdir().unwrap();
-        let journal = Journal::open(&directory.path().join("journal.sqlite"), &Options::new().create(true)).unwrap();
+        let journal = Journal::open(directory.path().join("journal.sqlite"), &Options::new().create(true)).unwrap();
         let key = journal.begin(SessionId::from_bytes([7; 16]), 1, &encoded(&Value::Null)).unwrap();
         let manifest = Manifest::parse(MANIFEST, "test").unwrap_or_else(|errors| panic!("{errors}"));
         let points = Points::of(&manifest, &Tools::new());

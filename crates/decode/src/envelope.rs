@@ -45,7 +45,9 @@ impl Allowed<'_> {
     fn has(self, class: &Class, path: &str) -> bool {
         match self {
             Allowed::Messages => class.group == Group::Messages,
-            Allowed::Only(names) => names.contains(&class.name) && class.paths().first() == Some(&path),
+            Allowed::Only(names) => {
+                class.group != Group::Plain && names.contains(&class.name) && class.paths().first() == Some(&path)
+            }
             Allowed::Core => matches!(class.group, Group::Messages | Group::Core),
         }
     }

@@ -144,6 +144,9 @@ fn d03_messages_are_the_default_and_an_empty_list_refuses_all() {
     assert_eq!(refused(MESSAGE, &only(&[])), one("type_not_allowed", "/id"));
     assert_eq!(refused(MESSAGE, &only(&["HumanMessage"])), one("type_not_allowed", "/id"));
     assert_eq!(refused(MESSAGE, &only(&["*", "aimessage", ""])), one("type_not_allowed", "/id"));
+    // A plain type of a checkpoint is no object of a dump, whatever is allowed.
+    let time = r#"{"lc":1,"type":"constructor","id":["datetime","time"],"kwargs":{"hour":1}}"#;
+    assert_eq!(refused(time, &only(&["time"])), one("type_not_allowed", "/id"));
     assert_eq!(Accept::default().allowed, Allowed::Messages);
     for class in classes() {
         assert!(!class.paths().is_empty(), "{}", class.name);

@@ -3,7 +3,7 @@
 use crate::error::RunError;
 use crate::live::Finished;
 use crate::program::Program;
-use lockgate_authority::{GrantId, HeldGrants, Limit, Limits, Principal, Value};
+use lockgate_authority::{GrantId, HeldGrants, Limit, Limits, Manifest, Principal, Value};
 use lockgate_crossing::Shown;
 use lockgate_crossing::body::MAX_INLINE;
 use lockgate_decode::encode_value;
@@ -27,27 +27,24 @@ pub(crate) fn inline(value: &Value) -> Value {
     Value::map([("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())), ("bytes", Value::Int(bytes.len() as i64))])
 }
 
-/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, what stands behind its grants, and `{rules}`
+/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, the manifest as it is `written` out, what stands behind its grants, and `{rules}`
 /// where there are any.
 pub(crate) fn start(
     agent: &str,
-    isolation: &str,
-    clock: &str,
-    random: &str,
-    set: &Limits,
-    manifest: &str,
+    manifest: &Manifest,
+    written: &str,
     tokens: Vec<(&'static str, Value)>,
     rules: &[RuleText],
 ) -> Vec<u8> {
     let mut body = vec![
         ("lockgate", Value::text(env!("CARGO_PKG_VERSION"))),
         ("agent", Value::text(agent)),
-        ("isolation", Value::text(isolation)),
-        ("clock", Value::text(clock)),
-        ("random", Value::text(random)),
-        ("limits", limits(set)),
-        ("manifest_sha256", Value::Bytes(Sha256::digest(manifest.as_bytes()).to_vec())),
-        ("manifest", inline(&Value::text(manifest))),
+        ("isolation", Value::text(manifest.isolation().as_str())),
+        ("clock", Value::text(format!("{:?}", manifest.clock()))),
+        ("random", Value::text(format!("{:?}", manifest.random()))),
+        ("limits", limits(manifest.limits())),
+        ("manifest_sha256", Value::Bytes(Sha256::digest(written.as_bytes()).to_vec())),
+        ("manifest", inline(&Value::text(written))),
     ];
     body.extend(tokens);
     if !rules.is_empty() {

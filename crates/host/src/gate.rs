@@ -291,10 +291,7 @@ impl Gate {
         let manifest_text = manifest.to_toml();
         let body = entries::start(
             &agent,
-            manifest.isolation().as_str(),
-            &format!("{:?}", manifest.clock()),
-            &format!("{:?}", manifest.random()),
-            manifest.limits(),
+            manifest,
             &manifest_text,
             opened.as_ref().map_or(Ok(Vec::new()), Opened::recorded)?,
             rules.as_ref().map_or(&[], Rules::texts),

@@ -157,7 +157,8 @@ fn f02_a_call_is_given_up_and_the_next_is_answered() {
     assert_eq!(client.end(), 0);
     let outcomes = place.entries_of("outcome");
     let codes: Vec<&str> = outcomes.iter().filter_map(|entry| entry["body"]["code"].as_str()).collect();
-    assert_eq!(codes, ["cancelled", "cell_ended"], "{outcomes:?}");
+    // Whichever is first when the input ends: the call is given up, or its caller is gone.
+    assert!(matches!(codes[..], ["cancelled", "cell_ended" | "cancelled"]), "{outcomes:?}");
     assert_eq!(outcomes.len(), place.entries_of("intent").len());
     place.verify();
 }

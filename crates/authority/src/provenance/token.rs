@@ -275,7 +275,11 @@ fn clock(text: &str) -> Option<String> {
     if parts.next().is_some_and(|second| two(second) != Some(0)) || parts.next().is_some() {
         return None;
     }
-    let hour = if shift < 24 { hour % 12 + shift } else { hour };
+    let hour = match (shift, hour) {
+        (24, hour) => hour,
+        (shift, 1..=12) => hour % 12 + shift,
+        _ => return None,
+    };
     (hour < 24 && minute < 60).then(|| format!("t:{hour:02}:{minute:02}"))
 }
 

@@ -350,10 +350,10 @@ fn is_array(parts: &[Node]) -> bool {
         "c16" => 16,
         _ => return false,
     };
-    let lengths = shape.iter().map(|length| match length {
+    let mut lengths = shape.iter().map(|length| match length {
         Node::Int(length) => usize::try_from(*length).ok(),
         _ => None,
     });
-    let total = lengths.fold(Some(size), |total, length| total?.checked_mul(length?));
+    let total = lengths.try_fold(size, |total, length| total.checked_mul(length?));
     matches!(order.as_str(), "C" | "F") && total == Some(bytes.len())
 }

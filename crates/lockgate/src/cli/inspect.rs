@@ -5,7 +5,7 @@ use super::output::{DIM, GREEN, RED, Trouble, YELLOW, paint, print_json, termina
 use super::setup;
 use super::streams::{self, Page};
 use lockgate_authority::{Mint, Principal, PrincipalKind, ReasonCode};
-use lockgate_decode::{Accept, Allowed, Report, Strict, classes, inspect as inspect_bytes};
+use lockgate_decode::{Accept, Allowed, Group, Report, Strict, classes, inspect as inspect_bytes};
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -68,12 +68,14 @@ pub(crate) fn inspect(arguments: &Arguments) -> Done {
 }
 
 fn known<'n>(names: &'n [&'n str]) -> Result<&'n [&'n str], Trouble> {
-    let is_known = |name: &str| classes().any(|class| class.name == name);
+    // Plain types are those of checkpoints, where they are always allowed.
+    let nameable = || classes().filter(|class| class.group != Group::Plain).map(|class| class.name);
+    let is_known = |name: &str| nameable().any(|known| known == name);
     match names.iter().find(|name| !is_known(name)) {
         None if names.is_empty() => Err(Trouble::usage("`--allow` names no type").hint("`--allow none` refuses all")),
         None => Ok(names),
         Some(name) => {
-            let known: Vec<&str> = classes().map(|class| class.name).collect();
+            let known: Vec<&str> = nameable().collect();
             Err(Trouble::usage(format!("there is no type `{name}`"))
                 .hint(format!("`messages`, `core`, `none`, or some of {}", known.join(", "))))
         }
