@@ -1,6 +1,7 @@
 //! `cargo run --example token_seeds -- seeds/token` writes the seeds of the target `token`: always the same ones.
 
 use lockgate_authority::{Caveat, Point, PointKind, Principal, PrincipalKind, Terms, Value};
+use lockgate_fuzz::oracles;
 use lockgate_fuzz::oracles::root;
 use lockgate_token::{Claim, Head, Proof, SecretKey, Seed, Statement, Token};
 use std::path::PathBuf;
@@ -27,7 +28,10 @@ fn token(kind: PointKind, name: &str, settings: &str) -> Token {
 fn main() {
     let directory = PathBuf::from(std::env::args().nth(1).expect("a directory"));
     std::fs::create_dir_all(&directory).expect("a directory");
-    let write = |name: &str, bytes: &[u8]| std::fs::write(directory.join(name), bytes).expect("a seed");
+    let write = |name: &str, bytes: &[u8]| {
+        oracles::token(bytes);
+        std::fs::write(directory.join(name), bytes).expect("a seed");
+    };
     let data = token(PointKind::Fs, "data", "allow = [\"read\", \"list\"]\nunder = [\"a\", \"b/c\"]\nbytes = \"1MiB\"");
     let calls = |most| Terms::new(PointKind::Fs, None, vec![Caveat::Calls(most)]).expect("terms");
     let less = data.attenuate(calls(9), fresh(1)).expect("a block");
