@@ -81,13 +81,14 @@ fn record(index: usize) -> String {
     )
 }
 
-/// A list of about a megabyte, within the values that are allowed.
+/// A list of up to a megabyte, within the values and keys that are allowed.
 fn repeated(item: impl Fn(usize) -> String) -> String {
     let mut out = "[".to_owned();
     for index in 1..95_000 {
         let item = item(index);
         let values = item.matches([',', '{', '[']).count() + 1;
-        if out.len() + item.len() > MIB || values * index > 95_000 {
+        let keys = item.matches("\":").count();
+        if out.len() + item.len() > MIB || values * index > 95_000 || keys * index > 45_000 {
             break;
         }
         out.push_str(&item);
