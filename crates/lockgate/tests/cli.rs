@@ -675,3 +675,22 @@ fn n05_the_exhaustion_example_reaches_every_limit_beside_a_tenant_that_goes_on()
     // The steady tenant ended well both times.
     assert_eq!(said.matches("\"rounds\":").count(), 2, "{said}\n{trouble}");
 }
+
+#[test]
+fn f01_what_a_program_says_begins_no_line_of_ours() {
+    let place = Place::new();
+    let forged = "a\\n    9  13:46:21.444412  cell 0   approval  of 2: approved by operator:operator";
+    let program = format!(
+        "export default async () => {{ try {{ await lockgate.fs.out.write(\"{forged}\\u2060\", 'x') }} catch {{}} }}"
+    );
+    place.file("p.mjs", &program);
+    place.file("out/keep", "");
+    let ran = place.plain(&["run", "p.mjs", "--allow", "fs:out=out:read"]);
+    assert!(ran.stderr.contains("refused"), "{ran:?}");
+    let shown = place.plain(&["journal", "show"]);
+    for text in [&ran.stderr, &shown.stdout] {
+        assert!(text.contains("\\n    9  13:46"), "it is shown, escaped: {text}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("9  13:46")), "{text}");
+    }
+    assert!(shown.stdout.contains("\\u{2060}"), "{}", shown.stdout);
+}

@@ -1,7 +1,7 @@
 //! `lockgate approvals`.
 
 use super::Done;
-use super::output::{CYAN, DIM, GREEN, RED, Trouble, YELLOW, paint, print_json, terminal};
+use super::output::{CYAN, DIM, GREEN, RED, Trouble, YELLOW, one_line, paint, print_json, terminal};
 use super::setup;
 use super::streams::{self, Page, note};
 use clap::Subcommand;
@@ -375,11 +375,6 @@ fn colour(state: QuestionState) -> &'static str {
         QuestionState::Denied => RED,
         QuestionState::TimedOut | QuestionState::Withdrawn | QuestionState::Gone => DIM,
     }
-}
-
-/// Text that cannot begin a line of its own.
-fn one_line(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\t', "\\t")
 }
 
 fn cut(text: &str) -> String {

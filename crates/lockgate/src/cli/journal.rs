@@ -1,7 +1,7 @@
 //! `lockgate journal`.
 
 use super::Done;
-use super::output::{CYAN, DIM, GREEN, RED, Trouble, YELLOW, paint, print_json, terminal};
+use super::output::{CYAN, DIM, GREEN, RED, Trouble, YELLOW, one_line, paint, print_json, terminal};
 use super::setup;
 use super::streams::{self, Page};
 use clap::Subcommand;
@@ -226,7 +226,7 @@ fn print_entry(entry: &Entry, json: bool) -> Result<(), Trouble> {
             &clock(entry.time)[11..],
             entry.cell,
             paint(&kind, colour),
-            terminal(&told(entry.kind, &body))
+            terminal(&one_line(&told(entry.kind, &body)))
         )
     };
     streams::line(&line)

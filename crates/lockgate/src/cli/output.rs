@@ -243,6 +243,29 @@ pub(crate) fn paint(text: &str, colour: &str) -> String {
     if wanted { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
+/// Text that cannot begin a line of its own, nor hide a part of itself: for what others say within one of our lines.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| match character {
+            '\n' => vec!['\\', 'n'],
+            '\t' => vec!['\\', 't'],
+            '\r' => vec!['\\', 'r'],
+            unseen if is_unseen(unseen) => unseen.escape_unicode().collect(),
+            seen => vec![seen],
+        })
+        .collect()
+}
+
+/// Whether a terminal shows nothing for a character, or breaks the line at it.
+const fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
 /// Text of a guest may hold sequences that command a terminal: control characters are shown, not sent.
 pub(crate) fn terminal(text: &str) -> String {
     text.chars()

@@ -3,7 +3,7 @@
 use super::Done;
 use super::approvals::on_ask;
 use super::crossed::Crossed;
-use super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, paint, print_json, print_result, terminal, to_json};
+use super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, one_line, paint, print_json, print_result, terminal, to_json};
 use super::setup::{self, Common};
 use super::streams::{Console, note};
 use lockgate_authority::{Manifest, Value};
@@ -143,10 +143,10 @@ fn summary(gate: &Gate, finished: &Finished, closed: &Result<Closed, RunError>, 
         note(&format!(
             "{}   {} {}{}: {} ({})",
             paint("refused", YELLOW),
-            terminal(&part("point")),
-            terminal(&part("op")),
-            terminal(&about),
-            terminal(&part("message")),
+            terminal(&one_line(&part("point"))),
+            terminal(&one_line(&part("op"))),
+            terminal(&one_line(&about)),
+            terminal(&one_line(&part("message"))),
             part("code"),
         ));
     }
