@@ -118,6 +118,19 @@ fn a09_without_a_word_on_the_tool_the_section_says_who_reads() {
 }
 
 #[test]
+fn a09_what_is_too_much_to_be_remembered_is_shown_to_nobody() {
+    let manifest = parsed(MANIFEST);
+    let held = held(&manifest);
+    let many = |count: i64| Value::List((0..count).map(|index| Value::from(format!("account {index:09}"))).collect());
+    for (result, code) in [(many(4000), None), (many(5000), Some(ReasonCode::ConfidentialData))] {
+        let mut seen = Seen::new("", manifest.known());
+        seen.add_result("desk", "profile", &result);
+        assert_eq!(decided(&held, &seen, "write", &text("nothing of it")), code);
+        assert_eq!(decided(&held, &seen, "store", &text("nothing of it")), None);
+    }
+}
+
+#[test]
 fn a12_an_approver_is_asked_about_what_is_shown_and_for_that_call_alone() {
     let manifest = parsed(MANIFEST);
     let (held, seen) = (held(&manifest), seen(&manifest, ""));

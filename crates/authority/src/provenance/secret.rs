@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 /// Values that a session remembers as confined. Of what comes later nothing is known, and so any call could show it.
 const MAX_SECRETS: usize = 4096;
+/// Bytes of all of them.
+const MAX_BYTES: usize = 8 << 20;
 /// Bytes of text that one call may be compared with; what is more is taken for found.
 const MAX_WORK: usize = 64 << 20;
 /// Nodes of the arguments.
@@ -24,6 +26,7 @@ const MIN_LETTERS: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
     all: Vec<Secret>,
+    bytes: usize,
     lost: bool,
 }
 
@@ -42,6 +45,13 @@ enum Form {
     Squeezed(Box<str>),
     /// As words of its own, canonical.
     Words(Box<str>),
+}
+
+impl Form {
+    fn len(&self) -> usize {
+        let (Form::Squeezed(text) | Form::Words(text)) = self;
+        text.len()
+    }
 }
 
 /// That a call would show a confined value to somebody who may not read it.
@@ -92,11 +102,18 @@ impl Secrets {
         if self.all.iter().any(is_known) {
             return;
         }
-        if self.all.len() >= MAX_SECRETS {
-            self.lost = true;
+        let bytes = self.bytes.saturating_add(form.len());
+        if self.all.len() >= MAX_SECRETS || bytes > MAX_BYTES {
+            self.lose();
             return;
         }
+        self.bytes = bytes;
         self.all.push(Secret { form, readers, ask, place: place.into() });
+    }
+
+    /// Takes note that there was a value which is not remembered.
+    pub(super) fn lose(&mut self) {
+        self.lost = true;
     }
 
     /// The worst that showing these arguments to `shown` would do: what no approval permits comes first.

@@ -237,6 +237,9 @@ impl Seen {
     ) {
         let Some(left) = nodes.checked_sub(1) else {
             self.full = true;
+            if result.confines() {
+                self.secrets.lose();
+            }
             return;
         };
         *nodes = left;
@@ -640,8 +643,13 @@ impl Result<'_> {
         self.spoken.iter().any(is_it).then_some(Named)
     }
 
+    /// Whether some field of the tool is not for everyone.
+    fn confines(&self) -> bool {
+        self.known.labels.iter().any(|label| *label.op == *self.op && label.confined.is_some())
+    }
+
     fn confined(&self, path: &[String]) -> Option<(Parties, bool)> {
-        if self.known.labels.iter().all(|label| label.confined.is_none()) {
+        if !self.confines() {
             return None;
         }
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
