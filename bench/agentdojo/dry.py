@@ -9,7 +9,6 @@ import argparse
 import json
 import pathlib
 import subprocess
-import tomllib
 
 from agentdojo.functions_runtime import FunctionCall
 from pydantic_core import to_jsonable_python
@@ -28,24 +27,35 @@ class Decider:
         self._process.stdin.write(json.dumps(message) + "\n")
         self._process.stdin.flush()
 
+    def heard(self) -> dict:
+        return json.loads(self._process.stdout.readline())
+
+    def begin(self, prompt: str, read) -> None:
+        """Begins a session; `read` performs the calls that the gate makes by itself before it."""
+        self.tell({"prompt": prompt})
+        while "read" in (wanted := self.heard()):
+            self.tell({"list": read(wanted["read"], wanted["args"])})
+
     def decide(self, name: str, arguments: dict) -> dict:
         self.tell({"call": name, "args": arguments})
-        return json.loads(self._process.stdout.readline())
+        return self.heard()
 
 
 def plain(result) -> dict:
     return {"result": json.loads(json.dumps(to_jsonable_python(result)))}
 
 
-def replay(suite, decider, rosters, task, injection, injected, approved=False):
+def replay(suite, decider, task, injection, injected, approved=False):
     """Utility, whether the attacker succeeded, and the calls that were not allowed."""
     environment = suite.environment(task, injected)
     before, performed, stopped = environment.model_copy(deep=True), [], []
-    decider.tell({"prompt": task.PROMPT})
-    for op, roster in rosters.items():
-        result, text, error = suite.perform(environment, op, roster.get("with", {}))
+
+    def read(op: str, arguments: dict):
+        result, text, error = suite.perform(environment, op, arguments)
         assert not error, text
-        decider.tell({"roster": plain(result), "of": op})
+        return plain(result)
+
+    decider.begin(task.PROMPT, read)
     calls = script(suite, task, injection, environment)
     try:
         call, is_injected = next(calls)
@@ -74,12 +84,11 @@ def main() -> None:
     parser.add_argument("--benign", action="store_true", help="user tasks only")
     options = parser.parse_args()
     manifest = options.manifests / f"{options.suite}.toml"
-    rosters = tomllib.loads(manifest.read_text())["tool"][options.suite].get("roster", {})
     suite, decider = Suite(options.suite), Decider(options.decide, manifest)
     done = approved = asked = 0
     for name, task in suite.users.items():
-        done += replay(suite, decider, rosters, task, None, {})[0]
-        useful, _, stopped = replay(suite, decider, rosters, task, None, {}, True)
+        done += replay(suite, decider, task, None, {})[0]
+        useful, _, stopped = replay(suite, decider, task, None, {}, True)
         approved, asked = approved + useful, asked + len(stopped)
         if stopped:
             print(name, task.PROMPT)
@@ -94,7 +103,7 @@ def main() -> None:
         for attack, injection in suite.injections.items() if visible else []:
             if suite.scripted(injection):
                 injected = {slot: f"{MARKER} {injection.GOAL}" for slot in visible}
-                success = replay(suite, decider, rosters, task, injection, injected)[1]
+                success = replay(suite, decider, task, injection, injected)[1]
                 won, pairs = won + success, pairs + 1
                 if success:
                     print("got through:", name, attack)

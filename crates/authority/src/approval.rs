@@ -5,7 +5,7 @@
 //! about, for that action and no other. Everything else is decided again when the answer comes.
 
 use crate::caveat::Caveat;
-use crate::decide::{Request, foreign, need};
+use crate::decide::{Request, foreign, need, need_shown};
 use crate::grant::{Grant, GrantId};
 use crate::point::{Principal, PrincipalKind};
 use crate::reason::{Denial, ReasonCode};
@@ -127,6 +127,8 @@ enum CauseOf {
     Caveat(GrantId, Caveat),
     /// A rule of the operator, by its id.
     Rule(Box<str>),
+    /// That the arguments show a value to somebody who may not read it.
+    Shown,
 }
 
 impl Cause {
@@ -134,7 +136,7 @@ impl Cause {
     fn foreign(&self, request: &Request<'_>) -> Vec<Value> {
         match &self.of {
             CauseOf::Caveat(_, caveat) => foreign(caveat, request),
-            CauseOf::Rule(_) => Vec::new(),
+            CauseOf::Rule(_) | CauseOf::Shown => Vec::new(),
         }
     }
 }
@@ -161,7 +163,8 @@ impl Question {
             let words = need(caveat, layer, request, usage)?;
             Some(Cause { of: CauseOf::Caveat(layer, caveat.clone()), words })
         });
-        let causes: Box<[Cause]> = causes.collect();
+        let shown = need_shown(grant, request).map(|words| Cause { of: CauseOf::Shown, words });
+        let causes: Box<[Cause]> = causes.chain(shown).collect();
         let mut values = Vec::new();
         for value in causes.iter().flat_map(|cause| cause.foreign(request)) {
             if !values.contains(&value) {
@@ -257,6 +260,11 @@ impl Approved {
         let is_asked =
             |cause: &Cause| matches!(&cause.of, CauseOf::Caveat(of, asked) if *of == layer && asked == caveat);
         self.causes.iter().any(is_asked) && self.digest == ActionDigest::of(request)
+    }
+
+    /// Whether the approver was asked about a value that this request shows.
+    pub(crate) fn clears_shown(&self, request: &Request<'_>) -> bool {
+        self.causes.iter().any(|cause| cause.of == CauseOf::Shown) && self.digest == ActionDigest::of(request)
     }
 
     /// Whether the approver was asked about this rule, for this request.

@@ -4,7 +4,7 @@ use crate::canonical::{CanonicalPath, HostPattern, Scheme, UrlPathPrefix};
 use crate::label::LabelCaveat;
 use crate::limits::PartialLimits;
 use crate::predicate::Predicate;
-use crate::provenance::{Origin, Seen, Sources};
+use crate::provenance::{Origin, Part, Seen, Sources};
 use crate::reason::ReasonCode;
 
 /// A set of names: operations, tools or methods. Kept sorted.
@@ -95,8 +95,8 @@ pub struct FromCaveat {
     /// Origins that are accepted too, each only where the prompt holds one of its phrases: a trusted address where it says
     /// `everyone`.
     pub also: Box<[(Origin, Phrases)]>,
-    /// Whether only the addresses within texts are held to it: links, e-mail addresses, account numbers.
-    pub addresses: bool,
+    /// What of the argument is held to it.
+    pub part: Part,
     /// Whether a call that does not satisfy it needs an approval instead of being refused.
     pub ask: bool,
 }

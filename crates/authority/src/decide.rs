@@ -4,9 +4,9 @@ use crate::approval::{Approved, HOW_TO_BE_ASKED, Question};
 use crate::canonical::{CanonicalPath, CanonicalUrl};
 use crate::caveat::{ArgumentCaveat, Caveat, FromCaveat};
 use crate::grant::{Grant, GrantId, Layer};
-use crate::label::{Blocked, Flowing};
+use crate::label::{Blocked, Flowing, LabelRule, Parties};
 use crate::point::PointKind;
-use crate::provenance::{Origin, Seen, Traced};
+use crate::provenance::{Origin, Part, Seen, Shown, Traced};
 use crate::reason::{Denial, ReasonCode, quoted};
 use crate::usage::{Spend, Usage};
 use crate::value::Value;
@@ -175,6 +175,7 @@ fn allows(grant: &Grant, request: &Request<'_>, usage: &Usage, host_is_private: 
             rest.iter().all(|caveat| clear(caveat, layer)) && ops.iter().all(|caveat| clear(caveat, layer))
         })
         && (!host_is_private || grant.allows_private())
+        && shows(grant, request).is_none_or(|shown| shown.ask && is_shown_approved(request))
         && !usage.is_revoked(grant)
 }
 
@@ -185,7 +186,44 @@ fn lacks_approval(grant: &Grant, request: &Request<'_>, usage: &Usage, host_is_p
             layer.caveats().iter().all(|caveat| caveat.asks() || clears(caveat, layer.id(), request, usage))
         })
         && (!host_is_private || grant.allows_private())
+        && shows(grant, request).is_none_or(|shown| shown.ask)
         && !usage.is_revoked(grant)
+}
+
+/// The value in the arguments that somebody who reads them there may not read. Of a caller that is not traced nothing is
+/// known, and the label of what it sends is held to the point's by itself.
+fn shows<'s>(grant: &Grant, request: &Request<'s>) -> Option<Shown<'s>> {
+    let seen = request.seen.filter(|seen| seen.has_secrets())?;
+    let shown = match seen.shown_to(request.name, request.op) {
+        // What later layers say of the whole server adds to what the operator says of the tool.
+        Some(said) => {
+            let later = grant.layers().iter().skip(1).flat_map(|layer| layer.caveats());
+            later.fold(said, |shown, caveat| shown.union(shown_to(caveat)))
+        }
+        None => grant.flow().sink.shown_to,
+    };
+    seen.shown_by(request.args, shown)
+}
+
+fn shown_to(caveat: &Caveat) -> Parties {
+    match caveat {
+        Caveat::Label(label) if label.rule() == LabelRule::ShownTo => label.parties().closed(),
+        _ => Parties::NONE,
+    }
+}
+
+fn is_shown_approved(request: &Request<'_>) -> bool {
+    request.approved.is_some_and(|approved| approved.clears_shown(request))
+}
+
+/// Why it needs an approval that the arguments show a value; `None` where they do not, or where no approval would do.
+pub(crate) fn need_shown(grant: &Grant, request: &Request<'_>) -> Option<String> {
+    let shown = shows(grant, request).filter(|shown| shown.ask)?;
+    Some(shown_message(&handle_words(request), &quoted(request.op), shown.place))
+}
+
+fn shown_message(handle: &str, op: &str, place: &str) -> String {
+    format!("{op} on {handle} shows what not everyone who reads it there may read: {}", quoted(place))
 }
 
 /// Why a caveat needs an approval; `None` where it clears, or where no approval would clear it.
@@ -205,7 +243,7 @@ pub(crate) fn need(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usage
 pub(crate) fn foreign(caveat: &Caveat, request: &Request<'_>) -> Vec<Value> {
     let Caveat::From(from) = caveat else { return Vec::new() };
     let found = request.seen.zip(request.args.pointer(&from.pointer));
-    found.map_or_else(Vec::new, |(seen, value)| seen.foreign(value, from.accepted, from.addresses))
+    found.map_or_else(Vec::new, |(seen, value)| seen.foreign(value, from.accepted, from.part))
 }
 
 /// The refusal of the candidate that came closest to allowing.
@@ -240,7 +278,7 @@ fn refusal<'g>(grant: &'g Grant, request: &Request<'_>, usage: &Usage) -> Option
     if usage.is_revoked(grant) {
         return Some(Refusal { code: ReasonCode::Revoked, caveat: None, rank: 1 });
     }
-    let mut lowest = private_refusal(grant, request);
+    let mut lowest = private_refusal(grant, request).or_else(|| shown_refusal(grant, request));
     for layer in grant.layers() {
         for caveat in layer.caveats() {
             if lowest.is_some_and(|lowest| lowest.rank <= caveat.rank()) {
@@ -260,6 +298,17 @@ fn private_refusal<'g>(grant: &'g Grant, request: &Request<'_>) -> Option<Refusa
     let refused = request.host_is_known_private() && !grant.allows_private();
     let rank = Caveat::Private(false).rank();
     refused.then_some(Refusal { code: ReasonCode::PrivateAddress, caveat: None, rank })
+}
+
+/// What is shown to somebody who may not read it is no matter of a caveat either.
+fn shown_refusal<'g>(grant: &'g Grant, request: &Request<'_>) -> Option<Refusal<'g>> {
+    let shown = shows(grant, request)?;
+    let (code, rank) = match (shown.ask, is_shown_approved(request)) {
+        (true, true) => return None,
+        (true, false) => (ReasonCode::ApprovalRequired, Caveat::Approval.rank()),
+        (false, _) => (ReasonCode::ConfidentialData, Caveat::Depth(0).rank()),
+    };
+    Some(Refusal { code, caveat: None, rank })
 }
 
 /// Whether one caveat, in the layer `layer`, clears.
@@ -336,8 +385,11 @@ fn clears_argument(caveat: &ArgumentCaveat, request: &Request<'_>) -> bool {
 fn comes_from(from: &FromCaveat, request: &Request<'_>) -> bool {
     let Some(value) = request.args.pointer(&from.pointer) else { return true };
     match request.seen {
-        Some(seen) if from.addresses => seen.addresses_come_from(value, from.accepts(seen)),
-        Some(seen) => seen.comes_from(value, from.accepts(seen)),
+        Some(seen) => match from.part {
+            Part::Whole => seen.comes_from(value, from.accepts(seen)),
+            Part::Addresses => seen.addresses_come_from(value, from.accepts(seen)),
+            Part::Days => seen.days_come_from(value, from.accepts(seen)),
+        },
         None => from.accepted.contains(Origin::Unknown),
     }
 }
@@ -366,6 +418,11 @@ fn denial(refusal: Option<Refusal<'_>>, request: &Request<'_>) -> Denial {
         (_, Subject::Url { url, method }) => (code, url_message(code, url, method)),
         (ReasonCode::ArgumentRefused, _) => (code, argument_message(caveat, &op, &handle)),
         (ReasonCode::ProvenanceRefused, _) => (code, provenance_message(caveat, request, &handle)),
+        (ReasonCode::ConfidentialData, _) => (code, shown_message(&handle, &op, place_of_shown(request))),
+        (ReasonCode::ApprovalRequired, _) if caveat.is_none() => {
+            let shown = shown_message(&handle, &op, place_of_shown(request));
+            (code, format!("{op} on {handle} needs an approval: {shown}"))
+        }
         (ReasonCode::NotAsked, _) => (code, format!("the prompt does not ask for {op} on {handle}")),
         (ReasonCode::ApprovalRequired, _) if matches!(caveat, Some(Caveat::From(_))) => {
             (code, format!("{op} on {handle} needs an approval: {}", provenance_message(caveat, request, &handle)))
@@ -378,6 +435,12 @@ fn denial(refusal: Option<Refusal<'_>>, request: &Request<'_>) -> Denial {
     };
     let hint = hint(code, request);
     Denial { code, message: message.into(), hint: hint.map(Into::into) }
+}
+
+/// Where the value was first seen that the arguments show, whoever may read it.
+fn place_of_shown<'s>(request: &Request<'s>) -> &'s str {
+    let shown = request.seen.and_then(|seen| seen.shown_by(request.args, Parties::EVERYONE));
+    shown.map_or("a result", |shown| shown.place)
 }
 
 fn handle_words(request: &Request<'_>) -> String {
@@ -416,9 +479,16 @@ fn argument_message(caveat: Option<&Caveat>, op: &str, handle: &str) -> String {
 fn provenance_message(caveat: Option<&Caveat>, request: &Request<'_>, handle: &str) -> String {
     let Some(Caveat::From(from)) = caveat else { return format!("an argument on {handle} comes from elsewhere") };
     let (argument, op) = (quoted(&from.pointer), quoted(request.op));
-    let what = if from.addresses { "an address in the argument" } else { "the argument" };
-    let traced = request.seen.zip(request.args.pointer(&from.pointer)).map(|(seen, value)| seen.trace(value));
+    let what = match from.part {
+        Part::Whole => "the argument",
+        Part::Addresses => "an address in the argument",
+        Part::Days => "a day in the argument",
+    };
     let accepted = request.seen.map_or(from.accepted, |seen| from.accepts(seen));
+    let traced = request.seen.zip(request.args.pointer(&from.pointer)).map(|(seen, value)| match from.part {
+        Part::Whole => seen.trace(value),
+        part => seen.foreign(value, accepted, part).iter().flat_map(|value| seen.trace(value)).collect(),
+    });
     let outside = traced.into_iter().flatten().map(|(_, traced)| traced).find(|traced| !traced.sources.meets(accepted));
     let found = match outside {
         Some(Traced { sources, place: Some(place) }) if !sources.contains(Origin::Unknown) => {
@@ -465,6 +535,9 @@ fn hint(code: ReasonCode, request: &Request<'_>) -> Option<String> {
         ReasonCode::UrlPathNotGranted => "paths",
         ReasonCode::ArgumentRefused => "where",
         ReasonCode::ProvenanceRefused => "from",
+        ReasonCode::ConfidentialData => {
+            return Some(format!("see `readable_by` in `source` and `shown_to` of {section} in the manifest"));
+        }
         ReasonCode::NotAsked => "asked",
         ReasonCode::BudgetCalls => "calls",
         ReasonCode::BudgetBytes => "bytes",

@@ -283,9 +283,12 @@ impl Manifest {
         self.tokens.required.retain(|point| self.grants.iter().any(|grant| grant.point == *point));
         let mut known = PartyNames::default();
         let own = self.program.iter_mut().chain(&mut self.clearance);
-        let of_grants = self.grants.iter_mut().flat_map(|grant| &mut grant.caveats).filter_map(|caveat| match caveat {
-            Caveat::Label(label) => Some(&mut **label),
-            _ => None,
+        let of_grants = self.grants.iter_mut().flat_map(|grant| {
+            let caveats = grant.caveats.iter_mut().filter_map(|caveat| match caveat {
+                Caveat::Label(label) => Some(&mut **label),
+                _ => None,
+            });
+            caveats.chain(grant.known.parties_mut())
         });
         for label in own.chain(of_grants) {
             // They were few enough before.

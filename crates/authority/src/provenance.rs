@@ -11,12 +11,15 @@
 mod known;
 mod label;
 mod roster;
+mod secret;
 mod seen;
 mod text;
 mod token;
 
-pub use known::{Extreme, Known, KnownServers, Roster};
-pub use label::{FieldLabel, FieldPattern, FieldTrust};
+pub use known::{Each, Extreme, Known, KnownServers, Roster};
+pub use label::{Confined, FieldLabel, FieldPattern, FieldTrust};
+pub use roster::{ReadRoster, read_rosters};
+pub(crate) use secret::Shown;
 pub use seen::{Seen, Traced};
 use std::fmt;
 
@@ -61,6 +64,31 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What of an argument must come from somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Every leaf as a whole.
+    Whole,
+    /// The addresses within its texts: links, e-mail addresses, account numbers.
+    Addresses,
+    /// The days within its texts; a text without one as a whole.
+    Days,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: &'static [Part] = &[Part::Whole, Part::Addresses, Part::Days];
+
+    /// The key of a manifest.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Part::Whole => "any",
+            Part::Addresses => "addresses",
+            Part::Days => "days",
+        }
     }
 }
 

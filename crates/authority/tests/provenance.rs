@@ -197,7 +197,7 @@ fn a17_manifests_say_it_and_read_it_back() {
         ("from.send.to = [\"promt\"]", "did you mean `prompt`?"),
         ("from.sned.to = [\"prompt\"]", "did you mean `send`?"),
         ("from.send.to = []", "empty list"),
-        ("from.send.to = { otherwise = \"ask\" }", "`any` or `addresses`"),
+        ("from.send.to = { otherwise = \"ask\" }", "`any`, `addresses` or `days`"),
         ("from.send.to = \"prompt\"", "expected a table"),
         ("from.send.to = { any = [\"prompt\"], also = { trustd = [\"all\"] } }", "did you mean `trusted`?"),
         ("from.send.to = { any = [\"prompt\"], also = { trusted = [] } }", "empty list"),

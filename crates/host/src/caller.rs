@@ -7,7 +7,7 @@ use crate::approvals::Asker;
 use crate::entries;
 use crate::error::RunError;
 use crate::session::{Session, SessionInner};
-use lockgate_authority::{HeldGrants, PointKind, Principal, ReasonCode, Seen, Traced, Value};
+use lockgate_authority::{HeldGrants, PointKind, Principal, ReasonCode, Seen, Traced, Value, read_rosters};
 use lockgate_crossing::{
     Acted, Asked, CellBook, Effects, Ended, Failed, Outcome, Pending, Ready, Reply, Step, abandon,
     answer as answer_question, cross, settle,
@@ -83,7 +83,7 @@ impl Session {
         book.begin_at(Arc::default(), session.clearance);
         let state = State { book, waiting: HashMap::new(), next: 1, closed: false };
         let caller = Caller(Arc::new(Inner { session: Arc::clone(session), held, state: Mutex::new(state) }));
-        caller.read_rosters()?;
+        caller.read_rosters(prompt)?;
         Ok(caller)
     }
 }
@@ -108,19 +108,18 @@ impl Caller {
     }
 
     /// Reads each roster of a tool that it may call. Nobody else has the caller yet, so nothing comes before.
-    fn read_rosters(&self) -> Result<(), RunError> {
+    fn read_rosters(&self, prompt: &str) -> Result<(), RunError> {
         let visible = self.tools();
         for (server, known) in self.0.session.known.iter() {
             let is_visible = |op: &str| visible.iter().any(|seen| *seen.server == **server && seen.tool.name == op);
-            for roster in known.rosters.iter().filter(|roster| is_visible(&roster.op)) {
-                let list = self.call(server, &roster.op, &roster.args).map_err(|failed| {
-                    let message =
-                        format!("the roster `{}` of `tool.{server}` cannot be read: {}", roster.op, failed.message);
+            let read = read_rosters(known, prompt, is_visible, |op, args| {
+                self.call(server, op, args).map_err(|failed| {
+                    let message = format!("the roster `{op}` of `tool.{server}` cannot be read: {}", failed.message);
                     RunError::new(failed.code, message).hint("see `roster` of its section in the manifest")
-                })?;
-                if let Some(seen) = self.0.lock().book.seen_mut() {
-                    seen.add_roster(server, &roster.op, &list);
-                }
+                })
+            })?;
+            if let Some(seen) = self.0.lock().book.seen_mut() {
+                seen.add_rosters(server, &read);
             }
         }
         Ok(())

@@ -125,6 +125,52 @@ fn a17_a_roster_is_read_before_the_first_call() {
 }
 
 #[test]
+fn a17_a_list_is_read_for_each_name_of_another_where_the_prompt_needs_it() {
+    let place = Place::new();
+    let root = place.root().canonicalize().expect("it exists");
+    let rosters = "source.get-structured-content = \"trusted\"\n\
+         [tool.every.roster.get-structured-content]\nwith = { location = \"Chicago\" }\nnames = [\"/conditions\"]\n\
+         [tool.every.roster.echo]\neach = { message = \"get-structured-content\" }\nnames = [\"/*\"]\nall = [\"all of it\"]\n";
+    place.file("lockgate.toml", &format!("{}{rosters}", sections(&root)));
+    place.file("prompt.txt", "Tell me all of it");
+    let client = Client::start(&place, &[]).handshake();
+    assert_eq!(client.end(), 0);
+    assert_eq!(place.entries_of("intent").len(), 1, "the prompt does not speak of them");
+    let mut client = Client::start(&place, &["--prompt", "prompt.txt"]).handshake();
+    let weather =
+        client.call("every__get-structured-content", json!({"location": "Chicago"}))["structuredContent"].clone();
+    assert_eq!(client.end(), 0);
+    let made = place.entries_of("intent");
+    let ops: Vec<&str> = made.iter().filter_map(|entry| entry["body"]["op"].as_str()).collect();
+    assert_eq!(ops, ["get-structured-content", "get-structured-content", "echo", "get-structured-content"]);
+    assert_eq!(made[2]["body"]["args"], json!({"message": weather["conditions"]}), "{:?}", made[2]);
+    place.verify();
+}
+
+#[test]
+fn a09_a_confined_value_goes_to_no_server_where_others_read_it() {
+    let place = Place::new();
+    let root = place.root().canonicalize().expect("it exists");
+    let confined = "source.get-structured-content = { \"/conditions\" = { label = \"trusted\", readable_by = [\"operator\"] } }\n\
+                    [tool.every.shown_to]\necho = [\"operator\"]\n";
+    place.file("lockgate.toml", &format!("{}{confined}", sections(&root)));
+    let mut client = Client::start(&place, &[]).handshake();
+    let weather =
+        client.call("every__get-structured-content", json!({"location": "Chicago"}))["structuredContent"].clone();
+    let conditions = weather["conditions"].as_str().expect("a word");
+    let write = json!({"path": root.join("out.txt"), "content": format!("They say: {}.", conditions.to_uppercase())});
+    assert_eq!(client.refused("files__write_file", write), "confidential_data");
+    assert!(!root.join("out.txt").exists());
+    let echo = client.call("every__echo", json!({"message": conditions}));
+    assert_eq!(echo["content"][0]["text"], format!("Echo: {conditions}"), "only the operator reads it there");
+    let humidity = json!({"path": root.join("out.txt"), "content": weather["humidity"].to_string()});
+    client.call("files__write_file", humidity);
+    assert_eq!(place.read("out.txt"), weather["humidity"].to_string(), "everyone may read that");
+    assert_eq!(client.end(), 0);
+    place.verify();
+}
+
+#[test]
 fn f02_a_prompt_can_be_the_first_line_of_standard_input() {
     let place = Place::new();
     let root = place.root().canonicalize().expect("it exists");

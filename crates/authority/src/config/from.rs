@@ -6,15 +6,15 @@ use super::read::Item;
 use super::render::{bare_or_quoted, texts};
 use super::r#where::{argument_name, check_operation, pointer};
 use crate::caveat::{AskedCaveat, Caveat, FromCaveat, Names};
-use crate::provenance::{Origin, Sources};
+use crate::provenance::{Origin, Part, Sources};
 use toml::Value as Toml;
 
 /// The keys of a condition on where an argument comes from.
-const FROM: &[&str] = &["any", "addresses", "also", "otherwise"];
+const FROM: &[&str] = &["any", "addresses", "days", "also", "otherwise"];
 /// The keys of what a prompt must say.
 const ASKED: &[&str] = &["phrases", "otherwise"];
 /// What becomes of a call that does not satisfy a condition: whether it is asked about.
-const OTHERWISE: &[(&str, bool)] = &[("refuse", false), ("ask", true)];
+pub(super) const OTHERWISE: &[(&str, bool)] = &[("refuse", false), ("ask", true)];
 
 /// Reads the table `from`: for each operation and argument the accepted origins.
 pub(crate) fn read_from(item: &Item<'_>, ops: Option<&Names>, problems: &mut Problems) -> Vec<Caveat> {
@@ -28,25 +28,27 @@ pub(crate) fn read_from(item: &Item<'_>, ops: Option<&Names>, problems: &mut Pro
                 condition.problem(problems, "expected an argument's name or a JSON Pointer", None);
                 continue;
             };
-            let caveat = |accepted, also: &[Also], addresses, ask| {
+            let caveat = |accepted, also: &[Also], part, ask| {
                 let (op, pointer) = (op.name.as_str().into(), pointer.as_str().into());
-                Caveat::From(Box::new(FromCaveat { op, pointer, accepted, also: also.into(), addresses, ask }))
+                Caveat::From(Box::new(FromCaveat { op, pointer, accepted, also: also.into(), part, ask }))
             };
             if matches!(condition.node.data, Data::List(_)) {
-                caveats.extend(origins(&condition, problems).map(|accepted| caveat(accepted, &[], false, false)));
+                caveats.extend(origins(&condition, problems).map(|accepted| caveat(accepted, &[], Part::Whole, false)));
                 continue;
             }
             let Some(section) = condition.section(FROM, problems) else { continue };
             let ask = section.get("otherwise").and_then(|item| item.choice(problems, OTHERWISE)).unwrap_or(false);
-            let of = |key: &str, problems: &mut Problems| section.get(key).and_then(|item| origins(&item, problems));
-            let (any, addresses) = (of("any", problems), of("addresses", problems));
-            if any.is_none() && addresses.is_none() && problems.is_empty() {
+            let mut parts = Vec::new();
+            for part in Part::ALL {
+                let accepted = section.get(part.key()).and_then(|item| origins(&item, problems));
+                parts.extend(accepted.map(|accepted| (*part, accepted)));
+            }
+            if parts.is_empty() && problems.is_empty() {
                 let hint = "add `any = [\"prompt\", \"trusted\"]`".to_owned();
-                condition.problem(problems, "expected `any` or `addresses`", Some(hint));
+                condition.problem(problems, "expected `any`, `addresses` or `days`", Some(hint));
             }
             let also = section.get("also").map_or_else(Vec::new, |item| read_also(&item, problems));
-            caveats.extend(any.map(|accepted| caveat(accepted, &also, false, ask)));
-            caveats.extend(addresses.map(|accepted| caveat(accepted, &also, true, ask)));
+            caveats.extend(parts.into_iter().map(|(part, accepted)| caveat(accepted, &also, part, ask)));
         }
     }
     caveats
@@ -109,7 +111,7 @@ pub(super) fn phrase(item: &Item<'_>, text: &str, problems: &mut Problems) -> Op
 pub(crate) fn from_setting(from: &FromCaveat) -> (String, toml::Table) {
     let mut table = toml::Table::new();
     let origins = texts(from.accepted.iter());
-    table.insert(if from.addresses { "addresses" } else { "any" }.to_owned(), origins);
+    table.insert(from.part.key().to_owned(), origins);
     if !from.also.is_empty() {
         let also = from.also.iter().map(|(origin, phrases)| (origin.to_string(), texts(phrases.iter())));
         table.insert("also".to_owned(), Toml::Table(also.collect()));
@@ -131,7 +133,7 @@ pub(crate) fn asked_setting(asked: &AskedCaveat) -> toml::Table {
     table
 }
 
-fn otherwise(table: &mut toml::Table, ask: bool) {
+pub(super) fn otherwise(table: &mut toml::Table, ask: bool) {
     if ask {
         table.insert("otherwise".to_owned(), Toml::from("ask"));
     }

@@ -100,7 +100,12 @@ pub(crate) fn read_terms(kind: PointKind, section: &Section<'_>, form: Form, pro
     caveats.extend(get("until").and_then(|item| item.time(problems)).map(Caveat::Until));
     let approval = get("approval").and_then(|item| item.boolean(problems));
     caveats.extend((approval == Some(true)).then_some(Caveat::Approval));
-    terms.labels = labels::read(section, labels::keys(kind), problems);
+    // A manifest's tool server can say it tool by tool: then that is for callers, and to a cell nothing is said.
+    let by_tool = form == Form::Manifest
+        && kind == PointKind::Tool
+        && section.get(labels::SHOWN_TO).is_some_and(|item| labels::is_by_tool(&item));
+    let read = labels::keys(kind).iter().copied().filter(|key| !by_tool || *key != labels::SHOWN_TO);
+    terms.labels = labels::read(section, &read.collect::<Vec<_>>(), problems);
     terms
 }
 

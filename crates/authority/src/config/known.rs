@@ -1,25 +1,37 @@
 //! What is said of a tool server's results: `source`, `hand_over` and `roster` of `[tool.NAME]`, and back.
 
-use super::from::phrase;
+use super::from::{OTHERWISE, phrase};
+use super::labels;
 use super::node::Data;
 use super::problem::Problems;
 use super::read::{Item, Section};
 use super::render::{Setting, texts};
 use super::r#where::{check_operation, scalar, toml_scalar};
 use crate::caveat::Names;
-use crate::provenance::{Extreme, FieldLabel, FieldPattern, FieldTrust, Known, Roster};
+use crate::label::{LabelCaveat, PartyNames};
+use crate::provenance::{Confined, Each, Extreme, FieldLabel, FieldPattern, FieldTrust, Known, Roster};
+use crate::reason::quoted;
 use crate::value::Value;
 use toml::Value as Toml;
 
 /// Whose text a field is.
 const TRUST: &[(&str, FieldTrust)] =
     &[("trusted", FieldTrust::Trusted), ("author", FieldTrust::Author), ("outside", FieldTrust::Outside)];
+/// The keys of a field of which more is said than whose text it is.
+const FIELD: &[&str] = &["label", "readable_by", "otherwise"];
 /// The keys of a roster.
-const ROSTER: &[&str] = &["with", "names", "most", "least"];
+const ROSTER: &[&str] = &["with", "names", "most", "least", "starts", "all", "each", "longest", "shortest"];
 
 /// Reads everything that a section says of results.
-pub(crate) fn read_known(section: &Section<'_>, ops: &Names, problems: &mut Problems) -> Known {
-    let labels = section.get("source").map_or_else(Vec::new, |item| read_labels(&item, ops, problems));
+pub(crate) fn read_known(
+    section: &Section<'_>,
+    ops: &Names,
+    parties: &mut PartyNames,
+    problems: &mut Problems,
+) -> Known {
+    let labels = section.get("source").map_or_else(Vec::new, |item| read_labels(&item, ops, parties, problems));
+    let shown = section.get(labels::SHOWN_TO).filter(labels::is_by_tool);
+    let shown = shown.map_or_else(Vec::new, |item| read_shown(&item, ops, parties, problems));
     let hand_over = section.get("hand_over").and_then(|item| {
         let has_author = labels.iter().any(|label| label.trust == FieldTrust::Author);
         if !has_author && problems.is_empty() {
@@ -29,21 +41,29 @@ pub(crate) fn read_known(section: &Section<'_>, ops: &Names, problems: &mut Prob
         item.each(problems, "a list of phrases", phrase)
     });
     let rosters = section.get("roster").map_or_else(Vec::new, |item| read_rosters(&item, ops, problems));
-    Known { labels, hand_over: hand_over.unwrap_or_default(), rosters }
+    Known { labels, hand_over: hand_over.unwrap_or_default(), rosters, shown }
 }
 
 /// Reads the table `source`: for each tool a label of its whole result, or one for each of its fields.
-fn read_labels(item: &Item<'_>, ops: &Names, problems: &mut Problems) -> Vec<FieldLabel> {
+fn read_labels(item: &Item<'_>, ops: &Names, parties: &mut PartyNames, problems: &mut Problems) -> Vec<FieldLabel> {
     let mut out = Vec::new();
     let Some(operations) = item.table(problems) else { return out };
     for (op, fields) in operations.entries() {
         check_operation(&op.name, &fields, Some(ops), problems);
         let mut add = |pattern: &str, label: &Item<'_>, problems: &mut Problems| {
-            let Some(trust) = label.choice(problems, TRUST) else { return };
+            let (trust, confined) = if matches!(label.node.data, Data::Table(_)) {
+                let Some(section) = label.section(FIELD, problems) else { return };
+                let trust = section.need("label", "`label = \"trusted\"`", problems);
+                (trust.and_then(|item| item.choice(problems, TRUST)), read_confined(&section, parties, problems))
+            } else {
+                (label.choice(problems, TRUST), None)
+            };
+            let Some(trust) = trust else { return };
             out.extend(field(label, pattern, problems).map(|field| FieldLabel {
                 op: op.name.as_str().into(),
                 field,
                 trust,
+                confined,
             }));
         };
         if matches!(fields.node.data, Data::Text(_)) {
@@ -54,6 +74,31 @@ fn read_labels(item: &Item<'_>, ops: &Names, problems: &mut Problems) -> Vec<Fie
         for (field, label) in fields.entries() {
             add(&field.name, &label, problems);
         }
+    }
+    out
+}
+
+/// Reads who may read a field.
+fn read_confined(section: &Section<'_>, parties: &mut PartyNames, problems: &mut Problems) -> Option<Confined> {
+    let ask = section.get("otherwise").and_then(|item| item.choice(problems, OTHERWISE)).unwrap_or(false);
+    let terms = labels::read(section, &["readable_by"], problems);
+    let readable_by = labels::intern(&terms, parties, problems).into_iter().next()?;
+    Some(Confined { readable_by, ask })
+}
+
+/// Reads the table `shown_to`: for each tool who reads its arguments.
+fn read_shown(
+    item: &Item<'_>,
+    ops: &Names,
+    parties: &mut PartyNames,
+    problems: &mut Problems,
+) -> Vec<(Box<str>, LabelCaveat)> {
+    let Some(operations) = item.table(problems) else { return Vec::new() };
+    let mut out = Vec::new();
+    for (op, readers) in operations.entries() {
+        check_operation(&op.name, &readers, Some(ops), problems);
+        let terms: Vec<_> = labels::read_shown_to(&readers, problems).into_iter().collect();
+        out.extend(labels::intern(&terms, parties, problems).into_iter().map(|shown| (op.name.as_str().into(), shown)));
     }
     out
 }
@@ -70,6 +115,10 @@ fn field(item: &Item<'_>, pattern: &str, problems: &mut Problems) -> Option<Fiel
 /// Reads the table `roster`: for each tool with what it is called, and by which fields a prompt names a record.
 fn read_rosters(item: &Item<'_>, ops: &Names, problems: &mut Problems) -> Vec<Roster> {
     let Some(operations) = item.table(problems) else { return Vec::new() };
+    let is_list = |op: &str| {
+        let of = operations.get(op).and_then(|of| of.table(&mut Problems::default()));
+        of.is_some_and(|of| of.get("each").is_none() && of.get("names").is_some())
+    };
     operations
         .entries()
         .filter_map(|(op, roster)| {
@@ -86,9 +135,52 @@ fn read_rosters(item: &Item<'_>, ops: &Names, problems: &mut Problems) -> Vec<Ro
                 }
             }
             let args = read_arguments(&section, problems);
-            Some(Roster { op: op.name.as_str().into(), args, names: names.unwrap_or_default(), extremes })
+            let phrases = |key: &str, problems: &mut Problems| {
+                let item = section.get(key)?;
+                if section.get("names").is_none() && problems.is_empty() {
+                    let hint = "add `names = [\"/*/name\"]`".to_owned();
+                    item.problem(problems, format!("`{key}` speaks of names, and no field has one"), Some(hint));
+                }
+                item.each(problems, "a list of phrases", phrase)
+            };
+            let [starts, all, longest, shortest] =
+                ["starts", "all", "longest", "shortest"].map(|key| phrases(key, problems).unwrap_or_default());
+            let each = section.get("each").and_then(|item| read_each(&item, is_list, problems));
+            let each =
+                each.map(|(argument, of)| Each { argument, of, longest: longest.clone(), shortest: shortest.clone() });
+            for (key, phrases) in [("longest", &longest), ("shortest", &shortest)] {
+                if let Some(item) =
+                    section.get(key).filter(|_| each.is_none() && !phrases.is_empty() && problems.is_empty())
+                {
+                    let hint = "add `each = { ARGUMENT = \"OTHER\" }`, or use `most`".to_owned();
+                    item.problem(problems, "one list is neither the longest nor the shortest", Some(hint));
+                }
+            }
+            let names = names.unwrap_or_default();
+            Some(Roster { op: op.name.as_str().into(), args, names, extremes, starts, all, each })
         })
         .collect()
+}
+
+/// Reads `each = { ARGUMENT = "OTHER" }`: the argument that takes each name of another roster.
+fn read_each(item: &Item<'_>, is_list: impl Fn(&str) -> bool, problems: &mut Problems) -> Option<(Box<str>, Box<str>)> {
+    let given = item.table(problems)?;
+    let mut entries = given.entries();
+    let (Some((argument, of)), None) = (entries.next(), entries.next()) else {
+        item.problem(problems, "expected one argument and the roster whose names it takes", None);
+        return None;
+    };
+    let text = of.text(problems)?;
+    if !is_list(text) {
+        let hint = Some("it needs `names` and no `each` of its own".to_owned());
+        of.problem(
+            problems,
+            format!("expected another roster that is one list of names, found {}", quoted(text)),
+            hint,
+        );
+        return None;
+    }
+    Some((argument.name.as_str().into(), text.into()))
 }
 
 fn read_arguments(section: &Section<'_>, problems: &mut Problems) -> Value {
@@ -110,6 +202,10 @@ pub(crate) fn known_settings(known: &Known) -> Vec<Setting> {
         let rosters = known.rosters.iter().map(|roster| (roster.op.to_string(), Toml::Table(roster_setting(roster))));
         out.push(("roster".to_owned(), Toml::Table(rosters.collect())));
     }
+    if !known.shown.is_empty() {
+        let shown = known.shown.iter().map(|(op, shown)| (op.to_string(), texts(shown.names())));
+        out.push((labels::SHOWN_TO.to_owned(), Toml::Table(shown.collect())));
+    }
     out
 }
 
@@ -119,7 +215,17 @@ fn labels(labels: &[FieldLabel]) -> toml::Table {
         let word = TRUST.iter().find(|(_, trust)| *trust == label.trust).map_or("outside", |(word, _)| *word);
         let fields = out.entry(label.op.to_string()).or_insert_with(|| Toml::Table(toml::Table::new()));
         if let Toml::Table(fields) = fields {
-            fields.insert(label.field.to_string(), Toml::from(word));
+            let said = match &label.confined {
+                None => Toml::from(word),
+                Some(confined) => {
+                    let mut said = toml::Table::new();
+                    said.insert("label".to_owned(), Toml::from(word));
+                    said.insert("readable_by".to_owned(), texts(confined.readable_by.names()));
+                    super::from::otherwise(&mut said, confined.ask);
+                    Toml::Table(said)
+                }
+            };
+            fields.insert(label.field.to_string(), said);
         }
     }
     out
@@ -139,6 +245,18 @@ fn roster_setting(roster: &Roster) -> toml::Table {
     }
     if !roster.names.is_empty() {
         out.insert("names".to_owned(), texts(roster.names.iter()));
+    }
+    let (longest, shortest) = roster.each.as_ref().map_or((&[][..], &[][..]), |each| (&each.longest, &each.shortest));
+    for (key, phrases) in
+        [("starts", &roster.starts[..]), ("all", &roster.all), ("longest", longest), ("shortest", shortest)]
+    {
+        if !phrases.is_empty() {
+            out.insert(key.to_owned(), texts(phrases));
+        }
+    }
+    if let Some(each) = &roster.each {
+        let each = [(each.argument.to_string(), Toml::from(&*each.of))];
+        out.insert("each".to_owned(), Toml::Table(each.into_iter().collect()));
     }
     for (key, most) in [("most", true), ("least", false)] {
         let of_kind = roster.extremes.iter().filter(|extreme| extreme.most == most);

@@ -1,5 +1,6 @@
 //! What sections say of labels: lists of parties, as a manifest or a child's ask writes them.
 
+use super::node::Data;
 use super::problem::{Problems, suggestion};
 use super::read::{Item, Section};
 use crate::caveat::{Caveat, Names};
@@ -34,6 +35,19 @@ pub(crate) const fn keys(kind: PointKind) -> &'static [&'static str] {
 pub(crate) fn read(section: &Section<'_>, keys: &[&str], problems: &mut Problems) -> Vec<LabelTerm> {
     let rules = keys.iter().filter_map(|key| LabelRule::of_key(key));
     rules.filter_map(|rule| read_list(rule, &section.get(rule.key())?, problems)).collect()
+}
+
+/// The key that says who reads what is sent: a list for a whole section, or for a tool server a table with a list for a tool.
+pub(crate) const SHOWN_TO: &str = LabelRule::ShownTo.key();
+
+/// Whether a section says tool by tool who reads what is sent.
+pub(crate) fn is_by_tool(item: &Item<'_>) -> bool {
+    matches!(item.node.data, Data::Table(_))
+}
+
+/// Reads who reads what is sent.
+pub(crate) fn read_shown_to(item: &Item<'_>, problems: &mut Problems) -> Option<LabelTerm> {
+    read_list(LabelRule::ShownTo, item, problems)
 }
 
 fn read_list(rule: LabelRule, item: &Item<'_>, problems: &mut Problems) -> Option<LabelTerm> {

@@ -302,7 +302,7 @@ pub(super) fn read_grant(
     let found = labels::intern(&terms.labels, parties, problems);
     caveats.extend(found.into_iter().map(|label| Caveat::Label(Box::new(label))));
     labels::contradictions(kind, &ops, &caveats, &terms.labels, parties, problems);
-    let known = read_known(&section, &ops, problems);
+    let known = read_known(&section, &ops, parties, problems);
     Some(ManifestGrant { point: Point::new(kind, name), source: source?, ops, caveats, known })
 }
 

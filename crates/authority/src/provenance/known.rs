@@ -1,6 +1,7 @@
 //! What the manifest says of the results of a tool server.
 
 use super::label::{FieldLabel, FieldPattern};
+use crate::label::LabelCaveat;
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -13,18 +14,27 @@ pub struct Known {
     pub hand_over: Vec<Box<str>>,
     /// Lists that the gate reads by itself before the caller's first call.
     pub rosters: Vec<Roster>,
+    /// Who reads the arguments of a tool, by tool; of all others whoever the section's `shown_to` says.
+    pub shown: Vec<(Box<str>, LabelCaveat)>,
 }
 
 impl Known {
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty() && self.hand_over.is_empty() && self.rosters.is_empty()
+        self.labels.is_empty() && self.hand_over.is_empty() && self.rosters.is_empty() && self.shown.is_empty()
+    }
+
+    /// What it says of parties.
+    pub(crate) fn parties_mut(&mut self) -> impl Iterator<Item = &mut LabelCaveat> {
+        let confined = self.labels.iter_mut().filter_map(|label| label.confined.as_mut());
+        confined.map(|confined| &mut confined.readable_by).chain(self.shown.iter_mut().map(|(_, shown)| shown))
     }
 
     /// Forgets what is said of other tools than these.
     pub(crate) fn retain(&mut self, is_kept: impl Fn(&str) -> bool) {
         self.labels.retain(|label| is_kept(&label.op));
-        self.rosters.retain(|roster| is_kept(&roster.op));
+        self.shown.retain(|(op, _)| is_kept(op));
+        self.rosters.retain(|roster| is_kept(&roster.op) && roster.each.as_ref().is_none_or(|each| is_kept(&each.of)));
         if self.labels.is_empty() {
             self.hand_over.clear();
         }
@@ -46,6 +56,25 @@ pub struct Roster {
     pub names: Vec<FieldPattern>,
     /// Fields by which a prompt can speak of one record among all.
     pub extremes: Vec<Extreme>,
+    /// Phrases after which the prompt says how the names begin that it means: `starting with`.
+    pub starts: Vec<Box<str>>,
+    /// Phrases with which the prompt means every record: `all channels`.
+    pub all: Vec<Box<str>>,
+    /// That it is not one list but one for each name of another roster.
+    pub each: Option<Each>,
+}
+
+/// One list for each name of another roster, such as the members of each channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Each {
+    /// The argument in which the name is passed.
+    pub argument: Box<str>,
+    /// The tool of the other roster.
+    pub of: Box<str>,
+    /// Phrases by which the prompt means the name with the longest list: `most members`.
+    pub longest: Vec<Box<str>>,
+    /// The same with the shortest list.
+    pub shortest: Vec<Box<str>>,
 }
 
 /// A field by whose largest or smallest value a prompt can name a record: `the largest file`.

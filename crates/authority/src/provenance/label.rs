@@ -1,4 +1,5 @@
 use super::Origin;
+use crate::label::{LabelCaveat, Parties};
 use crate::value::Value;
 
 /// Whose text a field of a tool's result is.
@@ -10,6 +11,17 @@ pub struct FieldLabel {
     pub field: FieldPattern,
     /// What the operator says of it.
     pub trust: FieldTrust,
+    /// Who may read it, where not everyone may.
+    pub confined: Option<Confined>,
+}
+
+/// Who may read a field: a call of which others would read it is refused, or asked about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Confined {
+    /// The parties.
+    pub readable_by: LabelCaveat,
+    /// Whether a call that shows it to others needs an approval instead of being refused.
+    pub ask: bool,
 }
 
 /// Who could have written a field. Ordered: of two that are said of one field the later one holds.
@@ -57,6 +69,11 @@ impl FieldPattern {
         fits.then_some(self.0.len())
     }
 
+    /// Whether it names any item of a list, or any key of a map: then each is a record of its own.
+    pub(super) fn is_of_items(&self) -> bool {
+        self.0.last().is_some_and(|last| **last == *"*")
+    }
+
     /// Whether it names exactly this field, not one above it.
     pub(super) fn is(&self, path: &[&str]) -> bool {
         self.covers(path) == Some(path.len())
@@ -80,6 +97,19 @@ pub(super) fn trust(labels: &[FieldLabel], op: &str, path: &[&str]) -> FieldTrus
     let covering = labels.iter().filter(|label| *label.op == *op);
     let covering = covering.filter_map(|label| Some((label.field.covers(path)?, label.trust)));
     covering.max().map_or(FieldTrust::Outside, |(_, trust)| trust)
+}
+
+/// Who may read a field, and whether it is asked about to whom else it is shown: the longest pattern that covers it and says so
+/// decides, of equally long ones what both say. `None` for what everyone may read.
+pub(super) fn confined(labels: &[FieldLabel], op: &str, path: &[&str]) -> Option<(Parties, bool)> {
+    let covering = labels.iter().filter(|label| *label.op == *op);
+    let said = covering.filter_map(|label| Some((label.field.covers(path)?, label.confined.as_ref()?)));
+    let longest = said.clone().map(|(length, _)| length).max()?;
+    let decide = said.filter(|(length, _)| *length == longest).map(|(_, confined)| confined);
+    let both = decide.fold((Parties::EVERYONE, true), |(readers, ask), confined| {
+        (readers.intersection(confined.readable_by.parties().closed()), ask && confined.ask)
+    });
+    (both.0 != Parties::EVERYONE).then_some(both)
 }
 
 /// Calls back for every leaf of a value with the names that lead to it; keys of maps are not leaves. Bounded by
@@ -122,7 +152,7 @@ mod tests {
 
     fn label(op: &str, field: &str, trusted: bool) -> FieldLabel {
         let trust = if trusted { FieldTrust::Trusted } else { FieldTrust::Outside };
-        FieldLabel { op: op.into(), field: FieldPattern::parse(field).expect("a pattern"), trust }
+        FieldLabel { op: op.into(), field: FieldPattern::parse(field).expect("a pattern"), trust, confined: None }
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! on the manifest and on trusted fields alone: a caller that was misled can neither narrow the list until the record of
 //! its choice is the largest or the only one, nor add one.
 
-use super::known::{Extreme, Roster};
-use super::label::{self, FieldTrust};
-use super::text::{asks, written};
+use super::known::{Each, Extreme, Known, Roster};
+use super::label::{self, FieldPattern, FieldTrust};
+use super::text::{after, asks, canonical, written};
 use super::token;
 use crate::value::Value;
 use rustc_hash::FxHashMap;
@@ -14,6 +14,12 @@ use std::cmp::Ordering;
 
 /// Shortest word of a name that names a record, in characters.
 const MIN_WORD: usize = 3;
+/// Shortest beginning of a name that names a record, in characters.
+const MIN_START: usize = 2;
+/// Lists of one roster with `each`. Where another roster has more names none is read, since of a part nothing is known.
+const MAX_LISTS: usize = 64;
+/// Nodes of one list.
+pub(super) const MAX_NODES: usize = 1 << 16;
 
 /// A prompt in the forms in which rosters read it.
 #[derive(Clone, Copy)]
@@ -28,46 +34,162 @@ pub(super) struct Prompt<'p> {
 pub(super) struct Spoken {
     /// The names that lead to it.
     pub(super) record: Vec<String>,
-    /// The field by which the prompt speaks of it.
-    pub(super) field: String,
+    /// The field by which the prompt speaks of it, which is not named by itself; none where the whole record is meant.
+    pub(super) field: Option<String>,
 }
 
-/// The records that the prompt speaks of; none where the list has more than `nodes` nodes, since of a part of a list
-/// nothing is known to be the largest or the only one.
+/// A roster as the gate read it: one list, or one for each name of another roster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadRoster {
+    op: Box<str>,
+    lists: Vec<(Option<String>, Value)>,
+}
+
+impl ReadRoster {
+    pub(super) fn op(&self) -> &str {
+        &self.op
+    }
+
+    /// Each list, with the name for which it was read.
+    pub(super) fn lists(&self) -> &[(Option<String>, Value)] {
+        &self.lists
+    }
+}
+
+/// Reads the rosters of a tool server, those that are one list first. `read` calls a tool; `is_visible` says of which tools
+/// that may be done. Which calls are made depends on the prompt and on trusted fields: a roster of lists is read where the
+/// prompt holds one of its phrases.
+pub fn read_rosters<E>(
+    known: &Known,
+    prompt: &str,
+    is_visible: impl Fn(&str) -> bool,
+    mut read: impl FnMut(&str, &Value) -> Result<Value, E>,
+) -> Result<Vec<ReadRoster>, E> {
+    let prompt = canonical(prompt);
+    let mut out: Vec<ReadRoster> = Vec::new();
+    let visible = || known.rosters.iter().filter(|roster| is_visible(&roster.op));
+    for roster in visible().filter(|roster| roster.each.is_none()) {
+        let list = read(&roster.op, &roster.args)?;
+        out.push(ReadRoster { op: roster.op.clone(), lists: vec![(None, list)] });
+    }
+    for (roster, each) in visible().filter_map(|roster| Some((roster, roster.each.as_ref()?))) {
+        let wanted = [&roster.all, &each.longest, &each.shortest].iter().any(|phrases| asks(&prompt, phrases));
+        let base = out.iter().find(|known| known.op == each.of).and_then(|known| known.lists.first());
+        let Some((_, base)) = base.filter(|_| wanted) else { continue };
+        let Some(names) = names_of(known, &each.of, base).filter(|names| names.len() <= MAX_LISTS) else { continue };
+        let mut lists = Vec::new();
+        for name in names {
+            let args = with(&roster.args, &each.argument, &name);
+            let list = read(&roster.op, &args)?;
+            lists.push((Some(name), list));
+        }
+        out.push(ReadRoster { op: roster.op.clone(), lists });
+    }
+    Ok(out)
+}
+
+fn with(args: &Value, argument: &str, name: &str) -> Value {
+    let others = args.as_map().unwrap_or_default().iter().filter(|(known, _)| *known != *argument).cloned();
+    Value::map(others.chain([(argument.to_owned(), Value::from(name))]))
+}
+
+/// The names in a list of this roster, each once; `None` where the list has more nodes than are looked at.
+fn names_of(known: &Known, op: &str, list: &Value) -> Option<Vec<String>> {
+    let roster = known.rosters.iter().find(|roster| *roster.op == *op)?;
+    let mut out: Vec<String> = Vec::new();
+    for field in name_fields(roster, list, &|path| label::trust(&known.labels, op, path))? {
+        let name = field.leaf.as_text().unwrap_or_default();
+        if !out.iter().any(|known| *known == *name) {
+            out.push(name.to_owned());
+        }
+    }
+    Some(out)
+}
+
+/// The trusted names of a list; `None` where it is not whole.
+fn name_fields<'r>(roster: &Roster, list: &'r Value, trust: &impl Fn(&[&str]) -> FieldTrust) -> Option<Vec<Field<'r>>> {
+    let mut names = Vec::new();
+    let whole = label::leaves(list, &mut { MAX_NODES }, &mut |path, leaf| {
+        let pattern = roster.names.iter().find(|pattern| pattern.is(path));
+        if let Some(pattern) = pattern.filter(|_| leaf.as_text().is_some() && trust(path) != FieldTrust::Outside) {
+            names.extend(spoken(pattern, path).map(|spoken| Field { spoken, leaf }));
+        }
+    });
+    whole.then_some(names)
+}
+
+/// The record that a field is in. An item of a list is a record of its own.
+fn spoken(pattern: &FieldPattern, path: &[&str]) -> Option<Spoken> {
+    let owned = |path: &[&str]| path.iter().map(|name| (*name).to_owned()).collect();
+    if pattern.is_of_items() {
+        return Some(Spoken { record: owned(path), field: None });
+    }
+    let (name, record) = path.split_last()?;
+    Some(Spoken { record: owned(record), field: Some((*name).to_owned()) })
+}
+
+/// The records of a list that the prompt speaks of; none where the list has more nodes than are looked at, since of a part
+/// of a list nothing is known to be the largest or the only one.
 pub(super) fn spoken_of(
     roster: &Roster,
     result: &Value,
     prompt: Prompt<'_>,
-    nodes: usize,
     trust: &impl Fn(&[&str]) -> FieldTrust,
 ) -> Vec<Spoken> {
-    let mut names = Vec::new();
+    let Some(names) = name_fields(roster, result, trust) else { return Vec::new() };
     let mut extremes: Vec<(&Extreme, Vec<Field<'_>>)> = roster
         .extremes
         .iter()
         .filter(|extreme| asks(prompt.canonical, &extreme.phrases))
         .map(|one| (one, Vec::new()))
         .collect();
-    let whole = label::leaves(result, &mut { nodes }, &mut |path, leaf| {
-        let Some((name, record)) = path.split_last() else { return };
-        let is_name = roster.names.iter().any(|pattern| pattern.is(path));
-        let mut measured = extremes.iter_mut().filter(|(extreme, _)| extreme.field.is(path)).peekable();
-        if (!is_name && measured.peek().is_none()) || trust(path) == FieldTrust::Outside {
-            return;
-        }
-        let record: Vec<String> = record.iter().map(|name| (*name).to_owned()).collect();
-        let field = Field { spoken: Spoken { record, field: (*name).to_owned() }, leaf };
-        measured.for_each(|(_, fields)| fields.push(field.clone()));
-        if is_name {
-            names.push(field);
+    let _ = label::leaves(result, &mut { MAX_NODES }, &mut |path, leaf| {
+        let measured = extremes.iter_mut().filter(|(extreme, _)| extreme.field.is(path));
+        for (extreme, fields) in measured.filter(|_| trust(path) != FieldTrust::Outside) {
+            fields.extend(spoken(&extreme.field, path).map(|spoken| Field { spoken, leaf }));
         }
     });
-    if !whole {
-        return Vec::new();
-    }
     let mut out = by_a_word(&names, prompt.written);
+    out.extend(by_beginning(&names, prompt.canonical, &roster.starts));
     out.extend(extremes.iter().filter_map(|(extreme, fields)| only_extreme(fields, extreme.most)));
+    if asks(prompt.canonical, &roster.all) {
+        out.extend(names.iter().map(Field::whole));
+    }
     out
+}
+
+/// Every record of a list.
+pub(super) fn all_of(roster: &Roster, list: &Value, trust: &impl Fn(&[&str]) -> FieldTrust) -> Vec<Spoken> {
+    name_fields(roster, list, trust).unwrap_or_default().iter().map(Field::whole).collect()
+}
+
+/// The records of the other roster with the longest or shortest list, where the prompt means one of them.
+pub(super) fn longest_of(
+    each: &Each,
+    (of, base): (&Roster, &Value),
+    (roster, lists): (&Roster, &[(Option<String>, Value)]),
+    prompt: &str,
+    trust: &impl Fn(&str, &[&str]) -> FieldTrust,
+) -> Vec<Spoken> {
+    let counted: Option<Vec<(&str, usize)>> = lists
+        .iter()
+        .map(|(name, list)| {
+            let members = name_fields(roster, list, &|path| trust(&roster.op, path))?;
+            Some((name.as_deref()?, members.len()))
+        })
+        .collect();
+    let Some(counted) = counted else { return Vec::new() };
+    let meant = [(&each.longest, true), (&each.shortest, false)];
+    let meant = meant.iter().filter(|(phrases, _)| asks(prompt, phrases)).filter_map(|(_, most)| {
+        let best = counted.iter().map(|(_, count)| *count);
+        let best = if *most { best.max() } else { best.min() }?;
+        let mut alone = counted.iter().filter(|(_, count)| *count == best);
+        alone.next().filter(|_| alone.next().is_none()).map(|(name, _)| *name)
+    });
+    let meant: Vec<&str> = meant.collect();
+    let names = name_fields(of, base, &|path| trust(&of.op, path)).unwrap_or_default();
+    let is_meant = |field: &&Field<'_>| field.leaf.as_text().is_some_and(|name| meant.contains(&name));
+    names.iter().filter(is_meant).map(Field::whole).collect()
 }
 
 /// A trusted field of a roster.
@@ -75,6 +197,24 @@ pub(super) fn spoken_of(
 struct Field<'r> {
     spoken: Spoken,
     leaf: &'r Value,
+}
+
+impl Field<'_> {
+    /// Its record, the field itself not left out.
+    fn whole(&self) -> Spoken {
+        Spoken { field: None, ..self.spoken.clone() }
+    }
+}
+
+/// Records whose name begins as the prompt says.
+fn by_beginning(fields: &[Field<'_>], prompt: &str, phrases: &[Box<str>]) -> Vec<Spoken> {
+    let starts: Vec<&str> =
+        after(prompt, phrases).into_iter().filter(|start| start.chars().count() >= MIN_START).collect();
+    let is_meant = |field: &&Field<'_>| {
+        let name = canonical(field.leaf.as_text().unwrap_or_default());
+        starts.iter().any(|start| name.starts_with(start))
+    };
+    fields.iter().filter(is_meant).map(Field::whole).collect()
 }
 
 /// Records named by one word that is in no other record's name.

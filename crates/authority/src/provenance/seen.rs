@@ -2,10 +2,12 @@
 
 use super::known::{Known, KnownServers};
 use super::label::{self, FieldTrust};
-use super::roster::{self, Prompt, Spoken};
+use super::roster::{self, MAX_NODES, Prompt, ReadRoster, Spoken};
+use super::secret::{Secrets, Shown};
 use super::text::{asks, canonical, holds_name, holds_words, written};
 use super::token::{self, Token, TokenKind};
-use super::{Origin, Sources};
+use super::{Origin, Part, Sources};
+use crate::label::Parties;
 use crate::value::Value;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -15,8 +17,6 @@ use std::sync::Arc;
 const MAX_BYTES: usize = 8 << 20;
 /// Entries of the index: texts and tokens.
 const MAX_ENTRIES: usize = 1 << 18;
-/// Nodes of one result or one argument.
-const MAX_NODES: usize = 1 << 16;
 /// Bytes of remembered text that tracing one argument may look through.
 const MAX_WORK: usize = 64 << 20;
 /// Words of a name that are compared with the prompt; what is longer is no name.
@@ -41,6 +41,8 @@ pub struct Seen {
     /// Canonical texts and tokens, looked up as wholes.
     wholes: FxHashMap<Box<str>, Found>,
     places: Vec<Box<str>>,
+    /// Values that not everyone may read.
+    secrets: Secrets,
     bytes: usize,
     full: bool,
 }
@@ -97,8 +99,64 @@ impl Seen {
             let trust = |path: &[&str]| label::trust(&of.known.labels, of.op, path);
             let prompt = Prompt { canonical: &seen.prompt, written: &seen.written };
             let rosters = of.known.rosters.iter().filter(|roster| *roster.op == *of.op);
-            rosters.flat_map(|roster| roster::spoken_of(roster, result, prompt, MAX_NODES, &trust)).collect()
+            rosters.flat_map(|roster| roster::spoken_of(roster, result, prompt, &trust)).collect()
         });
+    }
+
+    /// Remembers all rosters of a tool server, as [`read_rosters`](super::read_rosters) has read them.
+    pub fn add_rosters(&mut self, name: &str, read: &[ReadRoster]) {
+        for one in read {
+            for (_, list) in one.lists().iter().filter(|(of, _)| of.is_none()) {
+                self.add_roster(name, one.op(), list);
+            }
+        }
+        let all = Arc::clone(&self.known);
+        let Some((_, known)) = all.iter().find(|(server, _)| **server == *name) else { return };
+        let roster = |op: &str| known.rosters.iter().find(|roster| *roster.op == *op);
+        for one in read {
+            let Some((this, each)) = roster(one.op()).and_then(|roster| Some((roster, roster.each.as_ref()?))) else {
+                continue;
+            };
+            let base = read.iter().find(|other| *other.op() == *each.of).and_then(|base| base.lists().first());
+            let Some(((_, base), of)) = base.zip(roster(&each.of)) else { continue };
+            let trust = |op: &str, path: &[&str]| label::trust(&known.labels, op, path);
+            let longest = roster::longest_of(each, (of, base), (this, one.lists()), &self.prompt, &trust);
+            self.add(name, &each.of, base, |_, _| longest.clone());
+            // Every list of which the prompt, and nothing else that was read, means the name.
+            let meant: Vec<bool> = one
+                .lists()
+                .iter()
+                .map(|(of, _)| of.as_deref().is_some_and(|of| self.is_meant(of) && asks(&self.prompt, &this.all)))
+                .collect();
+            for ((_, list), is_meant) in one.lists().iter().zip(meant) {
+                let trust = |path: &[&str]| trust(&this.op, path);
+                let members = if is_meant { roster::all_of(this, list, &trust) } else { Vec::new() };
+                self.add(name, one.op(), list, |_, _| members.clone());
+            }
+        }
+    }
+
+    /// Whether the prompt holds this name, or speaks of its record.
+    fn is_meant(&self, name: &str) -> bool {
+        let accepted = Sources::only(Origin::Prompt).or(Sources::only(Origin::Named));
+        self.trace_text(name, &mut { MAX_WORK }).is_some_and(|traced| traced.sources.meets(accepted))
+    }
+
+    /// Whether there is a value that not everyone may read.
+    pub(crate) fn has_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// Who reads the arguments of this tool, where the operator says it of the tool by itself.
+    pub(crate) fn shown_to(&self, name: &str, op: &str) -> Option<Parties> {
+        let (_, known) = self.known.iter().find(|(server, _)| **server == *name)?;
+        let (_, shown) = known.shown.iter().find(|(known, _)| **known == *op)?;
+        Some(shown.parties().closed())
+    }
+
+    /// The value in these arguments that somebody of `shown` may not read.
+    pub(crate) fn shown_by(&self, args: &Value, shown: Parties) -> Option<Shown<'_>> {
+        self.secrets.shown_by(args, shown)
     }
 
     fn add(&mut self, name: &str, op: &str, result: &Value, spoken_of: impl Fn(&Seen, &Result<'_>) -> Vec<Spoken>) {
@@ -137,13 +195,18 @@ impl Seen {
     }
 
     /// The texts and numbers of a value that can have come from none of the accepted origins, each once; of texts their
-    /// addresses alone, where `addresses`. What has no origin at all, such as truth values, is left out.
-    pub(crate) fn foreign(&self, value: &Value, accepted: Sources, addresses: bool) -> Vec<Value> {
+    /// part that is held to them. What has no origin at all, such as truth values, is left out.
+    pub(crate) fn foreign(&self, value: &Value, accepted: Sources, part: Part) -> Vec<Value> {
         let mut found: Vec<Value> = Vec::new();
         let mut work = MAX_WORK;
         let whole = self.each_leaf(value, &mut |_, leaf| {
+            let days = leaf.as_text().filter(|_| part == Part::Days).map(token::days).unwrap_or_default();
             let foreign = match leaf {
-                Value::Text(text) if addresses => self.foreign_addresses(text, accepted),
+                Value::Text(text) if part == Part::Addresses => self.foreign_addresses(text, accepted),
+                Value::Text(_) if !days.is_empty() => {
+                    let foreign = days.iter().filter(|day| !self.of_day(day).meets(accepted));
+                    foreign.map(|day| Value::from(day.trim_start_matches("d:"))).collect()
+                }
                 Value::Text(_) | Value::Int(_) | Value::Float(_) => {
                     let foreign =
                         self.trace_leaf(leaf, &mut work).is_some_and(|traced| !traced.sources.meets(accepted));
@@ -174,6 +237,9 @@ impl Seen {
     ) {
         let Some(left) = nodes.checked_sub(1) else {
             self.full = true;
+            if result.confines() {
+                self.secrets.lose();
+            }
             return;
         };
         *nodes = left;
@@ -187,7 +253,12 @@ impl Seen {
             }
             Value::Map(entries) => self.add_record(result, entries, path, within, nodes),
             leaf => {
-                self.add_leaf(leaf, sources(within, result.origin(path)), &result.place(path));
+                let within = within.or(result.chosen(path));
+                let place = result.place(path);
+                if let Some((readers, ask)) = result.confined(path) {
+                    self.secrets.add(leaf, readers, ask, &place, &self.prompt);
+                }
+                self.add_leaf(leaf, sources(within, result.origin(path)), &place);
             }
         }
     }
@@ -202,10 +273,11 @@ impl Seen {
         within: Option<Named>,
         nodes: &mut usize,
     ) {
+        let within = within.or(result.chosen(path));
         let keys = sources(within, result.origin(path));
         let place = result.place(path);
         let spoken = result.spoken.iter().filter(|spoken| spoken.record == **path);
-        let mut naming: Vec<&str> = spoken.map(|spoken| spoken.field.as_str()).collect();
+        let mut naming: Vec<&str> = spoken.filter_map(|spoken| spoken.field.as_deref()).collect();
         let mut is_handed = false;
         for (key, value) in entries {
             self.add_text(key, keys, &place);
@@ -383,6 +455,31 @@ impl Seen {
         fine && whole
     }
 
+    /// Whether every day in the texts of the value can have come from one of the accepted origins, with or without its
+    /// year; a text without a day is held to them as a whole.
+    pub(crate) fn days_come_from(&self, value: &Value, accepted: Sources) -> bool {
+        let mut work = MAX_WORK;
+        let mut fine = true;
+        let whole = self.each_leaf(value, &mut |_, leaf| {
+            let days = leaf.as_text().map(token::days).unwrap_or_default();
+            fine = fine
+                && if days.is_empty() {
+                    self.trace_leaf(leaf, &mut work).is_none_or(|traced| traced.sources.meets(accepted))
+                } else {
+                    days.iter().all(|day| self.of_day(day).meets(accepted))
+                };
+        });
+        fine && whole
+    }
+
+    /// Where a day can have come from, with its year or without.
+    fn of_day(&self, day: &str) -> Sources {
+        let found = [Some(day.to_owned()), token::without_year(day)].into_iter().flatten();
+        let sources =
+            found.filter_map(|day| self.of_whole(&day)).fold(Sources::NONE, |all, found| all.or(found.sources));
+        if sources.is_empty() { self.traced(None).sources } else { sources }
+    }
+
     /// False where the value has more leaves than are looked at.
     fn each_leaf<'v>(&self, value: &'v Value, each: &mut impl FnMut(&[&str], &'v Value)) -> bool {
         label::leaves(value, &mut { MAX_NODES }, each)
@@ -538,6 +635,25 @@ impl Result<'_> {
 
     fn origin(&self, path: &[String]) -> Origin {
         self.trust(path).origin()
+    }
+
+    /// Whether the prompt means this very record, or this item of a list.
+    fn chosen(&self, path: &[String]) -> Option<Named> {
+        let is_it = |spoken: &Spoken| spoken.field.is_none() && spoken.record == *path;
+        self.spoken.iter().any(is_it).then_some(Named)
+    }
+
+    /// Whether some field of the tool is not for everyone.
+    fn confines(&self) -> bool {
+        self.known.labels.iter().any(|label| *label.op == *self.op && label.confined.is_some())
+    }
+
+    fn confined(&self, path: &[String]) -> Option<(Parties, bool)> {
+        if !self.confines() {
+            return None;
+        }
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        label::confined(&self.known.labels, self.op, &names)
     }
 
     fn place(&self, path: &[String]) -> String {

@@ -103,9 +103,30 @@ pub(crate) fn asks(prompt: &str, phrases: &[Box<str>]) -> bool {
     let words: Vec<&str> = words(prompt).collect();
     phrases.iter().any(|phrase| {
         let phrase = canonical(phrase);
-        let wanted: Vec<&str> = phrase.split(' ').filter(|word| !word.is_empty()).collect();
+        let wanted = wanted(&phrase);
         !wanted.is_empty() && words.windows(wanted.len()).any(|words| words.iter().zip(&wanted).all(is_meant))
     })
+}
+
+/// The words that follow one of the phrases in the prompt, canonical; where several phrases end at different words after the
+/// same beginning, the longest counts.
+pub(super) fn after<'p>(prompt: &'p str, phrases: &[Box<str>]) -> Vec<&'p str> {
+    let words: Vec<&str> = words(prompt).collect();
+    let phrases: Vec<String> = phrases.iter().map(|phrase| canonical(phrase)).collect();
+    let phrases: Vec<Vec<&str>> = phrases.iter().map(|phrase| wanted(phrase)).collect();
+    let from = |at: usize| {
+        let rest = words.get(at..)?;
+        let fits = |phrase: &&Vec<&str>| {
+            !phrase.is_empty() && phrase.len() <= rest.len() && rest.iter().zip(phrase.iter()).all(is_meant)
+        };
+        rest.get(phrases.iter().filter(fits).map(Vec::len).max()?).copied()
+    };
+    (0..words.len()).filter_map(from).collect()
+}
+
+/// The words of a phrase.
+fn wanted(phrase: &str) -> Vec<&str> {
+    phrase.split(' ').filter(|word| !word.is_empty()).collect()
 }
 
 fn is_meant((word, wanted): (&&str, &&str)) -> bool {
@@ -173,5 +194,14 @@ mod tests {
         assert!(!asks(&prompt, &phrases(&["schedul*", "dent", "mail"])));
         assert!(!asks(&prompt, &phrases(&["", " ", "an send"])));
         assert!(!asks(&prompt, &[]));
+    }
+
+    #[test]
+    fn a17_the_word_after_a_phrase_is_found() {
+        let phrases = |list: &[&str]| list.iter().map(|text| Box::from(*text)).collect::<Vec<Box<str>>>();
+        let prompt =
+            canonical("To channels starting with 'Ext', and ones that start with the word Team. Starting with");
+        assert_eq!(after(&prompt, &phrases(&["start* with", "start* with the word"])), ["ext", "team"]);
+        assert!(after(&prompt, &phrases(&["ending with", ""])).is_empty());
     }
 }

@@ -74,6 +74,13 @@ fn days_of_months(pieces: &[&str], out: &mut Vec<Token>) {
     }
 }
 
+/// The days with their year that a text holds, each as its token.
+pub(super) fn days(text: &str) -> Vec<String> {
+    let (found, _) = tokens(&super::text::canonical(text));
+    let is_day = |token: &Token| token.kind == TokenKind::Date && token.text.starts_with("d:");
+    found.into_iter().filter(is_day).map(|token| token.text).collect()
+}
+
 /// The same day without its year.
 pub(super) fn without_year(day: &str) -> Option<String> {
     day.strip_prefix("d:").and_then(|day| day.get(4..)).map(|rest| format!("d:-{rest}"))
@@ -222,8 +229,13 @@ fn plain_number(piece: &str) -> Option<String> {
     value.is_finite().then(|| number(value))
 }
 
-/// `2024-05-15`, `2024-05-15t10:30`, `10:30`, `10:30:00`, `10:30am`: the day and the time of day.
+/// `2024-05-15`, `2024-05-15t10:30`, `10:30`, `10:30:00`, `10:30am`, `noon`: the day and the time of day.
 fn day_and_time(piece: &str) -> Option<(Option<String>, Option<String>)> {
+    match piece {
+        "noon" | "midday" => return Some((None, Some("t:12:00".to_owned()))),
+        "midnight" => return Some((None, Some("t:00:00".to_owned()))),
+        _ => {}
+    }
     let (day, time) = match piece.split_once('t') {
         Some((day, time)) if iso_day(day).is_some() => (Some(day), Some(time)),
         _ if iso_day(piece).is_some() => (Some(piece), None),
@@ -371,6 +383,7 @@ mod tests {
         assert_eq!(found("at 1 pm, or 12 a.m."), ["t:13:00", "n:1", "t:00:00", "n:12", "a.m"]);
         assert_eq!(found("1:30 PM"), ["t:13:30", "t:01:30"], "as it would be without its half of the day too");
         assert_eq!(found("17 pm"), ["n:17"], "no time");
+        assert_eq!(found("at noon, or by midnight"), ["t:12:00", "t:00:00"]);
     }
 
     #[test]
