@@ -99,7 +99,9 @@ impl Caller {
         let mut out = Vec::new();
         for (kind, name, grants) in self.0.held.handles() {
             let Some(server) = self.0.session.tool_server(name).filter(|_| kind == PointKind::Tool) else { continue };
-            let visible = |tool: &&ToolInfo| grants.iter().any(|grant| grant.operations().contains(&tool.name));
+            let visible = |tool: &&ToolInfo| {
+                tool.types.is_ok() && grants.iter().any(|grant| grant.operations().contains(&tool.name))
+            };
             let tools = server.tools().iter().filter(visible).cloned();
             out.extend(tools.map(|tool| VisibleTool { server: name.to_owned(), tool }));
         }

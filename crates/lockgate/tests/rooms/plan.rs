@@ -23,7 +23,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "lockgate-rules", floor: 1, may_use: &["lockgate-authority"] },
     Room { name: "lockgate-control", floor: 1, may_use: &["lockgate-authority"] },
     Room { name: "lockgate-cell", floor: 2, may_use: &["lockgate-wall"] },
-    Room { name: "lockgate-effects", floor: 2, may_use: &["lockgate-authority", "lockgate-decode"] },
+    Room { name: "lockgate-effects", floor: 2, may_use: &["lockgate-authority", "lockgate-decode", "lockgate-wall"] },
     Room {
         name: "lockgate-crossing",
         floor: 2,
@@ -46,7 +46,7 @@ pub const ROOMS: &[Room] = &[
             "lockgate-wall",
         ],
     },
-    Room { name: "lockgate-mcp", floor: 4, may_use: &["lockgate-authority", "lockgate-host"] },
+    Room { name: "lockgate-mcp", floor: 4, may_use: &["lockgate-authority", "lockgate-decode", "lockgate-host"] },
     Room {
         name: "lockgate",
         floor: 5,
