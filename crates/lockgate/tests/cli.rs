@@ -288,7 +288,7 @@ fn tool_manifest(place: &Place, tools: &str) {
     place.file("server.cjs", TOOL_SERVER);
     place.file(
         "lockgate.toml",
-        &format!("[tool.hand]\ncommand = [\"node\", \"server.cjs\"]\ntools = {tools}\n[fs.out]\npath = \".\"\nallow = [\"write\"]\n"),
+        &format!("[tool.hand]\ncommand = [\"node\", \"server.cjs\"]\nreads = [\"server.cjs\"]\ntools = {tools}\n[fs.out]\npath = \".\"\nallow = [\"write\"]\n"),
     );
 }
 

@@ -264,7 +264,7 @@ fn bank(rules: &str) -> Place {
     place.file("server.cjs", BANK);
     place.file(
         "lockgate.toml",
-        "agent = \"assistant\"\nrules = [\"rules.cedar\"]\n[tool.bank]\ncommand = [\"node\", \"server.cjs\"]\ntools = [\"transfer\"]\n",
+        "agent = \"assistant\"\nrules = [\"rules.cedar\"]\n[tool.bank]\ncommand = [\"node\", \"server.cjs\"]\nreads = [\"server.cjs\"]\ntools = [\"transfer\"]\n",
     );
     place.file("rules.cedar", rules);
     place
