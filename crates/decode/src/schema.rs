@@ -16,6 +16,8 @@ use std::fmt;
 const MOST_NODES: usize = 20_000;
 /// Bytes of all texts and keys of one schema.
 const MOST_BYTES: usize = 512 << 10;
+/// Bytes of the places of all values of one schema together, which whoever compiles it keeps.
+const MOST_PLACES: usize = 8 << 20;
 /// Levels of one schema.
 const MOST_LEVELS: usize = 64;
 /// Levels of a value that is checked: as many as an argument of a crossing has.
@@ -97,8 +99,12 @@ impl Schema {
     /// Refused are schemas of over 20,000 values, 64 levels or 512 KiB of text, references to anything but a place in the
     /// same schema, and schemas that would look at one value more often than a check may. Nothing is ever fetched.
     pub fn compile(schema: &Json) -> Result<Schema, SchemaError> {
-        within(schema, MOST_LEVELS, &mut Room { nodes: MOST_NODES, bytes: MOST_BYTES })
-            .map_err(|_| SchemaError::TooLarge("has over 20,000 values, 64 levels or 512 KiB of text"))?;
+        let mut room = Room { nodes: MOST_NODES, bytes: MOST_BYTES, places: MOST_PLACES };
+        within(schema, MOST_LEVELS, 0, &mut room).map_err(|_| {
+            SchemaError::TooLarge(
+                "has over 20,000 values, 64 levels or 512 KiB of text, or long keys around many values",
+            )
+        })?;
         let cost = Cost::of(schema)?;
         let options = || jsonschema::options().offline().should_validate_formats(false);
         let linear = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
@@ -120,8 +126,8 @@ impl Schema {
     /// Checks a value. Where that could take longer than a check may, the value is refused unchecked.
     pub fn check(&self, instance: &Json) -> Result<(), Mismatch> {
         let refused = |message: &str| Err(Mismatch { pointer: String::new(), message: message.to_owned() });
-        let mut room = Room { nodes: usize::MAX, bytes: usize::MAX };
-        if within(instance, MOST_VALUE_LEVELS, &mut room).is_err() {
+        let mut room = Room { nodes: usize::MAX, bytes: usize::MAX, places: usize::MAX };
+        if within(instance, MOST_VALUE_LEVELS, 0, &mut room).is_err() {
             return refused("a value nested deeper than can be checked");
         }
         let (nodes, bytes) = ((usize::MAX - room.nodes) as u64, (usize::MAX - room.bytes) as u64);
@@ -142,28 +148,33 @@ impl Schema {
     }
 }
 
+/// About the bytes of an index within a place.
+const INDEX: usize = 4;
+
 struct Room {
     nodes: usize,
     bytes: usize,
+    places: usize,
 }
 
 struct Exhausted;
 
-/// Takes what a document holds out of the room that there is.
-fn within(json: &Json, levels: usize, room: &mut Room) -> Result<(), Exhausted> {
+/// Takes what a document holds out of the room that there is; its place has `place` bytes.
+fn within(json: &Json, levels: usize, place: usize, room: &mut Room) -> Result<(), Exhausted> {
     let take = |from: &mut usize, count: usize| from.checked_sub(count).map(|left| *from = left).ok_or(Exhausted);
     take(&mut room.nodes, 1)?;
+    take(&mut room.places, place)?;
     match json {
         Json::String(text) => take(&mut room.bytes, text.len()),
         Json::Array(items) => {
             let levels = levels.checked_sub(1).ok_or(Exhausted)?;
-            items.iter().try_for_each(|item| within(item, levels, room))
+            items.iter().try_for_each(|item| within(item, levels, place + INDEX, room))
         }
         Json::Object(entries) => {
             let levels = levels.checked_sub(1).ok_or(Exhausted)?;
             entries.iter().try_for_each(|(key, value)| {
                 take(&mut room.bytes, key.len())?;
-                within(value, levels, room)
+                within(value, levels, place + key.len() + 1, room)
             })
         }
         _ => Ok(()),

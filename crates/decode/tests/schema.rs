@@ -145,9 +145,7 @@ fn d06_hostile_schemas_are_refused_before_they_cost_anything() {
     assert!(refused(&json!({"$defs": definitions, "$ref": "#/$defs/d0"})).contains("within one another"));
     // A key so long that its place would take gigabytes if it were kept for each schema below it.
     let wide: serde_json::Map<String, Json> = (0..15_000).map(|key| (key.to_string(), json!({}))).collect();
-    let began = Instant::now();
-    let _ = Schema::compile(&json!({"properties": {"k".repeat(400 << 10): {"properties": wide}}}));
-    assert!(began.elapsed() < SOON);
+    assert!(refused(&json!({"properties": {"k".repeat(400 << 10): {"properties": wide}}})).contains("long keys"));
 }
 
 #[test]

@@ -64,7 +64,9 @@ pub use error::{ForkError, StartError};
 pub use exit::Exit;
 pub use gate::{WorkerProcess, Zygote, ZygoteOptions};
 pub use processor::{Processor, Wakeful};
-pub use program::{Network, ProgramWall, ProgramWallError, ReadyWall};
+pub use program::{
+    AttemptsError, Network, ProgramReport, ProgramWall, ProgramWallError, ReadyWall, Tried, attempts, attempts_main,
+};
 pub use spec::{JailSpec, Limits};
 pub use wall::{Held, State, UnknownWall, Wall, WallSet, Walls};
 

@@ -5,7 +5,10 @@
 //! only what it is given; it reaches the network only as it is given; it cannot signal, trace or look into what was there
 //! before it. All that it starts is inside too.
 
+mod attempts;
 mod filter;
+
+pub use attempts::{AttemptsError, ProgramReport, Tried, attempts, attempts_main};
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

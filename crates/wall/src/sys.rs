@@ -212,6 +212,16 @@ pub(crate) fn filter_calls(filter: &[seccompiler::sock_filter]) -> std::io::Resu
     if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
+/// Begins to trace another process, and stops again with this one.
+pub(crate) fn trace(process: Pid) -> Result<(), Errno> {
+    let pid = process.as_raw_nonzero().get();
+    // SAFETY: this request takes numbers only.
+    match unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, 0_usize, 0_usize) } {
+        -1 => Err(last_error()),
+        _ => Ok(()),
+    }
+}
+
 /// The number of this process.
 pub(crate) fn own_pid() -> i32 {
     i32::try_from(std::process::id()).unwrap_or(i32::MAX)

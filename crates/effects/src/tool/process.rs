@@ -138,7 +138,7 @@ fn find(program: &str, env: &[(String, String)], directory: &Path) -> Option<Pat
     }
     let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
     let is_program = |path: &PathBuf| path.is_file();
-    std::env::split_paths(path).map(|place| directory.join(place).join(program)).find(is_program)?.canonicalize().ok()
+    path.split(':').map(|place| directory.join(place).join(program)).find(is_program)?.canonicalize().ok()
 }
 
 struct Ends {
