@@ -33,7 +33,7 @@ pub struct Caller(Arc<Inner>);
 pub struct CallId(u32);
 
 /// A tool that a caller may call, as its server describes it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct VisibleTool {
     /// The server, as the manifest names it.
     pub server: String,

@@ -23,7 +23,7 @@ const PIECE: usize = 16 << 10;
 const MOST_POINTER: usize = 1 << 10;
 
 /// A client at the other end of two streams.
-pub(crate) struct Client<R: AsyncRead, W: AsyncWrite> {
+pub(crate) struct Client<R: AsyncRead + Unpin, W: AsyncWrite> {
     inner: AsyncRwTransport<RoleServer, Looked<R>, W>,
     refused: mpsc::UnboundedReceiver<BadMessage>,
 }
