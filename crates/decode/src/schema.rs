@@ -206,7 +206,7 @@ fn expected(error: &ValidationError<'_>) -> String {
     match error.kind() {
         Kind::Type { kind: TypeKind::Single(kind) } => format!("something that is not of the type `{kind}`"),
         Kind::Type { kind: TypeKind::Multiple(_) } => "something of none of the expected types".to_owned(),
-        Kind::Required { property } => format!("no {}, which is required,", shown(property)),
+        Kind::Required { property } => format!("an object without {}", shown(property)),
         Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
             "a property that the schema does not have".to_owned()
         }

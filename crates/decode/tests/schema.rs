@@ -48,7 +48,7 @@ fn tool() -> Json {
 fn d06_arguments_are_checked_with_the_place_of_what_does_not_fit() {
     assert_eq!(compiled(&tool()).check(&json!({"path": "a.txt", "lines": 3, "mode": "append", "tags": ["x"]})), Ok(()));
     for (value, pointer, says) in [
-        (json!({}), "", "no `\"path\"`"),
+        (json!({}), "", "without `\"path\"`"),
         (json!({"path": 1}), "/path", "not of the type `string`"),
         (json!({"path": "A"}), "/path", "does not match `^[a-z./]+$`"),
         (json!({"path": ""}), "/path", "fewer than 1 characters"),

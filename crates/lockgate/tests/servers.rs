@@ -40,6 +40,13 @@ fn run(place: &Place, source: &str) -> Json {
     place.program(&program, &["--manifest", "lockgate.toml"]).value()
 }
 
+/// The tools whose calls were begun.
+fn begun(place: &Place) -> Vec<String> {
+    let ops =
+        place.entries_of("intent").into_iter().filter_map(|entry| entry["body"]["op"].as_str().map(str::to_owned));
+    ops.filter(|op| ["add", "far", "plain"].contains(&op.as_str())).collect()
+}
+
 /// Tools that try what a section does not give.
 const REACHES: &str = r#"{
   read: { run: ({ path }) => ({ got: attempt(() => fs.readFileSync(path, "utf8")) }) },
@@ -89,8 +96,10 @@ fn m09_no_wall_is_for_trusted_code_and_is_told() {
     let place = place(REACHES, &REACH, "]");
     let manifest = place.read("lockgate.toml").replace("reads = [\"server.cjs\"]\n", "wall = \"none\"\n");
     place.file("lockgate.toml", &manifest);
-    let refused = place.eval("1", &["--manifest", "lockgate.toml"]);
-    refused.trouble(2, "misconfigured", &["`tool.s.wall`", "without a wall"]);
+    let refused = place.eval("1", &["--manifest", "lockgate.toml"]).error(2, "misconfigured");
+    let problem = &refused["problems"][0];
+    assert_eq!(problem["key"], "tool.s.wall", "{refused}");
+    assert!(problem["message"].as_str().expect("a message").contains("without a wall"), "{refused}");
     place.file("lockgate.toml", &format!("isolation = \"trusted\"\n{manifest}"));
     place.file(".ssh/id_ed25519", "a key");
     let key = Json::from(place.path(".ssh/id_ed25519").to_str().expect("UTF-8"));
@@ -136,7 +145,7 @@ fn d06_arguments_of_another_type_are_refused_before_anything_is_done() {
         assert!(refused[1].as_str().expect("a message").contains(place), "{refused}");
         assert!(refused[2].as_str().expect("a hint").contains("schema"), "{refused}");
     }
-    assert_eq!(place.entries_of("intent").len(), 1);
+    assert_eq!(begun(&place), ["add"]);
     assert_eq!(place.entries_of("refusal").len(), 4);
     place.verify();
 }
@@ -148,9 +157,9 @@ fn d06_a_result_of_another_type_is_refused_and_recorded_as_done() {
     assert_eq!(value[0], "result_mismatch", "{value}");
     assert!(value[1].as_str().expect("a message").contains("has run"), "{value}");
     assert!(!value[1].as_str().expect("a message").contains("nothing"), "the result is not told: {value}");
-    assert_eq!(place.entries_of("intent").len(), 1);
+    assert_eq!(begun(&place), ["add"]);
     let outcomes = place.entries_of("outcome");
-    assert!(outcomes.len() == 1 && outcomes[0].to_string().contains("result_mismatch"), "{outcomes:?}");
+    assert!(outcomes.iter().any(|outcome| outcome.to_string().contains("result_mismatch")), "{outcomes:?}");
 }
 
 #[test]
@@ -160,7 +169,7 @@ fn m05_a_tool_whose_schema_cannot_be_used_is_named_and_the_others_work() {
     let ran = place.program(program, &["--manifest", "lockgate.toml"]);
     assert_eq!(ran.value(), json!([{"sum": 3}, "tool_unusable"]));
     assert!(ran.stderr.contains("\"far\"") && ran.stderr.contains("https://example.com/a.json"), "{ran:?}");
-    assert_eq!(place.entries_of("intent").len(), 1, "it is refused before anything is done");
+    assert_eq!(begun(&place), ["add"], "what is refused is never begun");
 }
 
 #[test]

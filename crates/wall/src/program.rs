@@ -30,7 +30,7 @@ use crate::wall::{State, Wall, WallSet, Walls};
 const SYSTEM: [&str; 7] = ["/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin"];
 /// What programs read of the system's settings: how libraries, names, time, certificates and languages are found. Nothing
 /// that is anybody's secret.
-const SETTINGS: [&str; 22] = [
+const SETTINGS: [&str; 23] = [
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
@@ -48,7 +48,8 @@ const SETTINGS: [&str; 22] = [
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
     "/etc/ca-certificates",
-    "/etc/pki",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
     "/etc/mime.types",
     "/etc/os-release",
     "/etc/passwd",
