@@ -337,6 +337,8 @@ pub enum GrantRule {
     NoCallBudget,
     /// `http`, or writing to `fs` or `kv`, without a budget of bytes.
     NoByteBudget,
+    /// `wall = "none"`.
+    NoServerWall,
 }
 
 impl GrantRule {
@@ -349,12 +351,13 @@ impl GrantRule {
         GrantRule::HostWildcard,
         GrantRule::NoCallBudget,
         GrantRule::NoByteBudget,
+        GrantRule::NoServerWall,
     ];
 
     /// The least strict policy that refuses it.
     pub const fn refused_from(self) -> Isolation {
         match self {
-            GrantRule::AnyHost => Isolation::Constrained,
+            GrantRule::AnyHost | GrantRule::NoServerWall => Isolation::Constrained,
             GrantRule::PlainHttp | GrantRule::AnyTool => Isolation::Isolated,
             _ => Isolation::Untrusted,
         }
@@ -370,6 +373,7 @@ impl GrantRule {
             GrantRule::HostWildcard => "hosts by a `*.suffix`",
             GrantRule::NoCallBudget => "requests and tool calls without a budget `calls`",
             GrantRule::NoByteBudget => "requests and writes without a budget `bytes`",
+            GrantRule::NoServerWall => "a tool server without a wall around it",
         }
     }
 
@@ -382,6 +386,9 @@ impl GrantRule {
             GrantRule::PrivateAddresses => "remove `private`",
             GrantRule::NoCallBudget => "add `calls`, such as `calls = 100`",
             GrantRule::NoByteBudget => "add `bytes`, such as `bytes = \"10MiB\"`",
+            GrantRule::NoServerWall => {
+                "remove `wall`, and say with `reads`, `writes` and `network` what the server needs"
+            }
         }
     }
 
@@ -394,6 +401,7 @@ impl GrantRule {
             GrantRule::PrivateAddresses => "private",
             GrantRule::NoCallBudget => "calls",
             GrantRule::NoByteBudget => "bytes",
+            GrantRule::NoServerWall => "wall",
         }
     }
 
@@ -422,6 +430,8 @@ impl GrantRule {
                 matches!(kind, PointKind::Http | PointKind::Tool) && !any(&|caveat| matches!(caveat, Caveat::Calls(_)))
             }
             GrantRule::NoByteBudget => writes && !any(&|caveat| matches!(caveat, Caveat::Bytes(_))),
+            // What stands behind a point is no part of a grant.
+            GrantRule::NoServerWall => false,
         }
     }
 

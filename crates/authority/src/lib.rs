@@ -46,7 +46,7 @@ pub use label::{
 pub use limits::{Limit, Limits, PartialLimits, Unit};
 pub use manifest::{
     Call, ClockMode, KeyDifference, Manifest, ManifestErrors, ManifestGrant, Past, RandomMode, Remark, SectionChange,
-    SectionDifference, Source, Tightened, TokenRules, ToolCommand, Used,
+    SectionDifference, ServerNetwork, ServerWall, Source, Tightened, TokenRules, ToolCommand, Used,
 };
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;

@@ -65,6 +65,33 @@ pub struct ToolCommand {
     pub env: Vec<(String, String)>,
     /// The working directory, as written.
     pub directory: Option<String>,
+    /// The wall around it; `None` where the manifest says that there is none, which only `trusted` isolation accepts.
+    pub wall: Option<ServerWall>,
+}
+
+/// What a tool server reaches besides its own program and the directories of the system from which programs run.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ServerWall {
+    /// Files and directories that it reads and whose programs it runs, as written, sorted, each once.
+    pub reads: Vec<String>,
+    /// Files and directories that it reads and changes, as written, sorted, each once.
+    pub writes: Vec<String>,
+    /// What it reaches over the network.
+    pub network: ServerNetwork,
+    /// Whether it has a directory for temporary files, which is made for it and removed after it.
+    pub scratch: bool,
+}
+
+/// What a tool server reaches over the network.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum ServerNetwork {
+    /// Nothing, loopback included.
+    #[default]
+    None,
+    /// These ports by TCP, sorted, each once, on any host.
+    Ports(Vec<u16>),
+    /// Anything by TCP and UDP; it can listen too.
+    Any,
 }
 
 /// What the host must open to perform a point's effects. Paths are as written; the host resolves them.
@@ -342,7 +369,10 @@ fn check_rules(
     problems: &mut Problems,
 ) {
     let broken = GrantRule::ALL.iter().filter(|rule| {
-        isolation >= rule.refused_from() && rule.is_broken_by(grant.point.kind, &grant.ops, &grant.caveats)
+        let bare = matches!(&grant.source, Source::Command(command) if command.wall.is_none());
+        isolation >= rule.refused_from()
+            && (rule.is_broken_by(grant.point.kind, &grant.ops, &grant.caveats)
+                || (**rule == GrantRule::NoServerWall && bare))
     });
     for rule in broken {
         let message = format!("isolation `{isolation}` refuses {}", rule.description());

@@ -76,6 +76,7 @@ reasons! {
     MethodNotGranted = "method_not_granted", "The HTTP method is not granted on this host.";
     UrlPathNotGranted = "url_path_not_granted", "The path of the URL lies outside the granted prefixes.";
     RedirectRefused = "redirect_refused", "The server redirected to somewhere that is not granted.";
+    ArgumentsMismatch = "arguments_mismatch", "The arguments are not what the point's schema says.";
     ArgumentRefused = "argument_refused", "An argument does not satisfy the caveat on it.";
     ProvenanceRefused = "provenance_refused", "An argument does not come from a source that the grant accepts.";
     NotAsked = "not_asked", "The prompt does not ask for this operation.";
@@ -129,6 +130,8 @@ reasons! {
     EffectFailed = "effect_failed", "The effect was allowed and tried, and failed.";
     ToolError = "tool_error", "The tool ran and reported an error.";
     ToolUnavailable = "tool_unavailable", "The tool server could not be started or reached, or has ended.";
+    ToolUnusable = "tool_unusable", "The tool's own schema cannot be used, so it cannot be called.";
+    ResultMismatch = "result_mismatch", "The effect happened, and its result is not what the point's schema says.";
     NotFound = "not_found", "There is nothing under this name.";
     AlreadyExists = "already_exists", "There is already something under this name.";
     NotADirectory = "not_a_directory", "The path, or a part of it, is not a directory.";

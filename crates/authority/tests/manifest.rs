@@ -2,7 +2,7 @@
 
 use lockgate_authority::{
     CanonicalPath, Caveat, ClockMode, Isolation, Manifest, Mint, Names, Place, Point, PointKind, Principal,
-    PrincipalKind, RandomMode, Source, Wall,
+    PrincipalKind, RandomMode, ServerNetwork, ServerWall, Source, Subject, Used, Wall,
 };
 
 const FULL: &str = r#"
@@ -427,4 +427,85 @@ fn n02_tokens_are_trusted_and_required_as_written() {
         let errors = Manifest::parse(&tokens(lines), "lockgate.toml").expect_err(lines);
         assert_eq!(errors.problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), [key], "{lines}");
     }
+}
+
+/// A section of a tool server with these lines.
+fn server(lines: &str) -> String {
+    format!("[tool.t]\ncommand = [\"x\"]\ntools = [\"a\"]\n{lines}")
+}
+
+fn wall_of(manifest: &Manifest) -> Option<ServerWall> {
+    let grant = manifest.grant(PointKind::Tool, "t").expect("the section is there");
+    let Source::Command(command) = &grant.source else { panic!("it has a command") };
+    command.wall.clone()
+}
+
+#[test]
+fn m09_a_tool_server_has_the_strictest_wall_unless_its_section_says_more() {
+    let strict = parse(&server("")).expect("a manifest");
+    assert_eq!(wall_of(&strict), Some(ServerWall::default()));
+    assert!(!strict.to_toml().contains("wall ="), "{}", strict.to_toml());
+    let more = "writes = [\"out\", \"out\"]\nreads = [\"b\", \"a\"]\nconnect = [443, 53, 443]\nscratch = true\n";
+    let manifest = parse(&server(more)).expect("a manifest");
+    let expected = ServerWall {
+        reads: vec!["a".into(), "b".into()],
+        writes: vec!["out".into()],
+        network: ServerNetwork::Ports(vec![53, 443]),
+        scratch: true,
+    };
+    assert_eq!(wall_of(&manifest), Some(expected));
+    // One form, whatever the order in which it was written: what is trusted is the digest of that form.
+    let other = "scratch = true\nconnect = [53, 443]\nreads = [\"a\", \"b\"]\nwrites = [\"out\"]\nwall = \"strict\"\n";
+    let other = parse(&server(other)).expect("a manifest");
+    assert_eq!(manifest.to_toml(), other.to_toml());
+    assert_eq!(parse(&manifest.to_toml()).expect("it is read back"), manifest);
+    let any = parse(&server("network = true\n")).expect("a manifest");
+    assert_eq!(parse(&any.to_toml()).expect("it is read back"), any);
+    // Every key is part of what differs.
+    for lines in ["reads = [\"a\"]\n", "writes = [\"a\"]\n", "connect = [1]\n", "network = true\n", "scratch = true\n"]
+    {
+        let changed = parse(&server(lines)).expect("a manifest");
+        assert!(!strict.difference(&changed).is_empty(), "{lines}");
+    }
+}
+
+#[test]
+fn m09_a_server_without_a_wall_is_for_trusted_isolation_only() {
+    for isolation in ["constrained", "isolated"] {
+        let lines = refused(&format!("isolation = \"{isolation}\"\n{}", server("wall = \"none\"\n")));
+        assert!(lines[0].contains("`tool.t.wall`") && lines[0].contains("without a wall"), "{lines:?}");
+    }
+    let text = format!("isolation = \"trusted\"\n{}", server("wall = \"none\"\n"));
+    let trusted = parse(&text).expect("trusted code may");
+    assert_eq!(wall_of(&trusted), None);
+    assert!(trusted.to_toml().contains("wall = \"none\""));
+    assert_eq!(parse(&trusted.to_toml()).expect("it is read back"), trusted);
+}
+
+#[test]
+fn m09_what_contradicts_itself_is_refused() {
+    for (lines, key) in [
+        ("wall = \"weak\"\n", "`tool.t.wall`"),
+        ("network = true\nconnect = [443]\n", "`tool.t.connect`"),
+        ("connect = [0]\n", "`tool.t.connect[0]`"),
+        ("connect = [70000]\n", "`tool.t.connect[0]`"),
+        ("reads = \"a\"\n", "`tool.t.reads`"),
+        ("writes = [\"\"]\n", "`tool.t.writes[0]`"),
+        ("network = 1\n", "`tool.t.network`"),
+    ] {
+        let found = refused(&server(lines));
+        assert!(found[0].contains(key), "{lines}: {found:?}");
+    }
+    let bare = format!("isolation = \"trusted\"\n{}", server("wall = \"none\"\nreads = [\"a\"]\n"));
+    assert!(refused(&bare)[0].contains("`tool.t.reads`"));
+    let url = "[tool.t]\nurl = \"http://127.0.0.1:1/mcp\"\ntools = [\"a\"]\nscratch = true\n";
+    assert!(refused(url)[0].contains("`tool.t.scratch`"));
+}
+
+/// Making a manifest less never makes a wall more.
+#[test]
+fn m09_narrowing_leaves_the_wall_as_it_is() {
+    let manifest = parse(&server("reads = [\"a\"]\nconnect = [443]\n")).expect("a manifest");
+    let used = Used { point: "tool.t", op: "a", subject: Subject::None };
+    assert_eq!(wall_of(&manifest.narrowed([used])), wall_of(&manifest));
 }

@@ -5,6 +5,7 @@ use crate::effect::Target;
 use crate::floating::{Floating, Shown};
 use crate::ruling::{Past, Ruling, Whose};
 use crate::sealed::{Keeps, Sealed};
+use crate::typed::Types;
 use lockgate_authority::{
     Asking, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen,
     Usage,
@@ -22,18 +23,37 @@ pub struct SessionBook {
     ruling: Option<Ruling>,
     /// SHA-256 of the manifest that is in force.
     manifest: Option<[u8; 32]>,
+    types: Types,
 }
 
 impl SessionBook {
     /// The book of a session that has just begun, in which nobody can approve.
     pub fn new(key: SessionKey) -> Self {
-        SessionBook { key, usage: Mutex::new(Usage::new()), asking: None, ruling: None, manifest: None }
+        SessionBook {
+            key,
+            usage: Mutex::new(Usage::new()),
+            asking: None,
+            ruling: None,
+            manifest: None,
+            types: Types::default(),
+        }
     }
 
     /// The same for a session under the manifest with this SHA-256, which its receipts name.
     #[must_use]
     pub fn under(self, manifest: [u8; 32]) -> Self {
         SessionBook { manifest: Some(manifest), ..self }
+    }
+
+    /// The same where the arguments of some operations have types.
+    #[must_use]
+    pub fn typed(self, types: Types) -> Self {
+        SessionBook { types, ..self }
+    }
+
+    /// The types of the arguments.
+    pub(crate) fn types(&self) -> &Types {
+        &self.types
     }
 
     /// SHA-256 of the manifest that is in force, as the session's first entry has it.

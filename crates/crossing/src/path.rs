@@ -3,7 +3,7 @@
 //! | step | takes | gives | guarantees |
 //! |---|---|---|---|
 //! | resolve | book, handle | [`Held`] | an unknown or revoked handle is refused before a byte of the arguments is read |
-//! | decode | [`Held`], bytes | [`Call`] | bounded, total |
+//! | decode | [`Held`], bytes | [`Call`] | bounded, total; the arguments of a tool are what its schema says |
 //! | authorize | [`Call`] | [`Allowed`] or [`Asked`] | pure decision over the grants of the handle; the budget is set aside |
 //! | record | [`Allowed`] | [`Ready`] or [`Pending`] | the intent is in the journal, durable before the world changes |
 //! | act | [`Ready`] | [`Outcome`] | the only thing that has an effect |
@@ -342,6 +342,10 @@ impl Held {
             }
             let open = |number| book.open.contains_key(&number);
             let target = target(self.kind, &self.op, &args, book.depth + 1, &open)?;
+            // What an operation takes is told to nobody who could not call it.
+            if self.candidates.iter().any(|grant| grant.operations().contains(&self.op)) {
+                book.session.types().check(self.kind, &self.name, &self.op, &args)?;
+            }
             Ok((args, target))
         };
         let read = read();

@@ -124,6 +124,9 @@ pub(crate) const fn tells_of_content(code: ReasonCode) -> bool {
     matches!(
         code,
         ReasonCode::ArgumentRefused
+            | ReasonCode::ArgumentsMismatch
+            | ReasonCode::KeyRefused
+            | ReasonCode::Malformed
             | ReasonCode::ProvenanceRefused
             | ReasonCode::BudgetBytes
             | ReasonCode::LimitBuffers

@@ -11,7 +11,9 @@ use crate::json::decode_json;
 use crate::place::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lockgate_authority::{Caveat, HeldGrants, Manifest, Names, PointKind, ReasonCode, Source, Value};
+use lockgate_authority::{
+    Caveat, HeldGrants, Manifest, Names, PointKind, ReasonCode, ServerNetwork, ServerWall, Source, Value,
+};
 use sha2::{Digest, Sha256};
 
 /// Data URLs within data URLs.
@@ -386,7 +388,10 @@ fn manifest(bytes: &[u8], text: &str) -> Option<Report> {
         let point = format!("{}.{}", grant.point.kind, grant.point.name);
         match &grant.source {
             Source::Directory(path) => can.add(|can| &mut can.files, &point, path),
-            Source::Command(command) => can.add(|can| &mut can.code, &point, &command.command.join(" ")),
+            Source::Command(command) => {
+                can.add(|can| &mut can.code, &point, &command.command.join(" "));
+                reach_of_server(&mut can, &point, command.wall.as_ref());
+            }
             Source::Url(url) => can.add(|can| &mut can.hosts, &point, url.as_str()),
             Source::Receipt { .. } | Source::Name => {}
         }
@@ -402,4 +407,21 @@ fn manifest(bytes: &[u8], text: &str) -> Option<Report> {
         }
     }
     Some(Report::of(Kind::Manifest, bytes, can, Vec::new()))
+}
+
+/// What a tool server reaches by itself.
+fn reach_of_server(can: &mut Capabilities, point: &str, wall: Option<&ServerWall>) {
+    let Some(wall) = wall else {
+        can.add(|can| &mut can.files, point, "every file of its user");
+        can.add(|can| &mut can.hosts, point, "every host");
+        return;
+    };
+    wall.reads.iter().chain(&wall.writes).for_each(|path| can.add(|can| &mut can.files, point, path));
+    match &wall.network {
+        ServerNetwork::None => {}
+        ServerNetwork::Ports(ports) => {
+            ports.iter().for_each(|port| can.add(|can| &mut can.hosts, point, &format!("every host, port {port}")));
+        }
+        ServerNetwork::Any => can.add(|can| &mut can.hosts, point, "every host"),
+    }
 }

@@ -1,11 +1,16 @@
 //! Strict JSON: RFC 8259 without the parts on which readers disagree.
 
+mod exact;
 mod number;
+mod rpc;
 mod text;
 
 use crate::budget::{Budget, Refused};
 use crate::value::duplicate;
 use lockgate_authority::{ReasonCode, Value};
+
+pub use exact::{refuse_javascript_keys, value_of_json};
+pub use rpc::{BadMessage, LineTooLong, Lines, MessageId, check_message};
 
 /// How strictly JSON is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +21,21 @@ pub struct Strict {
     pub keys: usize,
     /// Who reads it next.
     pub bound_for: BoundFor,
+    /// Which numbers are taken.
+    pub numbers: Numbers,
+}
+
+/// Which numbers of a document are taken. None is ever rounded but for the last digits of a fraction that a double does not tell
+/// apart, and those only where it is written with at most 17 digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// Integers up to 2^53 - 1, on which every reader agrees. Above that a writer may have rounded already.
+    Agreed,
+    /// Also larger integers that a double holds exactly, as which they are read.
+    Exact,
+    /// Also all other integers of 64 bits. The `Value` holds them rounded: for looking at a document that another reader, who
+    /// holds them exactly, reads next.
+    Bits64,
 }
 
 /// Who reads a document next.
@@ -33,6 +53,7 @@ impl Strict {
         budget: Budget { bytes: 8 << 20, nodes: 100_000, depth: 50, text: 8 << 20 },
         keys: 50_000,
         bound_for: BoundFor::Data,
+        numbers: Numbers::Agreed,
     };
 
     /// [`Strict::DATA`] for a document that JavaScript reads next.
@@ -52,8 +73,8 @@ const CUT: &str = "a document cut short";
 
 /// Reads exactly one JSON document.
 ///
-/// Refused, with the place: duplicate keys, halves of surrogate pairs, `NaN` and the infinities, integers beyond 2^53 - 1,
-/// fractions of more than 17 digits or beyond a double's range, bytes that are not UTF-8 (a byte order mark among them), control
+/// Refused, with the place: duplicate keys, halves of surrogate pairs, `NaN` and the infinities, integers that `strict` does not
+/// take, fractions of more than 17 digits or beyond a double's range, bytes that are not UTF-8 (a byte order mark among them), control
 /// characters in texts, anything after the document, what `strict` forbids and what exceeds its budget.
 pub fn decode_json(bytes: &[u8], strict: &Strict) -> Result<Value, Refused> {
     if bytes.len() > strict.budget.bytes {
@@ -146,7 +167,7 @@ impl<'t, const BUILD: bool> Reader<'t, BUILD> {
 
     fn number(&mut self) -> Result<Value, Refused> {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let (value, length) = number::read(rest)?;
+        let (value, length) = number::read(rest, self.strict.numbers)?;
         self.at += length;
         Ok(value)
     }

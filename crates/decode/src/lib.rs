@@ -3,7 +3,8 @@
 //! A cell and the gate exchange CBOR (RFC 8949) with definite lengths. This crate reads what a cell
 //! sends ([`Turn`], [`decode_value`]) and writes what the gate sends ([`encode_start`],
 //! [`Answers`]). It also reads what agents exchange: strict JSON ([`decode_json`]), objects of LangChain and checkpoints of
-//! LangGraph ([`Envelope`]), and says of any file what it would be able to do ([`inspect`]). Reading is total: any bytes give
+//! LangGraph ([`Envelope`]), and says of any file what it would be able to do ([`inspect`]). A value can be checked against
+//! a JSON Schema of others ([`Schema`]). Reading is total: any bytes give
 //! a value or a [`Refused`], never a panic. Nothing that is read becomes an object, is imported or called.
 //!
 //! What is absent: I/O, and any allocation before the budget that allows it was checked.
@@ -17,6 +18,7 @@ mod guest;
 mod inspect;
 mod json;
 mod place;
+mod schema;
 mod value;
 
 pub use budget::{Budget, Refused};
@@ -27,7 +29,11 @@ pub use guest::{
     TurnStatus, encode_start,
 };
 pub use inspect::{Kind, Report, inspect};
-pub use json::{BoundFor, Strict, decode_json};
+pub use json::{
+    BadMessage, BoundFor, LineTooLong, Lines, MessageId, Numbers, Strict, check_message, decode_json,
+    refuse_javascript_keys, value_of_json,
+};
+pub use schema::{Mismatch, Schema, SchemaError};
 pub use value::{SEALED_TAG, SealedRef, Stands, Unseal, decode_unsealing, decode_value, encode_value};
 
 use lockgate_authority::ReasonCode;

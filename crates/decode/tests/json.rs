@@ -1,7 +1,9 @@
 //! What strict JSON takes and refuses, and that a refusal costs next to no memory.
 
 use lockgate_authority::{ReasonCode, Value};
-use lockgate_decode::{Budget, Refused, Strict, decode_json};
+use lockgate_decode::{
+    BoundFor, Budget, Lines, MessageId, Numbers, Refused, Strict, check_message, decode_json, value_of_json,
+};
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -258,5 +260,86 @@ proptest! {
     #[test]
     fn d08_any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let _ = decode_json(&bytes, &Strict::JAVASCRIPT);
+    }
+}
+
+#[test]
+fn d08_numbers_are_taken_exactly_or_refused() {
+    let read = |json: &str, numbers| decode_json(json.as_bytes(), &Strict { numbers, ..Strict::DATA });
+    let refused = |json: &str, numbers| read(json, numbers).expect_err(json).code.as_str();
+    let beyond = ["9007199254740993", "9223372036854775807", "18446744073709551615", "-9223372036854775807"];
+    for json in beyond {
+        assert_eq!(refused(json, Numbers::Agreed), "number_not_exact");
+        assert_eq!(refused(json, Numbers::Exact), "number_not_exact");
+        assert!(read(json, Numbers::Bits64).is_ok(), "{json}");
+    }
+    let exact = ["9007199254740992", "1152921504606846976", "-9223372036854775808", "100000000000000000000"];
+    for json in exact {
+        assert_eq!(refused(json, Numbers::Agreed), "number_not_exact");
+        for numbers in [Numbers::Exact, Numbers::Bits64] {
+            let Ok(Value::Float(read)) = read(json, numbers) else { panic!("{json}") };
+            assert_eq!(format!("{read:.0}"), json);
+        }
+    }
+    for json in ["18446744073709551616001", "100000000000000000001", &"9".repeat(400)] {
+        for numbers in [Numbers::Agreed, Numbers::Exact, Numbers::Bits64] {
+            assert_eq!(refused(json, numbers), "number_not_exact", "{json}");
+        }
+    }
+}
+
+#[test]
+fn d08_json_that_is_held_becomes_the_same_value_or_none() {
+    let value = |text: &str| value_of_json(serde_json::from_str(text).expect("JSON"), BoundFor::JavaScript);
+    assert_eq!(
+        value("[1, 1.5, 9007199254740992]"),
+        Ok(Value::List(vec![Value::Int(1), Value::Float(1.5), Value::Float(9_007_199_254_740_992.0),]))
+    );
+    let refused = |text: &str| value(text).map_err(|refused| (refused.code.as_str(), refused.pointer)).expect_err(text);
+    assert_eq!(refused(r#"{"a/b": [0, 9007199254740993]}"#), ("number_not_exact", "/a~1b/1".into()));
+    assert_eq!(refused(r#"{"x": {"__proto__": 1}}"#), ("key_refused", "/x/__proto__".into()));
+    assert!(value(r#"["__proto__"]"#).is_ok());
+    assert!(value_of_json(serde_json::json!({"constructor": 1}), BoundFor::Data).is_ok());
+}
+
+#[test]
+fn d08_of_a_refused_message_the_id_is_known() {
+    let bad = |text: &str| check_message(text.as_bytes(), &Strict::DATA).expect_err(text);
+    let number = Some(MessageId::Number(7));
+    let duplicate = bad(r#"{"jsonrpc":"2.0","result":{"a":1,"a":2},"id":7}"#);
+    assert_eq!((duplicate.refused.code.as_str(), &*duplicate.refused.pointer), ("duplicate_key", "/result/a"));
+    assert_eq!((duplicate.id, duplicate.has_method, duplicate.is_rpc), (number.clone(), false, true));
+    let text = bad(r#"{"id":"x","method":"m","params":{"a":1,"a":2}}"#);
+    assert_eq!((text.id, text.has_method, text.is_rpc), (Some(MessageId::Text("x".into())), true, false));
+    let deep = format!(r#"{{"jsonrpc":"2.0","result":{}1{},"id":7}}"#, "[".repeat(5_000), "]".repeat(5_000));
+    assert_eq!(bad(&deep).id, number);
+    // What stood before the text broke off is known, and two ids are none.
+    assert_eq!(bad(r#"{"id":7,"result":{"a":"#).id, number);
+    assert_eq!(bad(r#"{"id":7,"id":8,"result":{}}"#).id, None);
+    assert_eq!(bad(r#"{"id":[7],"result":1,"result":2}"#).id, None);
+    assert!(!bad("[info] started").is_rpc);
+    assert!(check_message(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#, &Strict::DATA).is_ok());
+}
+
+proptest! {
+    /// However a stream is cut, its lines are the same.
+    #[test]
+    fn d06_lines_are_whole_however_they_arrive(text in "[ab\n]{0,60}", cut in 1_usize..9) {
+        let mut lines = Lines::new(1_000);
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        for piece in text.as_bytes().chunks(cut) {
+            lines.take(piece, |line| found.push(line.to_vec())).expect("short lines");
+        }
+        let expected: Vec<&[u8]> = text.as_bytes().split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).collect();
+        prop_assert_eq!(found, expected);
+    }
+
+    /// A line is too long exactly when it is.
+    #[test]
+    fn d06_a_line_has_at_most_its_bytes(length in 0_usize..20, cut in 1_usize..9) {
+        let line = [vec![b'x'; length], vec![b'\n']].concat();
+        let mut lines = Lines::new(10);
+        let taken = line.chunks(cut).all(|piece| lines.take(piece, |_| {}).is_ok());
+        prop_assert_eq!(taken, length < 10);
     }
 }

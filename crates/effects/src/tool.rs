@@ -1,7 +1,7 @@
 //! `tool`: MCP servers, started as child processes or reached over HTTP, through the official SDK.
 //!
 //! A child starts with an environment of its own, no descriptor of the gate's but its three pipes, in a session of
-//! its own, and dies with the gate. What it writes is bounded and checked before the SDK parses it. Once a server
+//! its own, inside a wall, and dies with the gate. What it writes is bounded and checked before the SDK parses it. Once a server
 //! has ended or broken the protocol it stays ended: every call in flight fails at once, and nothing restarts it.
 //!
 //! What is absent: sampling, elicitation, roots, resources and prompts. A server that asks for them is told that
@@ -11,6 +11,7 @@ mod ending;
 mod process;
 mod result;
 mod streamable;
+mod strict;
 mod wire;
 
 use crate::EffectError;
@@ -18,6 +19,8 @@ use crate::http::{HttpClient, Reach};
 use crate::tool::ending::{Ended, Ending};
 use crate::tool::process::Process;
 use lockgate_authority::{CanonicalUrl, ReasonCode, Value};
+use lockgate_decode::Schema;
+use lockgate_wall::ProgramWall;
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ErrorCode, Implementation, PaginatedRequestParams,
     ProtocolVersion,
@@ -57,6 +60,8 @@ pub enum ToolTransport {
         env: Vec<(String, String)>,
         /// The child's working directory.
         directory: PathBuf,
+        /// The wall around it; without one it reaches what the gate's user does.
+        wall: Option<ProgramWall>,
     },
     /// A server that speaks MCP's streamable HTTP. Redirects are not followed.
     Http {
@@ -87,16 +92,27 @@ impl Default for ToolLimits {
 }
 
 /// One tool as its server describes it. Nothing in it is to be trusted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ToolInfo {
     /// Unique within the server.
     pub name: String,
     /// For a reader; may be empty.
     pub description: String,
-    /// JSON Schema of the arguments.
-    pub input_schema: Value,
-    /// JSON Schema of a structured result, if the tool announces one.
-    pub output_schema: Option<Value>,
+    /// JSON Schema of the arguments, as it was sent.
+    pub input_schema: serde_json::Value,
+    /// JSON Schema of a structured result, if the tool announces one, as it was sent.
+    pub output_schema: Option<serde_json::Value>,
+    /// The schemas, compiled; or why they cannot be used. Such a tool is listed and cannot be called.
+    pub types: Result<Arc<ToolTypes>, String>,
+}
+
+/// What a tool takes and gives.
+#[derive(Debug)]
+pub struct ToolTypes {
+    /// Its arguments.
+    pub input: Arc<Schema>,
+    /// Its structured result, if it announces one.
+    pub output: Option<Schema>,
 }
 
 /// Why a tool server is not there.
@@ -128,10 +144,16 @@ impl ToolServers {
         let ending = Arc::new(Ending::default());
         let ToolServerSpec { name, transport } = spec;
         match transport {
-            ToolTransport::Stdio { command, env, directory } => {
-                let (process, pipes) = process::start(&name, &command, env, directory, ending.clone()).await?;
+            ToolTransport::Stdio { command, env, directory, wall } => {
+                let allowed = wall.as_ref().map(process::describe_wall);
+                let start = process::Start { name: &name, command: &command, env, directory, wall };
+                let (process, pipes) = process::start(start, ending.clone()).await?;
                 let transport = wire::guarded(pipes, limits.message_bytes, ending.clone());
-                ToolServer::begin(name, transport, Some(process), ending, limits).await
+                let begun = ToolServer::begin(name, transport, Some(process), ending, limits).await;
+                begun.map_err(|error| match allowed {
+                    Some(allowed) => StartError { detail: format!("{}\n{allowed}", error.detail), ..error },
+                    None => error,
+                })
             }
             ToolTransport::Http { url, reach, headers } => {
                 let client = streamable::Client::new(self.http.for_cell(), url.clone(), reach, headers, &limits);
@@ -203,6 +225,11 @@ impl ToolServer {
         &self.tools
     }
 
+    /// What this machine cannot keep out of the reach of its process, in words for the operator; empty where its wall is whole.
+    pub fn lacks(&self) -> &[String] {
+        self.process.as_ref().map_or(&[], Process::lacks)
+    }
+
     /// Why it can no longer be used; `None` while it can.
     pub fn ended(&self) -> Option<EffectError> {
         self.ending.now().map(|why| self.unavailable(why))
@@ -219,9 +246,13 @@ impl ToolServer {
     /// The result is the tool's structured content if it has any, else its text if that is all, else the list of
     /// content blocks. A tool that reports an error gives `tool_error` with the tool's own text.
     pub async fn call(&self, tool: &str, arguments: Value, timeout: Duration) -> Result<Value, EffectError> {
-        if !self.tools.iter().any(|known| known.name == tool) {
+        let Some(known) = self.tools.iter().find(|known| known.name == tool) else {
             let message = format!("the tool server `{}` has no tool of this name", self.name);
             return Err(EffectError::new(ReasonCode::UnknownOperation, message));
+        };
+        if let Err(why) = &known.types {
+            let message = format!("the tool `{tool}` of `{}` cannot be called: {why}", self.name);
+            return Err(EffectError::new(ReasonCode::ToolUnusable, message));
         }
         let arguments = result::arguments(arguments, self.limits.message_bytes)?;
         let mut params = CallToolRequestParams::new(tool.to_owned());
@@ -230,7 +261,7 @@ impl ToolServer {
             // An answer that came is an answer, even where the server ended right after it.
             biased;
             answer = self.service.peer().call_tool(params) => match answer {
-                Ok(answer) => result::value(answer, tool),
+                Ok(answer) => result::value(answer, known),
                 Err(error) => Err(self.failed(tool, error)),
             },
             why = self.ending.reached() => Err(self.unavailable(why)),
@@ -251,6 +282,12 @@ impl ToolServer {
     }
 
     fn failed(&self, tool: &str, error: ServiceError) -> EffectError {
+        if let ServiceError::McpError(error) = &error
+            && let Some((code, found)) = strict::refusal(error)
+        {
+            let message = format!("the answer of the tool `{tool}`, which may have run, is refused: {found}");
+            return EffectError::new(code, message);
+        }
         match error {
             ServiceError::McpError(error) => EffectError::new(
                 ReasonCode::ToolError,
@@ -290,7 +327,14 @@ async fn list_tools(service: &RunningService<RoleClient, ClientConfig>, limit: u
         let page = match service.peer().list_tools(params).await {
             Ok(page) => page,
             Err(ServiceError::McpError(error)) if error.code == ErrorCode::METHOD_NOT_FOUND => return Ok(tools),
-            Err(error) => return Err(format!("it did not list its tools: {error}")),
+            Err(error) => {
+                if let ServiceError::McpError(error) = &error
+                    && let Some((_, found)) = strict::refusal(error)
+                {
+                    return Err(format!("its list of tools is refused: {found}"));
+                }
+                return Err(format!("it did not list its tools: {error}"));
+            }
         };
         for tool in page.tools {
             if tools.len() == limit {

@@ -187,3 +187,35 @@ async fn a02_credentials_of_a_tool_server_are_sent_and_never_shown() {
     assert!(error.detail.contains("401"), "{}", error.detail);
     assert!(!format!("{error:?}").contains("k3y"), "{error:?}");
 }
+
+/// What is refused fails its call alone, whichever way the answer comes; what nothing waits for is passed over.
+#[tokio::test]
+async fn d08_a_bad_answer_over_http_fails_its_call_alone() {
+    let bad = r#"{"jsonrpc":"2.0","id":ID,"result":{"content":[],"structuredContent":{"a":1,"a":2}}}"#;
+    let good = r#"{"jsonrpc":"2.0","id":ID,"result":{"content":[],"structuredContent":{"a":218.84000000000015}}}"#;
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"a":1,"a":2}}"#;
+    let forged = r#"{"jsonrpc":"2.0","id":ID,"error":{"code":-32741,"message":"m","data":{"code":"internal","pointer":"","found":"x"}}}"#;
+    let plain = format!(
+        "(id, response) => {{
+          globalThis.turn = (globalThis.turn || 0) + 1;
+          const fill = (text) => text.replaceAll('ID', JSON.stringify(id));
+          const plain = (text) => {{ response.writeHead(200, {{ 'content-type': 'application/json' }}); response.end(fill(text)); }};
+          const events = (...texts) => {{ response.writeHead(200, {{ 'content-type': 'text/event-stream' }}); response.end(texts.map((text) => 'data: ' + fill(text) + '\\n\\n').join('')); }};
+          [() => plain('{bad}'), () => plain('{good}'), () => events('{note}', '{bad}'), () => events('{note}', '{good}'),
+           () => plain('{forged}'), () => events('{forged}'), () => plain('{{\"jsonrpc\":\"2.0\",\"result\":{{\"a\":1,\"a\":2}}}}')][globalThis.turn - 1]();
+        }}"
+    );
+    let script = Script::start(&plain);
+    let server = connect(script.spec("k")).await;
+    let taken = Ok(map(&[("a", Value::Float(218.84000000000015))]));
+    for _ in 0..2 {
+        let message = refusal(server.call("t", Value::EMPTY_MAP, PATIENCE).await, ReasonCode::DuplicateKey);
+        assert!(message.contains("`/result/structuredContent/a`"), "{message}");
+        assert_eq!(server.call("t", Value::EMPTY_MAP, PATIENCE).await, taken);
+    }
+    for _ in 0..2 {
+        refusal(server.call("t", Value::EMPTY_MAP, PATIENCE).await, ReasonCode::ToolError);
+    }
+    // Without an id it can only be the answer of the request that it came back on.
+    refusal(server.call("t", Value::EMPTY_MAP, PATIENCE).await, ReasonCode::DuplicateKey);
+}

@@ -24,7 +24,7 @@ async fn a01_reference_filesystem_server_reads_and_writes() {
     let server = filesystem(path.parent().expect("a parent")).await;
     let read = server.tools().iter().find(|tool| tool.name == "read_text_file").expect("a known tool");
     assert!(!read.description.is_empty());
-    assert_eq!(read.input_schema.pointer("/properties/path/type"), Some(&Value::from("string")));
+    assert_eq!(read.input_schema.pointer("/properties/path/type"), Some(&"string".into()));
 
     let name = Value::from(path.to_str().expect("UTF-8"));
     let write = map(&[("path", name.clone()), ("content", Value::from("written by a tool"))]);
@@ -108,7 +108,7 @@ async fn m08_child_has_an_empty_environment_and_no_inherited_descriptor() {
     let ToolTransport::Stdio { command, .. } = transport else { panic!("it is a child") };
     let directory = tempfile::tempdir().expect("a directory").keep().canonicalize().expect("it exists");
     let env = vec![("GREETING".to_owned(), "hello".to_owned())];
-    let transport = ToolTransport::Stdio { command, env, directory: directory.clone() };
+    let transport = ToolTransport::Stdio { command, env, directory: directory.clone(), wall: None };
     let server = connect(ToolServerSpec { name, transport }).await;
     let seen = server.call("t", Value::EMPTY_MAP, PATIENCE).await.expect("it tells what it sees");
     let seen: serde_json::Value = serde_json::from_str(seen.as_text().expect("text")).expect("JSON");
@@ -142,6 +142,7 @@ async fn m08_server_that_cannot_be_started_says_why_to_the_operator_only() {
             command: vec![node()],
             env: Vec::new(),
             directory: PathBuf::from("/nonexistent/place"),
+            wall: None,
         },
     };
     let crash = script("s", "console.error('no database at /srv/db'); process.exit(3)");

@@ -33,7 +33,7 @@ pub struct Caller(Arc<Inner>);
 pub struct CallId(u32);
 
 /// A tool that a caller may call, as its server describes it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct VisibleTool {
     /// The server, as the manifest names it.
     pub server: String,
@@ -99,7 +99,9 @@ impl Caller {
         let mut out = Vec::new();
         for (kind, name, grants) in self.0.held.handles() {
             let Some(server) = self.0.session.tool_server(name).filter(|_| kind == PointKind::Tool) else { continue };
-            let visible = |tool: &&ToolInfo| grants.iter().any(|grant| grant.operations().contains(&tool.name));
+            let visible = |tool: &&ToolInfo| {
+                tool.types.is_ok() && grants.iter().any(|grant| grant.operations().contains(&tool.name))
+            };
             let tools = server.tools().iter().filter(visible).cloned();
             out.extend(tools.map(|tool| VisibleTool { server: name.to_owned(), tool }));
         }

@@ -11,9 +11,12 @@ use crate::rules::{arguments, session_rules};
 use crate::session::{OnLog, Session, SessionInner};
 use crate::tokens::{self, Judge, Opened, Presentation};
 use crate::workers::{Event, Link, Links};
-use lockgate_authority::{HeldGrants, Manifest, Mint, Principal, PrincipalKind, ReasonCode, Source, Wall};
+use lockgate_authority::{
+    HeldGrants, Manifest, Mint, PointKind, Principal, PrincipalKind, ReasonCode, ServerNetwork, ServerWall, Source,
+    Wall,
+};
 use lockgate_control::{BEAT_MS, Control, ControlError};
-use lockgate_crossing::{Failed, Floating, Recorder, Ruling, SessionBook};
+use lockgate_crossing::{Failed, Floating, Recorder, Ruling, SessionBook, Types};
 use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
 use lockgate_effects::http::{HttpClient, Reach};
@@ -22,6 +25,7 @@ use lockgate_effects::tool::{StartError, ToolLimits, ToolServer, ToolServerSpec,
 use lockgate_journal::{Journal, Options, SessionId};
 use lockgate_rules::{Points, RuleErrors, Rules, Tools};
 use lockgate_token::PublicKey;
+use lockgate_wall::{Network, ProgramWall};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -273,7 +277,7 @@ impl Gate {
                     directories.insert(name, Arc::new(directory));
                 }
                 Source::Command(_) | Source::Url(_) => {
-                    let server = connect(gate.runtime(), &gate.http, &name, &grant.source, base)
+                    let server = connect(gate.runtime(), &gate.http, &name, &grant.source, base, manifest.walls())
                         .map_err(|error| not_connected(grant, &error))?;
                     check_tools(&server, grant).map_err(|(message, hint)| failed(message, &hint))?;
                     tools.insert(name, Arc::new(server));
@@ -304,6 +308,7 @@ impl Gate {
             id,
             book: Arc::new(
                 SessionBook::new(key)
+                    .typed(types(&tools))
                     .asking(manifest.asking())
                     .ruled(ruling)
                     .under(Sha256::digest(&manifest_text).into()),
@@ -315,6 +320,7 @@ impl Gate {
             clock: manifest.clock(),
             random: manifest.random(),
             directories,
+            remarks: remarks(manifest.grants(), &tools),
             tools,
             receipts,
             known: manifest.known(),
@@ -378,8 +384,8 @@ pub fn rule_points(manifest: &Manifest, base: &Path) -> Result<Points, OpenError
     let mut tools = Tools::new();
     for grant in manifest.grants().iter().filter(|grant| matches!(grant.source, Source::Command(_) | Source::Url(_))) {
         let name = grant.point.name.to_string();
-        let server =
-            connect(&runtime, &http, &name, &grant.source, base).map_err(|error| not_connected(grant, &error))?;
+        let server = connect(&runtime, &http, &name, &grant.source, base, manifest.walls())
+            .map_err(|error| not_connected(grant, &error))?;
         tools.insert(name, arguments(&server));
     }
     Ok(Points::of(manifest, &tools))
@@ -401,6 +407,7 @@ fn connect(
     name: &str,
     source: &Source,
     base: &Path,
+    walls: &BTreeSet<Wall>,
 ) -> Result<ToolServer, StartError> {
     let transport = match source {
         // The operator named it, wherever it is.
@@ -409,11 +416,76 @@ fn connect(
             command: command.command.clone(),
             env: command.env.clone(),
             directory: base.join(command.directory.as_deref().unwrap_or(".")),
+            wall: command.wall.as_ref().map(|wall| program_wall(name, wall, base, walls)).transpose()?,
         },
         Source::Directory(_) | Source::Receipt { .. } | Source::Name => unreachable!("only tools are connected to"),
     };
     let spec = ToolServerSpec { name: name.to_owned(), transport };
     runtime.block_on(ToolServers::new(http.clone()).connect(spec, ToolLimits::default()))
+}
+
+/// The wall around a tool server, its paths made whole; of the manifest's walls those that a program of others can have.
+fn program_wall(name: &str, wall: &ServerWall, base: &Path, walls: &BTreeSet<Wall>) -> Result<ProgramWall, StartError> {
+    let failed = |detail: String| StartError {
+        error: EffectError::new(ReasonCode::ToolUnavailable, format!("the tool server `{name}` could not be started")),
+        detail,
+    };
+    let whole = |key: &str, paths: &[String]| -> Result<Vec<PathBuf>, StartError> {
+        let one = |path: &String| {
+            base.join(path).canonicalize().map_err(|error| {
+                failed(format!(
+                    "its `{key}` has `{path}`: {error}; make it, or correct it: it is relative to the manifest"
+                ))
+            })
+        };
+        paths.iter().map(one).collect()
+    };
+    let writes = whole("writes", &wall.writes)?;
+    let own = base.canonicalize().map_err(|error| failed(format!("`{}`: {error}", base.display())))?;
+    if let Some(path) = writes.iter().find(|path| own.starts_with(path)) {
+        let message = "its `writes` has the manifest's own directory";
+        let hint = "it could change what is granted; name a directory below it, or keep the manifest elsewhere";
+        return Err(failed(format!("{message}, `{}`: {hint}", path.display())));
+    }
+    let needed = |wall: &Wall| match wall {
+        Wall::NoNewPrivileges => Some(lockgate_wall::Wall::NoNewPrivileges),
+        Wall::Seccomp => Some(lockgate_wall::Wall::Seccomp),
+        Wall::Landlock => Some(lockgate_wall::Wall::Landlock),
+        // Of workers only.
+        Wall::Namespaces => None,
+    };
+    Ok(ProgramWall {
+        reads: whole("reads", &wall.reads)?,
+        writes,
+        network: match &wall.network {
+            ServerNetwork::None => Network::None,
+            ServerNetwork::Ports(ports) => Network::Ports(ports.clone()),
+            ServerNetwork::Any => Network::Any,
+        },
+        scratch: wall.scratch,
+        minimum: walls.iter().filter_map(needed).collect(),
+    })
+}
+
+/// What the operator should know of the servers of a session that has begun.
+fn remarks(grants: &[lockgate_authority::ManifestGrant], servers: &HashMap<String, Arc<ToolServer>>) -> Vec<String> {
+    let mut out = Vec::new();
+    for grant in grants {
+        let Some(server) = servers.get(&*grant.point.name).filter(|_| grant.point.kind == PointKind::Tool) else {
+            continue;
+        };
+        let point = &grant.point;
+        if matches!(&grant.source, Source::Command(command) if command.wall.is_none()) {
+            out.push(format!("`{point}` runs without a wall: it reaches all that you do (`wall = \"none\"`)"));
+        }
+        out.extend(server.lacks().iter().map(|lack| format!("the wall around `{point}` is not whole here: {lack}")));
+        for tool in server.tools().iter().filter(|tool| grant.ops.contains(&tool.name)) {
+            if let Err(why) = &tool.types {
+                out.push(format!("the tool {:?} of `{point}` cannot be called: {why}", tool.name));
+            }
+        }
+    }
+    out
 }
 
 fn not_connected(grant: &lockgate_authority::ManifestGrant, error: &StartError) -> OpenError {
@@ -422,6 +494,18 @@ fn not_connected(grant: &lockgate_authority::ManifestGrant, error: &StartError) 
         message: format!("{}{}", error.error.message, indented(&error.detail)),
         hint: "run the command by hand to see what it says, or correct it".to_owned(),
     }
+}
+
+/// What the tools of the servers take.
+fn types(servers: &HashMap<String, Arc<ToolServer>>) -> Types {
+    let mut types = Types::default();
+    for (name, server) in servers {
+        let of = |tool: &lockgate_effects::tool::ToolInfo| {
+            (tool.name.clone(), tool.types.as_ref().map(|types| Arc::clone(&types.input)).map_err(String::clone))
+        };
+        types.add(name.clone(), server.tools().iter().map(of));
+    }
+    types
 }
 
 /// What only the operator may see, below the message.

@@ -1,7 +1,7 @@
 //! The operator's rules: from the files that a manifest names to what a session is judged by.
 
 use crate::gate::OpenError;
-use lockgate_authority::Manifest;
+use lockgate_authority::{Manifest, Value};
 use lockgate_effects::tool::ToolServer;
 use lockgate_rules::{Points, RuleText, Rules, ToolArguments, Tools};
 use std::collections::HashMap;
@@ -49,7 +49,7 @@ pub(crate) fn session_rules(
 pub(crate) fn arguments(server: &ToolServer) -> Vec<ToolArguments> {
     let tool = |tool: &lockgate_effects::tool::ToolInfo| ToolArguments {
         name: tool.name.clone(),
-        schema: tool.input_schema.clone(),
+        schema: Value::from_json(tool.input_schema.clone()),
     };
     server.tools().iter().map(tool).collect()
 }

@@ -44,6 +44,8 @@ pub(crate) struct SessionInner {
     pub(crate) random: RandomMode,
     pub(crate) directories: HashMap<String, Arc<Directory>>,
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
+    /// What the operator should know of them.
+    pub(crate) remarks: Vec<String>,
     /// Receipts without which nothing is endorsed, by the endorsing point's name.
     pub(crate) receipts: HashMap<String, Needed>,
     pub(crate) known: KnownServers,
@@ -90,6 +92,12 @@ impl Session {
     /// The session's public name.
     pub fn id(&self) -> SessionId {
         self.0.id
+    }
+
+    /// What the operator should know of the session's tool servers: where one has no wall or not all of it, and tools that
+    /// cannot be called.
+    pub fn remarks(&self) -> &[String] {
+        &self.0.remarks
     }
 
     /// The limits of the cells it starts.

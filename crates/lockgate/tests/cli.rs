@@ -288,7 +288,7 @@ fn tool_manifest(place: &Place, tools: &str) {
     place.file("server.cjs", TOOL_SERVER);
     place.file(
         "lockgate.toml",
-        &format!("[tool.hand]\ncommand = [\"node\", \"server.cjs\"]\ntools = {tools}\n[fs.out]\npath = \".\"\nallow = [\"write\"]\n"),
+        &format!("[tool.hand]\ncommand = [\"node\", \"server.cjs\"]\nreads = [\"server.cjs\"]\ntools = {tools}\n[fs.out]\npath = \".\"\nallow = [\"write\"]\n"),
     );
 }
 
@@ -564,6 +564,10 @@ fn g21_doctor_says_that_every_wall_holds() {
     // The same attempts do succeed where no wall stands, so their failure says something.
     let open = report["with_no_wall"].as_array().expect("attempts");
     assert!(open.iter().filter(|attempt| attempt["blocked"] == false).count() > 20, "{open:?}");
+    // And a tool server inside its wall.
+    let servers = report["tool_servers"]["attempts"].as_array().expect("attempts");
+    assert!(servers.len() == 8 && servers.iter().all(|attempt| attempt["blocked"] == true), "{servers:?}");
+    assert!(servers.iter().filter(|attempt| attempt["blocked_without_a_wall"] == false).count() >= 6, "{servers:?}");
 }
 
 #[test]

@@ -264,7 +264,7 @@ fn bank(rules: &str) -> Place {
     place.file("server.cjs", BANK);
     place.file(
         "lockgate.toml",
-        "agent = \"assistant\"\nrules = [\"rules.cedar\"]\n[tool.bank]\ncommand = [\"node\", \"server.cjs\"]\ntools = [\"transfer\"]\n",
+        "agent = \"assistant\"\nrules = [\"rules.cedar\"]\n[tool.bank]\ncommand = [\"node\", \"server.cjs\"]\nreads = [\"server.cjs\"]\ntools = [\"transfer\"]\n",
     );
     place.file("rules.cedar", rules);
     place
@@ -283,9 +283,9 @@ fn a16_rules_speak_of_what_a_tool_is_given() {
                  (await pay({ to: 'mallory', amount: 1 })).code, (await pay({ to: ['mallory'], amount: 1 })).code,
                  (await pay({ to: 'alice' })).message]",
     );
-    let missing =
-        "`transfer` on `tool.bank` cannot be judged by the operator's rules: the argument `amount` is missing";
-    assert_eq!(value, json!(["done", "rule_forbids", "rule_forbids", "rule_unclear", missing]));
+    // What is not of the tool's own type never comes before a rule.
+    let missing = "the arguments of `transfer` hold an object without `\"amount\"`";
+    assert_eq!(value, json!(["done", "rule_forbids", "rule_forbids", "arguments_mismatch", missing]));
     assert_eq!(place.entries_of("intent").iter().filter(|entry| entry["body"]["op"] == "transfer").count(), 1);
     // The command asks the server what its tool takes; without that, it says what is missing.
     place.plain(&["rules", "check", "--manifest", "lockgate.toml", "--json"]).value();

@@ -8,8 +8,9 @@
 
 mod answer;
 mod names;
+mod strict;
 
-use lockgate_authority::Value;
+use lockgate_decode::{BoundFor, value_of_json};
 use lockgate_host::Caller;
 use names::Names;
 use rmcp::model::{
@@ -51,7 +52,8 @@ pub fn serve_stdio(caller: &Arc<Caller>) -> Result<(), ServeError> {
     let front = Front { names: Arc::new(Names::of(caller.tools())?), caller: Arc::clone(caller) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let service = match serve_server(front, stdio_pipes()).await {
+        let (input, output) = stdio_pipes();
+        let service = match serve_server(front, strict::Client::new(input, output)).await {
             Ok(service) => service,
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
             Err(error) => return Err(ServeError::Handshake(error.to_string())),
@@ -96,7 +98,8 @@ impl ServerHandler for Front {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (server, tool) = self.names.resolve(&request.name);
-        let args = Value::from_json(Json::Object(request.arguments.unwrap_or_default()));
+        let args = value_of_json(Json::Object(request.arguments.unwrap_or_default()), BoundFor::JavaScript)
+            .map_err(|refused| ErrorData::invalid_params(refused.to_string(), None))?;
         let (tell, mut answer) = oneshot::channel();
         let call = self.caller.submit(server, tool, &args, move |result| drop(tell.send(result)));
         // Where this future is dropped, the call is given up too.

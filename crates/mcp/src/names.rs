@@ -1,4 +1,3 @@
-use lockgate_authority::Value;
 use lockgate_host::{ToolInfo, VisibleTool};
 use rmcp::model::{JsonObject, Tool};
 use serde_json::Value as Json;
@@ -63,11 +62,8 @@ fn shown(name: String, tool: ToolInfo) -> Tool {
     }
 }
 
-fn object(schema: &Value) -> JsonObject {
-    match schema.to_display_json() {
-        Json::Object(object) => object,
-        _ => JsonObject::new(),
-    }
+fn object(schema: &Json) -> JsonObject {
+    schema.as_object().cloned().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -78,8 +74,9 @@ mod tests {
         let tool = ToolInfo {
             name: name.to_owned(),
             description: String::new(),
-            input_schema: Value::EMPTY_MAP,
+            input_schema: serde_json::json!({}),
             output_schema: None,
+            types: Err("not of a server".to_owned()),
         };
         VisibleTool { server: server.to_owned(), tool }
     }

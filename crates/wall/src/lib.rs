@@ -34,6 +34,8 @@
 //! }
 //! ```
 //!
+//! Around a program of others, such as a tool server, stands a [`ProgramWall`].
+//!
 //! Absent from this crate: WebAssembly, secrets, the journal, and any decision about a crossing.
 //!
 //! What the walls do not stop: a flaw in one of the few system calls the filter allows, what one
@@ -51,6 +53,7 @@ mod gate;
 mod jail;
 pub mod probe;
 mod processor;
+mod program;
 mod spec;
 mod sys;
 mod wall;
@@ -61,6 +64,9 @@ pub use error::{ForkError, StartError};
 pub use exit::Exit;
 pub use gate::{WorkerProcess, Zygote, ZygoteOptions};
 pub use processor::{Processor, Wakeful};
+pub use program::{
+    AttemptsError, Network, ProgramReport, ProgramWall, ProgramWallError, ReadyWall, Tried, attempts, attempts_main,
+};
 pub use spec::{JailSpec, Limits};
 pub use wall::{Held, State, UnknownWall, Wall, WallSet, Walls};
 

@@ -167,6 +167,66 @@ pub(crate) fn threads() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/task").ok()?.count())
 }
 
+/// The Landlock version of this kernel; `None` where it has none, or it is not enabled.
+pub(crate) fn landlock_abi() -> Option<u32> {
+    const CREATE_RULESET_VERSION: u32 = 1;
+    // SAFETY: with this flag nothing is read and nothing is made.
+    let abi = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<libc::c_void>(),
+            0_usize,
+            CREATE_RULESET_VERSION,
+        )
+    };
+    u32::try_from(abi).ok().filter(|abi| *abi > 0)
+}
+
+/// Puts a ruleset over the calling thread. Makes one system call and nothing else.
+pub(crate) fn landlock_restrict_self(ruleset: RawFd) -> std::io::Result<()> {
+    // SAFETY: takes two numbers.
+    match unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0_u32) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Whether the kernel has filters of system calls that give an error back.
+pub(crate) fn has_filters() -> bool {
+    let wanted: u32 = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: the kernel reads the four bytes that are pointed to.
+    unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0_u32, &raw const wanted) == 0 }
+}
+
+/// Puts a filter over the calling thread. Makes one system call and nothing else.
+pub(crate) fn filter_calls(filter: &[seccompiler::sock_filter]) -> std::io::Result<()> {
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        filter: *const seccompiler::sock_filter,
+    }
+    let Ok(length) = u16::try_from(filter.len()) else { return Err(std::io::ErrorKind::InvalidInput.into()) };
+    let program = Program { length, filter: filter.as_ptr() };
+    // SAFETY: the kernel copies the program, which lives until the call returns.
+    let done = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0_u32, &raw const program) };
+    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// Begins to trace another process, and stops again with this one.
+pub(crate) fn trace(process: Pid) -> Result<(), Errno> {
+    let pid = process.as_raw_nonzero().get();
+    // SAFETY: this request takes numbers only.
+    match unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, 0_usize, 0_usize) } {
+        -1 => Err(last_error()),
+        _ => Ok(()),
+    }
+}
+
+/// The number of this process.
+pub(crate) fn own_pid() -> i32 {
+    i32::try_from(std::process::id()).unwrap_or(i32::MAX)
+}
+
 fn last_error() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

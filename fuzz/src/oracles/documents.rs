@@ -1,11 +1,11 @@
 use lockgate_authority::Value;
 use lockgate_decode::{
-    Accept, Allowed, BoundFor, Budget, Envelope, Node, Refused, Strict, decode_json, inspect as inspect_bytes,
+    Accept, Allowed, Budget, Envelope, Node, Refused, Strict, decode_json, inspect as inspect_bytes,
 };
 
 /// Small in every way, so that each limit is met.
 const SMALL: Strict =
-    Strict { budget: Budget { bytes: 200, nodes: 20, depth: 4, text: 20 }, keys: 8, bound_for: BoundFor::JavaScript };
+    Strict { budget: Budget { bytes: 200, nodes: 20, depth: 4, text: 20 }, keys: 8, ..Strict::JAVASCRIPT };
 /// More than this is looked through before anything is built.
 const LOOKED_THROUGH: usize = 16 << 10;
 

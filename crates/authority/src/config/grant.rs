@@ -60,7 +60,21 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
     let source: &[&str] = match (form, kind) {
         (Form::Ask, _) => &["kind", "name"],
         (Form::Manifest, PointKind::Fs) => &["path"],
-        (Form::Manifest, PointKind::Tool) => &["command", "env", "directory", "url", "source", "hand_over", "roster"],
+        (Form::Manifest, PointKind::Tool) => &[
+            "command",
+            "env",
+            "directory",
+            "wall",
+            "reads",
+            "writes",
+            "network",
+            "connect",
+            "scratch",
+            "url",
+            "source",
+            "hand_over",
+            "roster",
+        ],
         (Form::Manifest, PointKind::Endorse) => &["receipt"],
         (Form::Manifest | Form::Exact, _) => &[],
     };
@@ -265,7 +279,7 @@ pub(crate) fn default_ports(schemes: &[Scheme]) -> Vec<u16> {
     ports
 }
 
-fn read_ports(item: &Item<'_>, problems: &mut Problems) -> Option<Vec<u16>> {
+pub(crate) fn read_ports(item: &Item<'_>, problems: &mut Problems) -> Option<Vec<u16>> {
     let items = item.list(problems, "a list of ports", false)?;
     let ports: Vec<_> = items
         .iter()

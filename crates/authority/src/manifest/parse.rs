@@ -1,9 +1,11 @@
-use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, ToolCommand, check_rules, tokens};
+use super::{
+    ClockMode, Manifest, ManifestGrant, RandomMode, ServerNetwork, ServerWall, Source, ToolCommand, check_rules, tokens,
+};
 use crate::approval::Asking;
 use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
-use crate::config::grant::{Form, keys, read_limits, read_terms};
+use crate::config::grant::{Form, keys, read_limits, read_ports, read_terms};
 use crate::config::known::read_known;
 use crate::config::labels;
 use crate::config::node::{Data, Node};
@@ -339,6 +341,9 @@ fn read_server(section: &Section<'_>, problems: &mut Problems) -> Option<Source>
         for key in ["command", "env", "directory"] {
             refuse(section, key, "a tool server has a `command` or a `url`, not both", problems);
         }
+        for key in WALL {
+            refuse(section, key, "a wall goes with `command`: a server that runs already has its own", problems);
+        }
         let text = item.text(problems)?;
         return match CanonicalUrl::parse(text) {
             Ok(url) => Some(Source::Url(url)),
@@ -354,7 +359,51 @@ fn read_server(section: &Section<'_>, problems: &mut Problems) -> Option<Source>
     let command: Vec<_> = items.iter().filter_map(|item| argument(item, problems)).collect();
     let env = section.get("env").map_or_else(Vec::new, |item| read_env(&item, problems));
     let directory = section.get("directory").and_then(|item| plain_text(&item, "a directory", problems));
-    Some(Source::Command(ToolCommand { command, env, directory }))
+    let wall = read_server_wall(section, problems);
+    Some(Source::Command(ToolCommand { command, env, directory, wall }))
+}
+
+/// The keys that say what a tool server's wall lets through.
+const WALL: [&str; 6] = ["wall", "reads", "writes", "network", "connect", "scratch"];
+
+fn read_server_wall(section: &Section<'_>, problems: &mut Problems) -> Option<ServerWall> {
+    let is_strict = section
+        .get("wall")
+        .and_then(|item| item.choice(problems, &[("strict", true), ("none", false)]))
+        .unwrap_or(true);
+    if !is_strict {
+        for key in WALL.iter().skip(1) {
+            refuse(section, key, "a server without a wall reaches everything; remove `wall` or this", problems);
+        }
+        return None;
+    }
+    let mut paths = |key: &str| {
+        let item = section.get(key)?;
+        let found = item.each(problems, "a list of files and directories", |item, _, problems| {
+            plain_text(item, "a path", problems)
+        });
+        found.map(sorted)
+    };
+    let (reads, writes) = (paths("reads").unwrap_or_default(), paths("writes").unwrap_or_default());
+    let any = section.get("network").and_then(|item| item.boolean(problems)).unwrap_or(false);
+    let ports = section.get("connect").and_then(|item| read_ports(&item, problems)).map(sorted);
+    let network = match ports {
+        Some(_) if any => {
+            refuse(section, "connect", "`network = true` reaches every port; remove one of them", problems);
+            ServerNetwork::Any
+        }
+        Some(ports) => ServerNetwork::Ports(ports),
+        None if any => ServerNetwork::Any,
+        None => ServerNetwork::None,
+    };
+    let scratch = section.get("scratch").and_then(|item| item.boolean(problems)).unwrap_or(false);
+    Some(ServerWall { reads, writes, network, scratch })
+}
+
+fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    items.sort_unstable();
+    items.dedup();
+    items
 }
 
 fn read_env(item: &Item<'_>, problems: &mut Problems) -> Vec<(String, String)> {

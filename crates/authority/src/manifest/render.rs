@@ -1,4 +1,4 @@
-use super::{ClockMode, Manifest, ManifestGrant, RandomMode, Source, tokens};
+use super::{ClockMode, Manifest, ManifestGrant, RandomMode, ServerNetwork, ServerWall, Source, tokens};
 use crate::config::known::known_settings;
 use crate::config::render::{Setting, limit_settings, one_or_list, section, settings, texts};
 use crate::config::units;
@@ -57,6 +57,7 @@ pub(super) fn grant_settings(grant: &ManifestGrant) -> Vec<Setting> {
                 out.push(("env".to_owned(), Toml::Table(env.collect())));
             }
             out.extend(command.directory.as_deref().map(|directory| text("directory", directory)));
+            out.extend(wall_settings(command.wall.as_ref()));
             out
         }
         Source::Receipt { point, manifest } => {
@@ -70,6 +71,29 @@ pub(super) fn grant_settings(grant: &ManifestGrant) -> Vec<Setting> {
     };
     out.extend(settings(grant.point.kind, &grant.ops, &grant.caveats));
     out.extend(known_settings(&grant.known));
+    out
+}
+
+/// What a tool server's wall lets through; nothing where it is the strictest.
+fn wall_settings(wall: Option<&ServerWall>) -> Vec<Setting> {
+    let Some(wall) = wall else { return vec![text("wall", "none")] };
+    let mut out = Vec::new();
+    for (key, paths) in [("reads", &wall.reads), ("writes", &wall.writes)] {
+        if !paths.is_empty() {
+            out.push((key.to_owned(), texts(paths)));
+        }
+    }
+    match &wall.network {
+        ServerNetwork::None => {}
+        ServerNetwork::Ports(ports) => {
+            let ports = ports.iter().map(|port| Toml::Integer(i64::from(*port)));
+            out.push(("connect".to_owned(), Toml::Array(ports.collect())));
+        }
+        ServerNetwork::Any => out.push(("network".to_owned(), Toml::Boolean(true))),
+    }
+    if wall.scratch {
+        out.push(("scratch".to_owned(), Toml::Boolean(true)));
+    }
     out
 }
 

@@ -1,3 +1,4 @@
+use super::Numbers;
 use crate::budget::Refused;
 use lockgate_authority::{ReasonCode, Value};
 
@@ -9,10 +10,10 @@ const MOST_DIGITS: usize = 17;
 /// The number at the start of `rest`, which begins with `-` or a digit, and its length.
 ///
 /// Numbers without fraction and exponent are integers, all others doubles: `1.0` is a double.
-pub(super) fn read(rest: &str) -> Result<(Value, usize), Refused> {
+pub(super) fn read(rest: &str, numbers: Numbers) -> Result<(Value, usize), Refused> {
     let parts = Parts::of(rest.as_bytes())?;
     let written = rest.get(..parts.length).unwrap_or_default();
-    let value = if parts.is_integer { integer(written)? } else { double(written, &parts)? };
+    let value = if parts.is_integer { integer(written, numbers)? } else { double(written, &parts)? };
     Ok((value, parts.length))
 }
 
@@ -20,14 +21,28 @@ fn inexact(found: &'static str) -> Refused {
     Refused::new(ReasonCode::NumberNotExact, found)
 }
 
-fn integer(written: &str) -> Result<Value, Refused> {
+fn integer(written: &str, numbers: Numbers) -> Result<Value, Refused> {
     if written == "-0" {
         return Ok(Value::Float(-0.0));
     }
-    match written.parse::<i64>() {
-        Ok(number) if number.unsigned_abs() <= MAX_EXACT.unsigned_abs() => Ok(Value::Int(number)),
-        _ => Err(inexact("an integer that a double does not hold")),
+    let number = written.parse::<i128>().map_err(|_| inexact(BEYOND))?;
+    if number.unsigned_abs() <= u128::from(MAX_EXACT.unsigned_abs()) {
+        return i64::try_from(number).map(Value::Int).map_err(|_| inexact(BEYOND));
     }
+    let double = number as f64;
+    let is_taken = match numbers {
+        Numbers::Agreed => false,
+        Numbers::Exact => is_exact(number, double),
+        Numbers::Bits64 => is_exact(number, double) || (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number),
+    };
+    if is_taken { Ok(Value::Float(double)) } else { Err(inexact(BEYOND)) }
+}
+
+const BEYOND: &str = "an integer that a double does not hold";
+
+/// Whether a double is this integer. Beyond 2^100 nothing is: no writer means it.
+pub(super) fn is_exact(number: i128, double: f64) -> bool {
+    number.unsigned_abs() < 1 << 100 && double as i128 == number
 }
 
 fn double(written: &str, parts: &Parts) -> Result<Value, Refused> {

@@ -9,6 +9,8 @@ pub(super) enum Ended {
     Oversized,
     /// It sent line after line that was no message.
     Garbage,
+    /// It sent an answer that is refused and names no request.
+    Unreadable,
     /// It sent requests and did not take the answers.
     Flooding,
     /// It did not read what was sent to it.
@@ -24,6 +26,7 @@ impl Ended {
             Ended::Exited => "has ended",
             Ended::Unreachable => "cannot be reached",
             Ended::Oversized => "was ended because it sent a message that is too large",
+            Ended::Unreadable => "was ended because it sent an answer that is refused and names no request",
             Ended::Garbage | Ended::Flooding | Ended::NotReading => {
                 "was ended because it does not keep to the protocol"
             }
@@ -37,6 +40,7 @@ impl Ended {
             Ended::Unreachable => "it cannot be reached",
             Ended::Oversized => "it sent a message over the limit",
             Ended::Garbage => "it wrote many lines to its standard output that are no MCP messages",
+            Ended::Unreadable => "it sent an answer that the strict reader refuses and that names no request",
             Ended::Flooding => "it sent many requests without taking the answers",
             Ended::NotReading => "it does not read its standard input",
         }

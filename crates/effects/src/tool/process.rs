@@ -3,6 +3,7 @@ use super::result::for_operator;
 use super::{DEFAULT_PATH, StartError};
 use crate::EffectError;
 use lockgate_authority::ReasonCode;
+use lockgate_wall::{Network, ProgramWall, ReadyWall};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process_group, set_parent_process_death_signal, setsid, waitid,
 };
@@ -10,7 +11,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -31,6 +32,8 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(super) struct Process {
     shared: Arc<Shared>,
     stderr_reader: Option<JoinHandle<()>>,
+    /// What this machine cannot keep out of its reach.
+    lacks: Vec<String>,
 }
 
 /// The two ends that the protocol runs over.
@@ -50,17 +53,21 @@ enum State {
     Ended(String),
 }
 
-/// Starts a child with an environment of its own, in a session of its own, with no descriptor but three pipes.
+/// What a child is started as.
+pub(super) struct Start<'s> {
+    pub(super) name: &'s str,
+    pub(super) command: &'s [String],
+    pub(super) env: Vec<(String, String)>,
+    pub(super) directory: PathBuf,
+    pub(super) wall: Option<ProgramWall>,
+}
+
+/// Starts a child with an environment of its own, in a session of its own, with no descriptor but three pipes, inside its wall.
 ///
 /// A thread starts the child, waits for it and ends with it. The kernel kills the child when that thread is gone,
 /// and so when the gate is, however it ends; descendants that outlive their parent see their pipes close.
-pub(super) async fn start(
-    name: &str,
-    command: &[String],
-    env: Vec<(String, String)>,
-    directory: PathBuf,
-    ending: Arc<Ending>,
-) -> Result<(Process, Pipes), StartError> {
+pub(super) async fn start(start: Start<'_>, ending: Arc<Ending>) -> Result<(Process, Pipes), StartError> {
+    let Start { name, command, mut env, directory, wall } = start;
     let failed = |detail: String| StartError {
         error: EffectError::new(ReasonCode::ToolUnavailable, format!("the tool server `{name}` could not be started")),
         detail,
@@ -71,25 +78,67 @@ pub(super) async fn start(
     if !directory.is_dir() {
         return Err(failed(format!("its directory `{}` is not there", directory.display())));
     }
+    let mut lacks = Vec::new();
+    let (mut ready, mut scratch) = (None, None);
+    if let Some(wall) = &wall {
+        let missing = || failed(start_failure(program, &io::ErrorKind::NotFound.into()));
+        let file = find(program, &env, &directory).ok_or_else(missing)?;
+        let mut made = wall.ready(&file).map_err(|error| StartError {
+            error: EffectError::new(
+                ReasonCode::WallUnavailable,
+                format!("the wall around the tool server `{name}` cannot be raised"),
+            ),
+            detail: format!("{error}; {}", error.hint()),
+        })?;
+        lacks.extend(made.lacks().iter().map(|lack| (*lack).to_owned()));
+        scratch = made.take_scratch();
+        if let Some(path) = scratch.as_ref().and_then(|scratch| scratch.path().to_str()) {
+            env.push(("TMPDIR".to_owned(), path.to_owned()));
+        }
+        ready = Some(made);
+    }
+    let has_wall = ready.is_some();
     let mut command = Command::new(program);
     command.args(arguments).current_dir(directory).env_clear().env("PATH", DEFAULT_PATH).envs(env);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    keep_apart(&mut command);
+    keep_apart(&mut command, ready);
 
     let (sender, receiver) = oneshot::channel();
+    let supervising = move || {
+        supervise(command, sender, &ending);
+        // Nothing that could write there is left.
+        drop(scratch);
+    };
     thread::Builder::new()
         .name("tool-server".to_owned())
         .stack_size(STACK)
-        .spawn(move || supervise(command, sender, &ending))
+        .spawn(supervising)
         .map_err(|error| failed(format!("no thread could be started: {error}")))?;
     let started = receiver.await.map_err(|_| failed("the starting thread ended".to_owned()))?;
-    let (mut process, ends) = started.map_err(|error| failed(start_failure(program, &error)))?;
+    let (mut process, ends) = started.map_err(|error| {
+        let mut detail = start_failure(program, &error);
+        if has_wall && error.kind() == io::ErrorKind::PermissionDenied {
+            detail.push_str(", or its wall keeps it from that: `reads` names what else it runs");
+        }
+        failed(detail)
+    })?;
+    process.lacks = lacks;
     let unusable = |error: io::Error| failed(format!("its pipes cannot be used: {error}"));
     let stderr = pipe::Receiver::from_owned_fd(ends.stderr).map_err(unusable)?;
     process.stderr_reader = Some(tokio::spawn(keep_last(stderr, process.shared.clone())));
     let input = pipe::Sender::from_owned_fd(ends.stdin).map_err(unusable)?;
     let output = pipe::Receiver::from_owned_fd(ends.stdout).map_err(unusable)?;
     Ok((process, Pipes { input, output }))
+}
+
+/// The file of a program, found as the child would find it, without symbolic links.
+fn find(program: &str, env: &[(String, String)], directory: &Path) -> Option<PathBuf> {
+    if program.contains('/') {
+        return directory.join(program).canonicalize().ok();
+    }
+    let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
+    let is_program = |path: &PathBuf| path.is_file();
+    path.split(':').map(|place| directory.join(place).join(program)).find(is_program)?.canonicalize().ok()
 }
 
 struct Ends {
@@ -99,7 +148,7 @@ struct Ends {
 }
 
 /// What the child does between fork and exec.
-fn keep_apart(command: &mut Command) {
+fn keep_apart(command: &mut Command, wall: Option<ReadyWall>) {
     let gate = Pid::from_raw(i32::try_from(std::process::id()).unwrap_or(0));
     let prepare = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -108,9 +157,10 @@ fn keep_apart(command: &mut Command) {
             return Err(io::ErrorKind::Other.into());
         }
         setsid()?;
-        close_on_exec_from(3)
+        close_on_exec_from(3)?;
+        wall.as_ref().map_or(Ok(()), ReadyWall::raise)
     };
-    // SAFETY: between fork and exec only async-signal-safe calls are made: each step is one system call, and no
+    // SAFETY: between fork and exec only async-signal-safe calls are made: each step is some system calls, and no
     // step allocates or takes a lock.
     unsafe { command.pre_exec(prepare) };
 }
@@ -141,7 +191,7 @@ fn supervise(mut command: Command, started: oneshot::Sender<io::Result<(Process,
     };
     let pid = Pid::from_child(&child);
     let shared = Arc::new(Shared { state: Mutex::new(State::Running(pid)), stderr: Mutex::default() });
-    let process = Process { shared: shared.clone(), stderr_reader: None };
+    let process = Process { shared: shared.clone(), stderr_reader: None, lacks: Vec::new() };
     match take_pipes(&mut child) {
         // A caller that has gone drops the process, and that kills it.
         Some(ends) => drop(started.send(Ok((process, ends)))),
@@ -183,6 +233,10 @@ impl Shared {
 }
 
 impl Process {
+    pub(super) fn lacks(&self) -> &[String] {
+        &self.lacks
+    }
+
     /// Exit status, if it has one, and the last lines of standard error.
     pub(super) fn describe(&self) -> String {
         let mut text = match &*lock(&self.shared.state) {
@@ -227,6 +281,25 @@ async fn keep_last(mut stderr: pipe::Receiver, shared: Arc<Shared>) {
         let excess = kept.len().saturating_sub(STDERR_KEPT);
         kept.drain(..excess);
     }
+}
+
+/// What a server that does not come up may have missed.
+pub(super) fn describe_wall(wall: &ProgramWall) -> String {
+    let list = |paths: &[PathBuf]| match paths {
+        [] => "nothing else".to_owned(),
+        paths => Vec::from_iter(paths.iter().map(|path| format!("`{}`", path.display()))).join(", "),
+    };
+    let network = match &wall.network {
+        Network::None => "no network".to_owned(),
+        Network::Ports(ports) => format!("the TCP ports {ports:?}"),
+        Network::Any => "the network".to_owned(),
+    };
+    format!(
+        "its wall lets it read its own program, the system's directories and {}; change {}; reach {network}.\n\
+         what else it needs is said by `reads`, `writes`, `scratch`, `connect` or `network` in its section",
+        list(&wall.reads),
+        list(&wall.writes),
+    )
 }
 
 fn start_failure(program: &str, error: &io::Error) -> String {

@@ -1,13 +1,14 @@
 //! MCP's streamable HTTP over this room's own HTTP client, so that a tool server's address is checked like any other.
 
 use super::ToolLimits;
+use super::strict::{self, Look};
 use crate::EffectError;
 use crate::http::{BodyStream, CellHttp, HttpLimits, HttpRequest, HttpResponse, Reach};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http::{HeaderName, HeaderValue, StatusCode};
 use lockgate_authority::{CanonicalUrl, Denial, ReasonCode};
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, ServerJsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, RequestId, ServerJsonRpcMessage};
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpClientTransportConfig, StreamableHttpError,
@@ -108,18 +109,29 @@ impl Client {
     ) -> Result<StreamableHttpPostResponse, Failure> {
         let session = header(&response, SESSION).map(str::to_owned);
         let kind = media_type(&response);
-        let awaits_nothing = !matches!(message, ClientJsonRpcMessage::Request(_));
+        let answers = match message {
+            ClientJsonRpcMessage::Request(request) => Some(request.id.clone()),
+            _ => None,
+        };
+        let awaits_nothing = answers.is_none();
         match kind.as_deref() {
             Some(EVENTS) => match response.body {
-                Some(body) => Ok(StreamableHttpPostResponse::Sse(events(body, self.message_bytes), session)),
+                Some(body) => Ok(StreamableHttpPostResponse::Sse(events(body, self.message_bytes, answers), session)),
                 None => Err(StreamableHttpError::UnexpectedEndOfStream),
             },
             // The protocol asks for 202 here; servers also answer 200 with this or that.
             _ if awaits_nothing => Ok(StreamableHttpPostResponse::Accepted),
             Some(JSON) => {
                 let whole = self.whole(response.body).await?;
-                let parsed = serde_json::from_slice(&whole).map_err(StreamableHttpError::Deserialize)?;
-                Ok(StreamableHttpPostResponse::Json(parsed, session))
+                match strict::look(&whole, answers.as_ref()) {
+                    Look::Pass(message) => {
+                        let parsed = serde_json::from_slice(&message).map_err(StreamableHttpError::Deserialize)?;
+                        Ok(StreamableHttpPostResponse::Json(parsed, session))
+                    }
+                    Look::Overlook | Look::Lost => {
+                        Err(StreamableHttpError::UnexpectedServerResponse("a message that is refused".into()))
+                    }
+                }
             }
             _ => Err(StreamableHttpError::UnexpectedContentType(kind)),
         }
@@ -134,9 +146,13 @@ impl Client {
         let status = response.status;
         let is_json = media_type(&response).as_deref() == Some(JSON);
         let error = if is_json && !matches!(status, 401 | 403) {
-            match serde_json::from_slice(&self.whole(response.body).await?) {
-                Ok(ServerJsonRpcMessage::Error(error)) => Some(error),
-                _ => None,
+            let whole = self.whole(response.body).await?;
+            match strict::look(&whole, None) {
+                Look::Pass(message) => match serde_json::from_slice(&message) {
+                    Ok(ServerJsonRpcMessage::Error(error)) => Some(error),
+                    _ => None,
+                },
+                Look::Overlook | Look::Lost => None,
             }
         } else {
             None
@@ -208,7 +224,7 @@ impl StreamableHttpClient for Client {
         let response = self.send("GET", Bytes::new(), own, custom).await?;
         match (response.status, media_type(&response).as_deref(), response.body) {
             (405, ..) => Err(StreamableHttpError::ServerDoesNotSupportSse),
-            (200..300, Some(EVENTS), Some(body)) => Ok(events(body, self.message_bytes)),
+            (200..300, Some(EVENTS), Some(body)) => Ok(events(body, self.message_bytes, None)),
             (200..300, other, _) => Err(StreamableHttpError::UnexpectedContentType(other.map(str::to_owned))),
             (404, ..) if session.is_some() => Err(StreamableHttpError::SessionExpired),
             (status, ..) => Err(StreamableHttpError::UnexpectedServerResponse(format!("HTTP {status}").into())),
@@ -216,8 +232,8 @@ impl StreamableHttpClient for Client {
     }
 }
 
-/// Server-sent events, none of them larger than `max_bytes`.
-fn events(body: BodyStream, max_bytes: usize) -> BoxStream<'static, Result<Sse, SseError>> {
+/// Server-sent events, none of them larger than `max_bytes`, each looked at. `answers` is the request that they answer.
+fn events(body: BodyStream, max_bytes: usize, answers: Option<RequestId>) -> BoxStream<'static, Result<Sse, SseError>> {
     let pieces = stream::unfold(Some((body, EventSize::default())), move |state| async move {
         let (mut body, mut size) = state?;
         let piece = match body.next_chunk(PIECE).await {
@@ -231,7 +247,23 @@ fn events(body: BodyStream, max_bytes: usize) -> BoxStream<'static, Result<Sse, 
         let rest = piece.is_ok().then_some((body, size));
         Some((piece, rest))
     });
-    SseStream::from_bytes_stream(pieces.boxed()).boxed()
+    let looked_at = move |event: Result<Sse, SseError>| {
+        let event = event.map(|event| look(event, answers.as_ref()));
+        std::future::ready(event.transpose())
+    };
+    SseStream::from_bytes_stream(pieces.boxed()).filter_map(looked_at).boxed()
+}
+
+/// An event whose message the SDK may read; `None` for one that nothing waits for.
+fn look(mut event: Sse, answers: Option<&RequestId>) -> Option<Sse> {
+    let Some(data) = &event.data else { return Some(event) };
+    match strict::look(data.as_bytes(), answers) {
+        Look::Pass(message) => {
+            event.data = Some(String::from_utf8_lossy(&message).into_owned());
+            Some(event)
+        }
+        Look::Overlook | Look::Lost => None,
+    }
 }
 
 /// Counts the bytes of an event: from one empty line to the next, whichever way lines end.

@@ -1,5 +1,7 @@
 use super::ending::{Ended, Ending};
 use super::process::Pipes;
+use super::strict::{self, Look};
+use lockgate_decode::Lines;
 use rmcp::RoleClient;
 use rmcp::model::{JsonRpcMessage, ServerNotification};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -18,14 +20,22 @@ use tokio::net::unix::pipe;
 const OVERLOOKED_LINES: usize = 100;
 /// Requests of the server whose answers it has not taken yet.
 const UNANSWERED: usize = 64;
+/// Bytes asked of the pipe at once.
+const PIECE: usize = 16 << 10;
 /// How long a message may take to be written into the pipe.
 const WRITING: Duration = Duration::from_secs(30);
 
 /// MCP over a child's pipes, with every bound that the SDK leaves open.
 pub(super) fn guarded(pipes: Pipes, message_bytes: usize, ending: Arc<Ending>) -> impl Transport<RoleClient> {
-    let output =
-        LineGuard { inner: pipes.output, message_bytes, line: Line::default(), overlooked: 0, ending: ending.clone() };
-    let inner = AsyncRwTransport::new_client(output, pipes.input).with_max_line_length(message_bytes);
+    let output = LineGuard {
+        inner: pipes.output,
+        lines: Lines::new(message_bytes),
+        passed: Vec::new(),
+        taken: 0,
+        overlooked: 0,
+        ending: ending.clone(),
+    };
+    let inner = AsyncRwTransport::new_client(output, pipes.input).with_max_line_length(message_bytes + strict::ADDED);
     Guarded { inner, ending, unanswered: Arc::default() }
 }
 
@@ -90,63 +100,59 @@ fn decrement(count: &AtomicUsize) {
     let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
 }
 
-/// Passes a server's output on, line by line bounded, and notices its end.
+/// Passes a server's output on, line by line, each looked at strictly before the SDK reads it, and notices its end.
 ///
 /// The SDK would drop a line that is too long and let its caller wait.
 struct LineGuard<R> {
     inner: R,
-    message_bytes: usize,
-    line: Line,
+    lines: Lines,
+    /// Lines that were looked at, on their way to the SDK, and how much of them it has.
+    passed: Vec<u8>,
+    taken: usize,
     overlooked: usize,
     ending: Arc<Ending>,
-}
-
-/// The line being received.
-#[derive(Default)]
-struct Line {
-    bytes: usize,
-    /// Whether its first character can begin a message; unknown while only white space has come.
-    is_message: Option<bool>,
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for LineGuard<R> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let guard = self.get_mut();
-        let before = buffer.filled().len();
-        std::task::ready!(Pin::new(&mut guard.inner).poll_read(cx, buffer))?;
-        let received = buffer.filled().get(before..).unwrap_or_default();
-        let fault = if received.is_empty() { Some(Ended::Exited) } else { guard.observe(received) };
-        if let Some(fault) = fault {
-            guard.ending.because(fault);
-            if fault != Ended::Exited {
+        loop {
+            let waiting = guard.passed.get(guard.taken..).unwrap_or_default();
+            if !waiting.is_empty() {
+                let count = waiting.len().min(buffer.remaining());
+                buffer.put_slice(waiting.get(..count).unwrap_or_default());
+                guard.taken += count;
+                return Poll::Ready(Ok(()));
+            }
+            guard.passed.clear();
+            guard.taken = 0;
+            let mut piece = [0; PIECE];
+            let mut piece = ReadBuf::new(&mut piece);
+            std::task::ready!(Pin::new(&mut guard.inner).poll_read(cx, &mut piece))?;
+            if piece.filled().is_empty() {
+                guard.ending.because(Ended::Exited);
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(fault) = guard.observe(piece.filled()) {
+                guard.ending.because(fault);
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
         }
-        Poll::Ready(Ok(()))
     }
 }
 
 impl<R> LineGuard<R> {
     fn observe(&mut self, received: &[u8]) -> Option<Ended> {
-        for piece in received.split_inclusive(|byte| *byte == b'\n') {
-            self.line.bytes += piece.len();
-            if self.line.bytes > self.message_bytes {
-                return Some(Ended::Oversized);
-            }
-            if self.line.is_message.is_none() {
-                // An object, a batch, or the byte order mark before one.
-                let first = piece.iter().find(|byte| !byte.is_ascii_whitespace());
-                self.line.is_message = first.map(|byte| matches!(byte, b'{' | b'[' | 0xef));
-            }
-            if piece.ends_with(b"\n") {
-                if std::mem::take(&mut self.line).is_message == Some(false) {
-                    self.overlooked += 1;
-                }
-                if self.overlooked > OVERLOOKED_LINES {
-                    return Some(Ended::Garbage);
-                }
-            }
+        let LineGuard { lines, passed, overlooked, .. } = self;
+        let mut fault = None;
+        let whole = lines.take(received, |line| match strict::look(line, None) {
+            Look::Pass(message) => passed.extend_from_slice(&message),
+            Look::Overlook => *overlooked += 1,
+            Look::Lost => fault = fault.or(Some(Ended::Unreadable)),
+        });
+        if whole.is_err() {
+            return Some(Ended::Oversized);
         }
-        None
+        fault.or((self.overlooked > OVERLOOKED_LINES).then_some(Ended::Garbage))
     }
 }

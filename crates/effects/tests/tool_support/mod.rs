@@ -35,7 +35,7 @@ pub fn node() -> String {
 }
 
 pub fn stdio(name: &str, command: Vec<String>) -> ToolServerSpec {
-    let transport = ToolTransport::Stdio { command, env: Vec::new(), directory: PathBuf::from("/") };
+    let transport = ToolTransport::Stdio { command, env: Vec::new(), directory: PathBuf::from("/"), wall: None };
     ToolServerSpec { name: name.to_owned(), transport }
 }
 

@@ -2,11 +2,11 @@
 
 use super::output::{CYAN, GREEN, RED, Trouble, YELLOW, paint, print_json};
 use super::streams::{self, Page};
-use super::{Done, PROBE, ZYGOTE};
+use super::{Done, PROBE, SERVER_PROBE, ZYGOTE};
 use lockgate_authority::{Manifest, ReasonCode, Value};
 use lockgate_host::{Gate, GateOptions, Placement, Program, Walling};
 use lockgate_wall::probe::{self, Attempt, Facts, Kvm, Outcome, Report, Smt};
-use lockgate_wall::{State, WallSet};
+use lockgate_wall::{ProgramReport, State, WallSet};
 use serde_json::{Value as Json, json};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -38,15 +38,21 @@ pub(crate) fn doctor(arguments: &Arguments) -> Done {
         hint: Some(error.hint()),
         ..Trouble::usage(error.to_string())
     })?;
+    let servers = lockgate_wall::attempts(&exe, &[OsString::from(SERVER_PROBE)]).map_err(|error| Trouble {
+        status: 4,
+        code: ReasonCode::WallUnavailable.as_str().to_owned(),
+        ..Trouble::usage(error.to_string())
+    })?;
     let cell = first_cell(&exe);
-    let sound = report.holes().is_empty()
+    let sound = servers.walled.iter().all(|tried| tried.blocked)
+        && report.holes().is_empty()
         && report.broken().is_empty()
         && report.walls.missing(WallSet::container()).is_empty()
         && cell.is_ok();
     if arguments.json {
-        print_json(&as_json(&report, &cell, sound))?;
+        print_json(&as_json(&report, &servers, &cell, sound))?;
     } else {
-        streams::page(|page| tell(page, &report, &cell, sound, arguments.verbose))?;
+        streams::page(|page| tell(page, &report, &servers, &cell, sound, arguments.verbose))?;
     }
     Ok(ExitCode::from(if sound { 0 } else { 4 }))
 }
@@ -84,6 +90,7 @@ fn first_cell(exe: &std::path::Path) -> Result<u64, String> {
 fn tell(
     page: &mut Page<'_>,
     report: &Report,
+    servers: &ProgramReport,
     cell: &Result<u64, String>,
     sound: bool,
     verbose: bool,
@@ -126,6 +133,7 @@ fn tell(
             }
         }
     }
+    tell_servers(page, servers)?;
     facts(page, &report.facts)?;
     writeln!(page, "{}", paint("first cell", CYAN))?;
     match cell {
@@ -133,6 +141,21 @@ fn tell(
         Err(error) => writeln!(page, "  {} {error}", paint("FAILED", RED))?,
     }
     verdict(page, report, sound)
+}
+
+/// The wall around a tool server, and what was really tried inside.
+fn tell_servers(page: &mut Page<'_>, servers: &ProgramReport) -> io::Result<()> {
+    writeln!(page, "{}", paint("attempts of a tool server inside its wall", CYAN))?;
+    for tried in &servers.walled {
+        let bare = servers.bare.iter().find(|bare| bare.attempt == tried.attempt);
+        let bare = bare.map_or("", |bare| if bare.blocked { bare.outcome.as_str() } else { "it happens" });
+        let outcome = if tried.blocked { tried.outcome.clone() } else { "it happens  <-- NOT BLOCKED".to_owned() };
+        writeln!(page, "  {:<32} {outcome:<42} without: {bare}", tried.attempt)?;
+    }
+    for lack in &servers.lacks {
+        writeln!(page, "  {} {lack}", paint("not whole here:", YELLOW))?;
+    }
+    Ok(())
 }
 
 fn verdict(page: &mut Page<'_>, report: &Report, sound: bool) -> io::Result<()> {
@@ -210,7 +233,7 @@ fn plain(outcome: &Outcome) -> String {
     if cut < text.len() { format!("{}…", &text[..cut]) } else { text }
 }
 
-fn as_json(report: &Report, cell: &Result<u64, String>, sound: bool) -> Json {
+fn as_json(report: &Report, servers: &ProgramReport, cell: &Result<u64, String>, sound: bool) -> Json {
     let attempts = |attempts: &[Attempt]| -> Json {
         attempts
             .iter()
@@ -246,6 +269,18 @@ fn as_json(report: &Report, cell: &Result<u64, String>, sound: bool) -> Json {
         "with_every_wall": attempts(&report.walled),
         "with_no_wall": attempts(&report.bare),
         "alone": layers,
+        "tool_servers": {
+            "attempts": servers.walled.iter().map(|tried| {
+                let bare = servers.bare.iter().find(|bare| bare.attempt == tried.attempt);
+                json!({
+                    "attempt": tried.attempt,
+                    "blocked": tried.blocked,
+                    "outcome": tried.outcome,
+                    "blocked_without_a_wall": bare.map(|bare| bare.blocked),
+                })
+            }).collect::<Vec<Json>>(),
+            "lacks": servers.lacks,
+        },
         "first_cell_us": cell.as_ref().ok(),
         "first_cell_error": cell.as_ref().err(),
         "machine": {

@@ -63,6 +63,7 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
     let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
     let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, arguments.quiet))?;
     session.on_ask(on_ask(arguments.quiet));
+    setup::remarks(&session, arguments.quiet);
     let caller = Arc::new(session.caller(principal, &prompt)?);
     let served = serve_stdio(&caller);
     drop(caller);

@@ -30,6 +30,8 @@ use std::process::ExitCode;
 pub(crate) const ZYGOTE: &str = "__zygote";
 /// What `doctor` starts its prober with.
 pub(crate) const PROBE: &str = "__probe";
+/// What `doctor` starts with to try the wall around a tool server.
+pub(crate) const SERVER_PROBE: &str = "__server-probe";
 
 /// Run untrusted code in WebAssembly cells. Every interaction with the world is a recorded crossing.
 #[derive(Parser)]
@@ -86,6 +88,7 @@ pub(crate) fn main() -> ExitCode {
             return lockgate_cell::zygote_main(arguments.into_iter().skip(2), Box::new(lockgate_host::prepare_hook));
         }
         Some(PROBE) => return doctor::probe_main(),
+        Some(SERVER_PROBE) => return lockgate_wall::attempts_main(arguments.into_iter().skip(2)),
         _ => {}
     }
     let arguments = match Arguments::try_parse_from(&arguments) {

@@ -58,6 +58,7 @@ pub(crate) fn execute(common: &Common, load: impl FnOnce(&Gate) -> Result<Progra
     let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
     let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, common.quiet))?;
     session.on_ask(on_ask(common.quiet));
+    setup::remarks(&session, common.quiet);
     let finished = session.run(&program, &input, common.trace);
     let closed = session.close();
     console.drain();

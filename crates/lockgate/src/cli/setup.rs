@@ -1,10 +1,10 @@
 //! What `run` and `eval` share: flags, the manifest, the gate.
 
-use super::output::Trouble;
-use super::streams::Console;
+use super::output::{Trouble, YELLOW, paint};
+use super::streams::{Console, note};
 use super::tokens::Tokens;
 use lockgate_authority::{Limit, Manifest, PartialLimits, Principal, ReasonCode, Value};
-use lockgate_host::{Gate, GateOptions, OnLog, Placement, Walling};
+use lockgate_host::{Gate, GateOptions, OnLog, Placement, Session, Walling};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -259,6 +259,13 @@ pub(crate) fn on_log(console: &Arc<Console>, quiet: bool) -> OnLog {
             console.say(text);
         }
     })
+}
+
+/// Tells what an operator should know of the session's tool servers.
+pub(crate) fn remarks(session: &Session, quiet: bool) {
+    for remark in session.remarks().iter().filter(|_| !quiet) {
+        note(&format!("{} {remark}", paint("note", YELLOW)));
+    }
 }
 
 /// The program's text from standard input.

@@ -53,6 +53,13 @@ impl Client {
         input.flush().expect("it reads");
     }
 
+    /// A line as it is.
+    pub fn say_raw(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("not closed");
+        writeln!(input, "{line}").expect("it reads");
+        input.flush().expect("it reads");
+    }
+
     pub fn begin(&mut self, method: &str, params: Json) -> u64 {
         let id = self.next;
         self.next += 1;

@@ -97,6 +97,14 @@ fn empty_all_sets() -> Result<String, (&'static str, Errno)> {
     })
 }
 
+/// Empties every capability set, the bounding set as far as it can be, without allocating: for the child of a fork.
+pub(crate) fn clear_capabilities() -> std::io::Result<()> {
+    let _ = empty_bounding_set();
+    let _ = rustix::thread::set_capabilities_secure_bits(locked_secure_bits());
+    rustix::thread::clear_ambient_capability_set()?;
+    empty_thread_sets().map_err(|(_, error)| error.into())
+}
+
 fn empty_thread_sets() -> Result<(), (&'static str, Errno)> {
     let none = CapabilitySets {
         effective: CapabilitySet::empty(),

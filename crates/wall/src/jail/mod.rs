@@ -20,7 +20,7 @@ use crate::spec::{JailSpec, Limits};
 use crate::sys;
 use crate::wall::{Wall, WallSet, Walls};
 
-pub(crate) use identity::Identity;
+pub(crate) use identity::{Identity, clear_capabilities};
 pub(crate) use namespaces::{OwnIds, Proc};
 
 /// What the zygote found out or did before the fork that the worker's walls depend on.

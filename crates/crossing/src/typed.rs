@@ -1,0 +1,42 @@
+//! Points whose operations say what they take: tools, by their servers' schemas.
+
+use lockgate_authority::{Denial, PointKind, ReasonCode, Value};
+use lockgate_decode::{Refused, Schema, refuse_javascript_keys};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What the arguments of an operation have to be; `Err` says why nobody can tell, so that it cannot be called.
+pub type Type = Result<Arc<Schema>, String>;
+
+/// The types of the operations of a session's tools, by the point's name and the operation's.
+#[derive(Debug, Default)]
+pub struct Types(HashMap<String, HashMap<String, Type>>);
+
+impl Types {
+    /// Adds the types of one tool server's operations.
+    pub fn add(&mut self, name: impl Into<String>, types: impl IntoIterator<Item = (String, Type)>) {
+        self.0.insert(name.into(), types.into_iter().collect());
+    }
+
+    /// Refuses arguments that are not of the operation's type, and for any tool those with a key that JavaScript gives a
+    /// meaning: many servers are written in it.
+    pub(crate) fn check(&self, kind: PointKind, name: &str, op: &str, args: &Value) -> Result<(), Denial> {
+        if kind != PointKind::Tool {
+            return Ok(());
+        }
+        refuse_javascript_keys(args)
+            .map_err(|refused: Refused| Denial::new(refused.code, format!("the arguments hold {refused}")))?;
+        match self.0.get(name).and_then(|types| types.get(op)) {
+            None => Ok(()),
+            Some(Err(why)) => Err(Denial::new(ReasonCode::ToolUnusable, format!("`{op}` cannot be called: {why}"))
+                .with_hint("its server has to be corrected; its other tools can be called")),
+            Some(Ok(known)) => {
+                let json = args.to_json().map_err(|error| Denial::new(ReasonCode::Malformed, error.to_string()))?;
+                known.check(&json).map_err(|mismatch| {
+                    Denial::new(ReasonCode::ArgumentsMismatch, format!("the arguments of `{op}` hold {mismatch}"))
+                        .with_hint("give what the tool's own schema says")
+                })
+            }
+        }
+    }
+}

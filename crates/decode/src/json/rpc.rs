@@ -1,0 +1,126 @@
+//! Messages of JSON-RPC, looked at before the protocol's own library reads them.
+
+use super::{Strict, decode_json};
+use crate::budget::Refused;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
+use std::fmt;
+
+/// The number or text by which an answer names its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageId {
+    /// An integer.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+/// A message that is refused, and what could be made out of it: whose answer it would be, or that it asks for something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadMessage {
+    /// Why, and where in the message.
+    pub refused: Refused,
+    /// The `id` that it has at its top, if it has one there and not two.
+    pub id: Option<MessageId>,
+    /// Whether it has a `method`, and so is a request or a notification.
+    pub has_method: bool,
+    /// Whether it calls itself a message of JSON-RPC; text that is no JSON at all may be no message but a stray line.
+    pub is_rpc: bool,
+}
+
+/// Looks at one message. Nothing of it is kept; whoever reads it next finds what was looked at.
+pub fn check_message(bytes: &[u8], strict: &Strict) -> Result<(), BadMessage> {
+    match decode_json(bytes, strict) {
+        Ok(_) => Ok(()),
+        Err(refused) => {
+            let mut head = Head::default();
+            // Broken off where the text is no JSON; what stood before that is known.
+            let mut reader = serde_json::Deserializer::from_slice(bytes);
+            let _ = (&mut head).deserialize(&mut reader);
+            let id = if head.ids == 1 { head.id } else { None };
+            Err(BadMessage { refused, id, has_method: head.has_method, is_rpc: head.is_rpc })
+        }
+    }
+}
+
+#[derive(Default)]
+struct Head {
+    id: Option<MessageId>,
+    ids: usize,
+    has_method: bool,
+    is_rpc: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Head {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Head {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(key) = entries.next_key::<String>()? {
+            match key.as_str() {
+                "id" => {
+                    self.ids += 1;
+                    self.id = match entries.next_value::<serde_json::Value>()? {
+                        serde_json::Value::Number(number) => number.as_i64().map(MessageId::Number),
+                        serde_json::Value::String(text) => Some(MessageId::Text(text)),
+                        _ => return Err(A::Error::custom("an id of another kind")),
+                    };
+                }
+                name => {
+                    self.has_method |= name == "method";
+                    self.is_rpc |= name == "jsonrpc";
+                    entries.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lines of a stream, each whole, of at most so many bytes.
+#[derive(Debug)]
+pub struct Lines {
+    line: Vec<u8>,
+    most: usize,
+}
+
+/// A line is longer than a message may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a line is longer than a message may be")]
+pub struct LineTooLong;
+
+impl Lines {
+    /// Lines of at most `most` bytes, their end included.
+    pub fn new(most: usize) -> Self {
+        Lines { line: Vec::new(), most }
+    }
+
+    /// Takes what was received and hands each line that it completes on, its end included.
+    pub fn take(&mut self, received: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), LineTooLong> {
+        for piece in received.split_inclusive(|byte| *byte == b'\n') {
+            if self.line.len() + piece.len() > self.most {
+                return Err(LineTooLong);
+            }
+            if !piece.ends_with(b"\n") {
+                self.line.extend_from_slice(piece);
+            } else if self.line.is_empty() {
+                each(piece);
+            } else {
+                self.line.extend_from_slice(piece);
+                each(&self.line);
+                self.line.clear();
+            }
+        }
+        Ok(())
+    }
+}

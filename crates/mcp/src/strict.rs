@@ -1,0 +1,130 @@
+//! What a client sends passes the strict reader before the SDK parses it. A message that is refused is answered with a parse
+//! error that names the place, and the connection goes on.
+
+use lockgate_decode::{BadMessage, Budget, Lines, MessageId, Numbers, Strict, check_message};
+use rmcp::RoleServer;
+use rmcp::model::{ErrorData, RequestId, ServerJsonRpcMessage};
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::mpsc;
+
+/// Every message: as much as an argument of a crossing may cost, and the levels that the protocol puts around it. Tool servers
+/// are often written in JavaScript, and nothing is rounded on its way to them.
+const MESSAGE: Strict =
+    Strict { budget: Budget { depth: 64 + 8, ..Budget::ARGUMENT }, numbers: Numbers::Exact, ..Strict::JAVASCRIPT };
+/// Bytes asked of the client at once.
+const PIECE: usize = 16 << 10;
+/// Longest pointer that is told, in bytes.
+const MOST_POINTER: usize = 1 << 10;
+
+/// A client at the other end of two streams.
+pub(crate) struct Client<R: AsyncRead + Unpin, W: AsyncWrite> {
+    inner: AsyncRwTransport<RoleServer, Looked<R>, W>,
+    refused: mpsc::UnboundedReceiver<BadMessage>,
+}
+
+impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Client<R, W> {
+    pub(crate) fn new(input: R, output: W) -> Self {
+        let (refuse, refused) = mpsc::unbounded_channel();
+        let lines = Lines::new(MESSAGE.budget.bytes);
+        let input = Looked { inner: input, lines, passed: Vec::new(), taken: 0, refuse };
+        Client { inner: AsyncRwTransport::new_server(input, output), refused }
+    }
+}
+
+impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Client<R, W> {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
+        self.inner.send(message)
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            let bad = tokio::select! {
+                biased;
+                Some(bad) = self.refused.recv() => bad,
+                message = self.inner.receive() => return message,
+            };
+            // Where it cannot be told, the connection is broken, and the next read says so.
+            if let Some(answer) = answer(bad) {
+                let _ = self.inner.send(answer).await;
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), io::Error> {
+        self.inner.close().await
+    }
+}
+
+/// The answer to a message that is refused; none to a notification, which wants no answer.
+fn answer(bad: BadMessage) -> Option<ServerJsonRpcMessage> {
+    let is_notification = bad.has_method && bad.id.is_none() && bad.is_rpc;
+    let is_answer = bad.id.is_some() && !bad.has_method;
+    if is_notification || is_answer {
+        return None;
+    }
+    let id = bad.id.map(|id| match id {
+        MessageId::Number(number) => RequestId::Number(number),
+        MessageId::Text(text) => RequestId::String(text.into()),
+    });
+    let pointer = &bad.refused.pointer;
+    let pointer = pointer.get(..pointer.floor_char_boundary(MOST_POINTER)).unwrap_or_default();
+    let place = if pointer.is_empty() { String::new() } else { format!(" at `{pointer}`") };
+    let code = bad.refused.code.as_str();
+    let message = format!("{}{place} ({code})", bad.refused.found);
+    let data = serde_json::json!({"code": code, "pointer": pointer});
+    Some(ServerJsonRpcMessage::error(ErrorData::parse_error(message, Some(data)), id))
+}
+
+/// Passes on the lines that are not refused.
+struct Looked<R> {
+    inner: R,
+    lines: Lines,
+    passed: Vec<u8>,
+    taken: usize,
+    refuse: mpsc::UnboundedSender<BadMessage>,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Looked<R> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Looked { inner, lines, passed, taken, refuse } = self.get_mut();
+        loop {
+            let waiting = passed.get(*taken..).unwrap_or_default();
+            if !waiting.is_empty() {
+                let count = waiting.len().min(buffer.remaining());
+                buffer.put_slice(waiting.get(..count).unwrap_or_default());
+                *taken += count;
+                return Poll::Ready(Ok(()));
+            }
+            passed.clear();
+            *taken = 0;
+            let mut piece = [0; PIECE];
+            let mut piece = ReadBuf::new(&mut piece);
+            std::task::ready!(Pin::new(&mut *inner).poll_read(cx, &mut piece))?;
+            if piece.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let look = |line: &[u8]| {
+                let is_empty = line.iter().all(u8::is_ascii_whitespace);
+                match if is_empty { Ok(()) } else { check_message(line, &MESSAGE) } {
+                    Ok(()) => passed.extend_from_slice(line),
+                    // Nobody is there to tell once the connection is closed.
+                    Err(bad) => drop(refuse.send(bad)),
+                }
+            };
+            if lines.take(piece.filled(), look).is_err() {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too large")));
+            }
+        }
+    }
+}
