@@ -15,6 +15,7 @@ mod path;
 mod record;
 mod ruling;
 mod sealed;
+mod typed;
 
 pub use approval::{Answer, Asked, Ended};
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
@@ -24,3 +25,4 @@ pub use path::{Pending, Reply, Step, abandon, answer, content_of, cross, settle,
 pub use record::{RecordFailed, Recorder, body};
 pub use ruling::Ruling;
 pub use sealed::{Unsealing, Used};
+pub use typed::check as check_typed;

@@ -17,6 +17,8 @@ mod guest;
 mod inspect;
 mod json;
 mod place;
+mod seal;
+mod typed;
 mod value;
 
 pub use budget::{Budget, Refused};
@@ -26,8 +28,10 @@ pub use guest::{
     Answers, Failure, HandleSpec, ModuleKind, ModuleSpec, ProgramMode, RawRequest, Requests, StartSpec, Turn,
     TurnStatus, encode_start,
 };
-pub use inspect::{Kind, Report, inspect};
+pub use inspect::{Kind, Report, SealReport, inspect, inspect_sealed};
 pub use json::{BoundFor, Strict, decode_json};
+pub use seal::{Expected, KeyId, KeysError, SEAL_OVERHEAD, SealHeader, SealKey, SealKeys, SealPlace, Sealed, Unsealed};
+pub use typed::{Reach, check_format};
 pub use value::{SEALED_TAG, SealedRef, Stands, Unseal, decode_unsealing, decode_value, encode_value};
 
 use lockgate_authority::ReasonCode;
@@ -49,8 +53,15 @@ pub const CODES: &[ReasonCode] = &[
     ReasonCode::SecretRefused,
     ReasonCode::CodeRefused,
     ReasonCode::FormatRefused,
+    ReasonCode::SealForeign,
+    ReasonCode::SealBroken,
+    ReasonCode::SealVersion,
     ReasonCode::PrivateAddress,
     ReasonCode::HostNotGranted,
     ReasonCode::UrlRefused,
     ReasonCode::Misconfigured,
 ];
+
+/// Codes with which only who opens a seal somewhere is refused.
+pub const SEAL_CODES: &[ReasonCode] =
+    &[ReasonCode::NotSealed, ReasonCode::SealNotForReader, ReasonCode::SealMisplaced, ReasonCode::SealRolledBack];

@@ -22,6 +22,7 @@ use lockgate_effects::tool::ToolServer;
 use lockgate_journal::{Kind, SessionId};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -46,6 +47,8 @@ pub(crate) struct SessionInner {
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
     /// Receipts without which nothing is endorsed, by the endorsing point's name.
     pub(crate) receipts: HashMap<String, Needed>,
+    /// Where directories whose content is sealed lie, by the point's name.
+    pub(crate) sealed_at: HashMap<String, PathBuf>,
     pub(crate) known: KnownServers,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
@@ -313,6 +316,11 @@ impl SessionInner {
 
     pub(crate) fn directory(&self, name: &str) -> Option<&Arc<Directory>> {
         self.directories.get(name)
+    }
+
+    /// Where a directory whose content is sealed lies.
+    pub(crate) fn sealed_at(&self, name: &str) -> Option<&Path> {
+        self.sealed_at.get(name).map(PathBuf::as_path)
     }
 
     /// The receipt that an endorsement through this point needs.
