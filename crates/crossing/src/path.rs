@@ -15,12 +15,12 @@
 use crate::approval::{Answer, Asked, Ended, Waiting, state};
 use crate::book::{CellBook, Handle, InFlight, Opened, Stopped};
 use crate::condense;
+use crate::content;
 use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 use crate::floating::Floating;
 use crate::flow::{self, Direction, direction};
 use crate::record::{RecordFailed, Recorder, body};
 use crate::sealed::{Keeps, Unsealing, Used, tells_of_content};
-use crate::typed;
 use lockgate_authority::{
     Approved, Approver, Asking, CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind,
     Question, ReasonCode, Request, Reservation, Usage, Value, authorize_flow,
@@ -636,7 +636,7 @@ impl Call {
                 return Err(flow::denial(blocked, &grant.point().to_string(), &asked_about, &book.parties));
             }
         };
-        self.is_typed(book, grant, &usage, now_ms)?;
+        self.has_form(book, grant, &usage, now_ms)?;
         let mut past = session.past();
         let asks = match &past {
             Some(past) => past.judge(book.whose(flowing.label), &request, grant.point())?,
@@ -661,14 +661,14 @@ impl Call {
     }
 
     /// Whether what is handed over has the form that the grant demands.
-    fn is_typed(&self, book: &CellBook, grant: &Grant, usage: &Usage, now_ms: u64) -> Result<(), Denial> {
+    fn has_form(&self, book: &CellBook, grant: &Grant, usage: &Usage, now_ms: u64) -> Result<(), Denial> {
         let written = self.held.kind.content_argument(&self.held.op).and_then(|name| self.args.get(name));
         let (Some(content), Some(_)) = (written, grant.formats().next()) else { return Ok(()) };
         if self.args.get("append") == Some(&Value::Bool(true)) {
             let message = format!("`{}` takes whole documents only", self.held.shown);
             return Err(Denial::new(ReasonCode::Malformed, message).with_hint("write it without `append`"));
         }
-        typed::check(content, grant.formats(), &self.held.shown, &book.reach(usage, now_ms))
+        content::check(content, grant.formats(), &self.held.shown, &book.reach(usage, now_ms))
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -883,7 +883,7 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         brings: outcome.brings.as_deref(),
         hides: content && grant.seal().is_some(),
     };
-    let result = if content { book.typed(&grant, outcome.result, now_us) } else { outcome.result };
+    let result = if content { book.has_form(&grant, outcome.result, now_us) } else { outcome.result };
     if let Some(keeps) = keeps {
         let result = came.keep(book, &grant, keeps, result, now_us, recorder);
         return Some(Reply { id, result, held: 0 });

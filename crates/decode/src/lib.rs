@@ -13,17 +13,18 @@
 mod budget;
 mod capability;
 mod envelope;
+mod form;
 mod guest;
 mod inspect;
 mod json;
 mod place;
 mod seal;
-mod typed;
 mod value;
 
 pub use budget::{Budget, Refused};
 pub use capability::{Capabilities, Named};
 pub use envelope::{Accept, Allowed, Class, Envelope, Group, Node, Object, Parts, classes};
+pub use form::{Reach, check_format};
 pub use guest::{
     Answers, Failure, HandleSpec, ModuleKind, ModuleSpec, ProgramMode, RawRequest, Requests, StartSpec, Turn,
     TurnStatus, encode_start,
@@ -31,7 +32,6 @@ pub use guest::{
 pub use inspect::{Kind, Report, SealReport, inspect, inspect_sealed};
 pub use json::{BoundFor, Strict, decode_json};
 pub use seal::{Expected, KeyId, KeysError, SEAL_OVERHEAD, SealHeader, SealKey, SealKeys, SealPlace, Sealed, Unsealed};
-pub use typed::{Reach, check_format};
 pub use value::{SEALED_TAG, SealedRef, Stands, Unseal, decode_unsealing, decode_value, encode_value};
 
 use lockgate_authority::ReasonCode;

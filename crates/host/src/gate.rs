@@ -262,7 +262,7 @@ impl Gate {
         let mut directories = HashMap::new();
         let mut tools = HashMap::new();
         let mut receipts = HashMap::new();
-        let mut sealed_at = HashMap::new();
+        let mut lies_at = HashMap::new();
         for grant in manifest.grants() {
             let name = grant.point.name.to_string();
             let failed = |message: String, hint: &str| OpenError::Point {
@@ -278,12 +278,10 @@ impl Gate {
                             "make the directory, or correct `path`, which is relative to the manifest",
                         )
                     })?;
-                    if is_sealed(grant) {
-                        let at = std::fs::canonicalize(base.join(path)).map_err(|error| {
-                            failed(format!("cannot find the directory `{path}`: {error}"), "correct `path`")
-                        })?;
-                        sealed_at.insert(name.clone(), at);
-                    }
+                    let at = std::fs::canonicalize(base.join(path)).map_err(|error| {
+                        failed(format!("cannot find the directory `{path}`: {error}"), "correct `path`")
+                    })?;
+                    lies_at.insert(name.clone(), at);
                     directories.insert(name, Arc::new(directory));
                 }
                 Source::Command(_) | Source::Url(_) => {
@@ -335,7 +333,7 @@ impl Gate {
             directories,
             tools,
             receipts,
-            sealed_at,
+            lies_at,
             known: manifest.known(),
             on_log,
             cells: AtomicU32::new(0),

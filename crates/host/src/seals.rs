@@ -318,7 +318,7 @@ fn no_keys() -> Failed {
 pub(crate) fn files(live: &Live, mut ready: Ready, seal: &Seal) -> Outcome {
     let args = ready.take_args();
     let (Some(directory), Some(base), Target::Path(path)) =
-        (live.session.directory(ready.name()), live.session.sealed_at(ready.name()), ready.target().clone())
+        (live.session.directory(ready.name()), live.session.lies_at(ready.name()), ready.target().clone())
     else {
         return ready.outcome(Err(Failed::new(ReasonCode::Internal, "the directory is gone")));
     };

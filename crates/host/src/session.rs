@@ -47,8 +47,8 @@ pub(crate) struct SessionInner {
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
     /// Receipts without which nothing is endorsed, by the endorsing point's name.
     pub(crate) receipts: HashMap<String, Needed>,
-    /// Where directories whose content is sealed lie, by the point's name.
-    pub(crate) sealed_at: HashMap<String, PathBuf>,
+    /// Where directories lie, whatever links lead there, by the point's name.
+    pub(crate) lies_at: HashMap<String, PathBuf>,
     pub(crate) known: KnownServers,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
@@ -318,9 +318,9 @@ impl SessionInner {
         self.directories.get(name)
     }
 
-    /// Where a directory whose content is sealed lies.
-    pub(crate) fn sealed_at(&self, name: &str) -> Option<&Path> {
-        self.sealed_at.get(name).map(PathBuf::as_path)
+    /// Where a directory lies, whatever links lead there.
+    pub(crate) fn lies_at(&self, name: &str) -> Option<&Path> {
+        self.lies_at.get(name).map(PathBuf::as_path)
     }
 
     /// The receipt that an endorsement through this point needs.

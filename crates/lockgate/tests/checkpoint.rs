@@ -221,6 +221,9 @@ fn d10_the_example_prints_what_each_layer_refuses() {
     says("every layer", "as A saved it after", "untrusted_data");
     says("without the seal\n", "an object that fetches", "type_unknown");
     says("without the seal\n", "a well-formed call", "untrusted_data");
+    says("without the seal\n", "as A saved it", "untrusted_data");
+    says("without the grammar\n", "a well-formed call", "not_sealed");
+    says("without the label\n", "a well-formed call", "not_sealed");
     says("without the seal and the grammar", "an object that fetches", "untrusted_data");
     says("without any of the three", "a well-formed call", "paid mallory");
 }

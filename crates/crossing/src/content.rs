@@ -42,7 +42,7 @@ impl CellBook {
     }
 
     /// Content that came back, if it has the form that the grant demands.
-    pub(crate) fn typed(&self, grant: &Grant, result: Result<Value, Failed>, now_us: u64) -> Result<Value, Failed> {
+    pub(crate) fn has_form(&self, grant: &Grant, result: Result<Value, Failed>, now_us: u64) -> Result<Value, Failed> {
         let content = result?;
         if grant.formats().next().is_none() || content.is_undefined() {
             return Ok(content);
