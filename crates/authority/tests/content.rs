@@ -96,9 +96,10 @@ fn d10_no_derivation_loses_a_seal_or_a_format() {
         let child = Principal::new(PrincipalKind::Cell, "c");
         held.derive_for_child(&ask.grants, child, &mut Mint::after(100)).map_err(|error| error.to_string())
     };
-    let child = ask(serde_json::json!({"grants": [{"kind": "fs", "name": "state"}]})).unwrap();
+    let child = ask(serde_json::json!({"source": "1", "grants": [{"kind": "fs", "name": "state"}]})).unwrap();
     assert_eq!(state(&child).seal(), root.seal());
-    let refused = ask(serde_json::json!({"grants": [{"kind": "fs", "name": "state", "seal": false}]})).unwrap_err();
+    let refused = ask(serde_json::json!({"source": "1", "grants": [{"kind": "fs", "name": "state", "seal": false}]}))
+        .unwrap_err();
     assert!(refused.contains("seal"), "{refused}");
     let narrowed =
         manifest(SEALED).narrowed([lockgate_authority::Used { point: "fs.state", op: "read", subject: Subject::None }]);

@@ -50,5 +50,9 @@ pub fn check_format(bytes: &[u8], format: &Format, reach: &Reach<'_>) -> Result<
         return Err(Refused::new(ReasonCode::TooLarge, "more addresses and names than are looked at"));
     }
     first(can.directing_headers())?;
-    first(can.beyond(reach.grants, reach.usage, reach.now_ms))
+    let beyond = can.beyond(reach.grants, reach.usage, reach.now_ms);
+    let Some(refused) = beyond.into_iter().next() else { return Ok(()) };
+    // That nobody could be granted it without saying so tells more than that nobody was.
+    let private = can.private_hosts().into_iter().find(|private| private.pointer == refused.pointer);
+    Err(private.unwrap_or(refused))
 }
