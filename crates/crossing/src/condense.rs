@@ -48,13 +48,15 @@ pub(crate) fn without(args: &Value, name: &str) -> Vec<u8> {
     ))
 }
 
-/// `{sha256, bytes}` of a value: of a text or of bytes what they are, of anything else its CBOR form.
+/// `{sha256, bytes, sealed: true}` of a value: of a text or of bytes what they are, of anything else its CBOR form.
 pub(crate) fn of_content(value: &Value) -> Value {
-    match value {
+    let digest = match value {
         Value::Text(text) => digest(text.as_bytes()),
         Value::Bytes(bytes) => digest(bytes),
         other => digest(&encoded(other)),
-    }
+    };
+    let parts = digest.as_map().unwrap_or_default().iter().cloned();
+    Value::map(parts.chain([("sealed".to_owned(), Value::Bool(true))]))
 }
 
 /// The value with its long leaves replaced.

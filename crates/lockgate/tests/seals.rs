@@ -245,3 +245,18 @@ fn d10_state_that_is_cut_or_changed_is_refused_at_every_place() {
     assert!(codes.iter().all(|code| known.contains(code)), "{did}");
     assert!(codes.contains(&"seal_broken"));
 }
+
+#[test]
+fn g05_a_tightened_manifest_suffices_for_what_was_sealed() {
+    let place = place();
+    let budget = "[fs.state]\nbytes = \"10KiB\"\n";
+    place.file("lockgate.toml", &MANIFEST.replace("[fs.state]\n", budget));
+    let program = r#"await fs.state.write("run", "x".repeat(200)); return (await fs.state.readText("run")).length"#;
+    assert_eq!(run(&place, program), 200);
+    let journal = place.journal();
+    let tight = place.plain(&["tighten", "--journal", journal.to_str().expect("text")]);
+    assert_eq!(tight.status, 0, "{tight:?}");
+    assert!(tight.stdout.contains("seal = true"), "{tight:?}");
+    place.file("lockgate.toml", &tight.stdout);
+    assert_eq!(run(&place, program), 200, "{tight:?}");
+}
