@@ -5,6 +5,7 @@ mod configuration;
 mod decoding;
 mod documents;
 mod journal;
+mod seal;
 mod source;
 mod token;
 
@@ -13,6 +14,7 @@ pub use configuration::{manifest, spawn};
 pub use decoding::{body, frames, turn, value};
 pub use documents::{envelope, inspect, json};
 pub use journal::{export, journal};
+pub use seal::{seal, seal_keys};
 pub use source::source;
 pub use token::{root, token};
 

@@ -131,8 +131,12 @@ mod tests {
         let mut given = std::collections::BTreeSet::new();
         look(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/decode/src"), &mut given);
         // Named where they are no reason to refuse.
-        for other in ["MethodNotGranted", "UrlPathNotGranted", "ApprovalRequired"] {
+        for other in ["MethodNotGranted", "UrlPathNotGranted", "ApprovalRequired", "PointNotGranted"] {
             given.remove(other);
+        }
+        // A file alone does not tell for whom and from where it would be opened.
+        for code in lockgate_decode::SEAL_CODES {
+            assert!(given.remove(&format!("{code:?}")), "`{code}` is not given");
         }
         // Comes from the decision about a host.
         given.insert("HostNotGranted".to_owned());

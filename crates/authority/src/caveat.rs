@@ -1,6 +1,7 @@
 //! Restrictions on a grant; all of them must clear.
 
 use crate::canonical::{CanonicalPath, HostPattern, Scheme, UrlPathPrefix};
+use crate::content::{Format, Seal};
 use crate::label::LabelCaveat;
 use crate::limits::PartialLimits;
 use crate::predicate::Predicate;
@@ -165,6 +166,11 @@ pub enum Caveat {
     ResponseBytes(u64),
     /// An effect is given up after this many milliseconds. Bounds the effect; never refuses a request.
     Timeout(u64),
+    /// What is kept there is sealed by the gate. Never refuses a request by itself: what is read refuses what is not sealed.
+    Seal(Box<Seal>),
+    /// The bytes that are handed over, and those that come back, have this form. Looked at by the crossing, on its way out and
+    /// on its way in.
+    Format(Box<Format>),
     /// Valid before this time, in milliseconds since the Unix epoch.
     Until(u64),
     /// At most this many calls in total.
@@ -197,6 +203,7 @@ impl Caveat {
             Caveat::Asked(asked) if !asked.ask => 10,
             Caveat::Depth(_) | Caveat::Children(_) => 10,
             Caveat::Ceilings(_) | Caveat::ResponseBytes(_) | Caveat::Timeout(_) | Caveat::Label(_) => 11,
+            Caveat::Seal(_) | Caveat::Format(_) => 11,
             Caveat::Until(_) => 12,
             Caveat::Calls(_) => 13,
             Caveat::Bytes(_) => 14,
@@ -223,6 +230,8 @@ impl Caveat {
             Caveat::Depth(_) | Caveat::Children(_) | Caveat::Ceilings(_) => ReasonCode::SpawnRefused,
             Caveat::ResponseBytes(_) => ReasonCode::TooLarge,
             Caveat::Timeout(_) => ReasonCode::TimedOut,
+            Caveat::Seal(_) => ReasonCode::NotSealed,
+            Caveat::Format(_) => ReasonCode::Malformed,
             Caveat::Until(_) => ReasonCode::Expired,
             Caveat::Calls(_) => ReasonCode::BudgetCalls,
             Caveat::Bytes(_) => ReasonCode::BudgetBytes,

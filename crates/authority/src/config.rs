@@ -1,5 +1,6 @@
 //! Reading of configuration: a manifest's TOML, a child's ask and a flag become one tree, which one strict reader reads.
 
+pub(crate) mod content;
 pub(crate) mod from;
 pub(crate) mod grant;
 pub(crate) mod known;

@@ -145,13 +145,13 @@ pub fn authorize_flow<'g>(
     let host_is_private = request.host_is_known_private();
     let mut first = None;
     for grant in candidates.clone().filter(|grant| allows(grant, request, usage, host_is_private)) {
-        match flowing.through(grant.flow()) {
+        match flowing.through(grant.flow_of(request.op)) {
             Ok(()) => return Flowed::Allow(grant),
             Err(blocked) => first = first.or(Some((grant, blocked))),
         }
     }
     for grant in candidates.clone().filter(|grant| lacks_approval(grant, request, usage, host_is_private)) {
-        match flowing.through(grant.flow()) {
+        match flowing.through(grant.flow_of(request.op)) {
             Ok(()) => {
                 let denial = denial(refusal(grant, request, usage), request);
                 return Flowed::Ask(grant, Question::of(grant, request, usage, denial));
@@ -321,6 +321,7 @@ pub(crate) fn clears(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usa
         Caveat::ResponseBytes(_) | Caveat::Timeout(_) | Caveat::Ceilings(_) | Caveat::Private(_) | Caveat::Label(_) => {
             true
         }
+        Caveat::Seal(_) | Caveat::Format(_) => true,
         _ if continued => true,
         Caveat::Calls(_) | Caveat::Children(_) | Caveat::Rate(_) => {
             usage.has_left(layer, caveat, request.spend(), request.now_ms)

@@ -1,7 +1,8 @@
 //! Unforgeable authority over a point, and how less of it is derived.
 
 use crate::caveat::{Caveat, Names};
-use crate::label::{Flow, PartyNames, Regrade};
+use crate::content::{Format, Seal};
+use crate::label::{Flow, Label, PartyNames, Regrade};
 use crate::limits::PartialLimits;
 use crate::point::{Point, PointKind, Principal};
 use std::fmt;
@@ -114,6 +115,8 @@ pub struct Grant {
     id: GrantId,
     /// What all layers together say of labels.
     flow: Flow,
+    /// The same of content that the root demands to be sealed.
+    sealed: Option<Label>,
 }
 
 impl Grant {
@@ -125,7 +128,8 @@ impl Grant {
         caveats.insert(0, Caveat::Ops(ops));
         let id = mint.next();
         let flow = Flow::root(point.kind, &caveats);
-        Grant { point, layers: Arc::new([Layer::new(id, caveats)]), id, flow }
+        let sealed = Flow::of_sealed(point.kind, &caveats);
+        Grant { point, layers: Arc::new([Layer::new(id, caveats)]), id, flow, sealed }
     }
 
     /// A grant that permits what this one permits and all of `caveats` clear. Budgets are spent on both.
@@ -135,8 +139,9 @@ impl Grant {
         }
         let id = mint.next();
         let flow = self.flow.narrowed(&caveats);
+        let sealed = self.sealed.map(|source| Flow { source, ..self.flow }.narrowed(&caveats).source);
         let layers = self.layers.iter().cloned().chain([Layer::new(id, caveats)]).collect();
-        Ok(Grant { point: self.point.clone(), layers, id, flow })
+        Ok(Grant { point: self.point.clone(), layers, id, flow, sealed })
     }
 
     /// The grant's id.
@@ -154,6 +159,26 @@ impl Grant {
         self.flow
     }
 
+    /// The same for one operation: content that the gate has sealed brings its own label, names of files and keys do not.
+    pub fn flow_of(&self, op: &str) -> Flow {
+        match self.sealed {
+            Some(source) if self.point.kind.gives_content(op) => Flow { source, ..self.flow },
+            _ => self.flow,
+        }
+    }
+
+    /// The seal that it demands: of the agents that several layers name, those that all name.
+    pub fn seal(&self) -> Option<Seal> {
+        let seals =
+            self.caveats().filter_map(|caveat| if let Caveat::Seal(seal) = caveat { Some(&**seal) } else { None });
+        seals.fold(None, |met: Option<Seal>, seal| Some(met.map_or_else(|| seal.clone(), |met| met.meet(seal))))
+    }
+
+    /// The forms that bytes must have, all of them.
+    pub fn formats(&self) -> impl Iterator<Item = &Format> {
+        self.caveats().filter_map(|caveat| if let Caveat::Format(format) = caveat { Some(&**format) } else { None })
+    }
+
     /// What it makes of a sealed value's label; `None` where it is no grant to endorse or declassify.
     pub fn regrade(&self) -> Option<Regrade> {
         Regrade::of(self.point.kind, self.layers.iter().flat_map(|layer| layer.caveats.iter()))
@@ -169,6 +194,9 @@ impl Grant {
                     && (among(&argument.pointer) || argument.predicate.other_argument().is_some_and(among))
             }
             Caveat::From(from) => *from.op == *op && among(&from.pointer),
+            Caveat::Format(_) => {
+                self.point.kind.content_argument(op).is_some_and(|name| arguments.iter().any(|known| known == name))
+            }
             _ => false,
         })
     }

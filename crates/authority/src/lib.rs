@@ -13,6 +13,7 @@ mod approval;
 mod canonical;
 mod caveat;
 mod config;
+mod content;
 mod decide;
 mod explain;
 mod grant;
@@ -36,6 +37,7 @@ pub use canonical::{
 };
 pub use caveat::{ArgumentCaveat, ArgumentNames, AskedCaveat, Caveat, FromCaveat, Names, Phrases, Rate};
 pub use config::{Place, Problem};
+pub use content::{Classes, Format, Seal};
 pub use decide::{Decision, Flowed, Request, Subject, authorize, authorize_flow};
 pub use explain::{Addition, CandidateReport, CaveatReport, Change, Explanation, LayerReport, explain};
 pub use grant::{Grant, GrantId, HeldGrants, Layer, Mint, TooManyLayers};

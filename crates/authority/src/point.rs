@@ -163,6 +163,20 @@ impl PointKind {
         matches!(self, PointKind::Endorse | PointKind::Declassify)
     }
 
+    /// The argument that holds what an operation puts where it can be read again.
+    pub fn content_argument(self, op: &str) -> Option<&'static str> {
+        match (self, op) {
+            (PointKind::Fs, "write") => Some("data"),
+            (PointKind::Kv, "set") => Some("value"),
+            _ => None,
+        }
+    }
+
+    /// Whether the result of an operation is what was put there.
+    pub fn gives_content(self, op: &str) -> bool {
+        matches!((self, op), (PointKind::Fs, "read") | (PointKind::Kv, "get"))
+    }
+
     /// Whether one handle stands for all points of this kind that a cell holds.
     pub const fn shares_handle(self) -> bool {
         matches!(self, PointKind::Http)

@@ -65,6 +65,15 @@ reasons! {
     CodeRefused = "code_refused", "Reading it as its maker does would run code that it brings or names.";
     FormatRefused = "format_refused", "A format, or a part of one, that is recognised and not read.";
 
+    // What is sealed where it lies.
+    NotSealed = "not_sealed", "Plain bytes lie where a seal is demanded.";
+    SealForeign = "seal_foreign", "The seal is not this gate's, or of an agent whose seals are not opened here.";
+    SealNotForReader = "seal_not_for_reader", "The seal does not name this agent among those who may open it.";
+    SealMisplaced = "seal_misplaced", "The seal was made for another path or key.";
+    SealRolledBack = "seal_rolled_back", "The seal is older than the last one known there, or it is gone.";
+    SealBroken = "seal_broken", "What is sealed was cut or changed.";
+    SealVersion = "seal_version", "The seal has a version that is not known.";
+
     // What it is about.
     PathNotGranted = "path_not_granted", "The path is not canonical or lies outside what is granted.";
     KeyNotGranted = "key_not_granted", "The key lies outside the granted prefix.";

@@ -124,7 +124,8 @@ impl Control {
 }
 
 /// Each room's tables stand with the code that uses them.
-const TABLES: &[&str] = &[crate::approvals::TABLE, crate::proofs::TABLE, crate::revocations::TABLE];
+const TABLES: &[&str] =
+    &[crate::approvals::TABLE, crate::proofs::TABLE, crate::revocations::TABLE, crate::seals::TABLE];
 
 #[cfg(test)]
 mod tests {

@@ -146,6 +146,8 @@ pub(crate) struct InFlight {
     pub(crate) waits: bool,
     /// Bytes of the arguments, held by the gate meanwhile.
     pub(crate) sent: u64,
+    /// Whether what comes back is content: a file's, or a store's value.
+    pub(crate) content: bool,
     /// Whether what comes back is read.
     pub(crate) reads: bool,
     /// What is sent depends on: what the cell had read, and sealed values in the arguments.

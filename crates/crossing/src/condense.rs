@@ -40,6 +40,25 @@ pub(crate) fn shown(value: &Value, cbor: &[u8], most: usize) -> Value {
     decode_value(&condensed(cbor, most), &Budget::ARGUMENT).unwrap_or_default()
 }
 
+/// The arguments with one of them by its digest, whatever its size.
+pub(crate) fn without(args: &Value, name: &str) -> Vec<u8> {
+    let Some(entries) = args.as_map() else { return encoded(&digest(&encoded(args))) };
+    encoded(&Value::map(
+        entries.iter().map(|(key, value)| (key.as_str(), if key == name { of_content(value) } else { value.clone() })),
+    ))
+}
+
+/// `{sha256, bytes, sealed: true}` of a value: of a text or of bytes what they are, of anything else its CBOR form.
+pub(crate) fn of_content(value: &Value) -> Value {
+    let digest = match value {
+        Value::Text(text) => digest(text.as_bytes()),
+        Value::Bytes(bytes) => digest(bytes),
+        other => digest(&encoded(other)),
+    };
+    let parts = digest.as_map().unwrap_or_default().iter().cloned();
+    Value::map(parts.chain([("sealed".to_owned(), Value::Bool(true))]))
+}
+
 /// The value with its long leaves replaced.
 fn leaves(value: &Value) -> Value {
     match value {

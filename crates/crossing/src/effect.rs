@@ -88,6 +88,11 @@ impl Ready {
         self.cell
     }
 
+    /// Serial of the intent.
+    pub fn intent(&self) -> u64 {
+        self.intent
+    }
+
     /// The kind of point.
     pub fn kind(&self) -> PointKind {
         self.kind
@@ -226,7 +231,7 @@ pub struct Outcome {
     pub(crate) result: Result<Value, Failed>,
     /// The label of what came back.
     pub(crate) source: Label,
-    /// What another cell's word depends on.
+    /// What another cell's word depends on, or content that was sealed.
     pub(crate) brings: Option<Arc<Floating>>,
     pub(crate) opens: Option<u32>,
     pub(crate) closes: Option<u32>,
@@ -234,7 +239,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The result is another cell's word, which depends on what that cell has read.
+    /// The result depends on this too: it is another cell's word, or content that was sealed together with its label.
     pub fn bringing(mut self, floating: Arc<Floating>) -> Self {
         self.brings = Some(floating);
         self

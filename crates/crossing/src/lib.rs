@@ -8,6 +8,7 @@
 mod approval;
 mod book;
 mod condense;
+mod content;
 mod effect;
 mod floating;
 mod flow;
@@ -19,6 +20,7 @@ mod typed;
 
 pub use approval::{Answer, Asked, Ended};
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
+pub use content::check as check_content;
 pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 pub use floating::{Floating, Origin, Shown};
 pub use path::{Pending, Reply, Step, abandon, answer, content_of, cross, settle, target};

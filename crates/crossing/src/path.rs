@@ -15,6 +15,7 @@
 use crate::approval::{Answer, Asked, Ended, Waiting, state};
 use crate::book::{CellBook, Handle, InFlight, Opened, Stopped};
 use crate::condense;
+use crate::content;
 use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 use crate::floating::Floating;
 use crate::flow::{self, Direction, direction};
@@ -22,7 +23,7 @@ use crate::record::{RecordFailed, Recorder, body};
 use crate::sealed::{Keeps, Unsealing, Used, tells_of_content};
 use lockgate_authority::{
     Approved, Approver, Asking, CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind,
-    Question, ReasonCode, Request, Reservation, Value, authorize_flow,
+    Question, ReasonCode, Request, Reservation, Usage, Value, authorize_flow,
 };
 use lockgate_decode::{Budget, RawRequest, decode_unsealing, decode_value, encode_value};
 use lockgate_journal::{Kind, Ticket};
@@ -137,7 +138,7 @@ fn ask(
     let raw: Box<[u8]> = call.encoded.as_deref().unwrap_or(request.args).into();
     let mut asked = call.asked(book, &question, &flowing, &raw, asking, now_us / 1000);
     let mut scratch = std::mem::take(&mut book.scratch);
-    body::asked(&mut scratch, &asked, book.shown(flowing.label), &raw);
+    body::asked(&mut scratch, &asked, book.shown(flowing.label), call.recorded.as_deref().unwrap_or(&raw));
     let appended = recorder.append(book.session.key(), Kind::Approval, book.number, now_us, &scratch);
     book.scratch = scratch;
     match appended {
@@ -329,6 +330,8 @@ pub struct Call {
     sealed: Used,
     /// The arguments as bytes, where they are not what the cell sent.
     encoded: Option<Vec<u8>>,
+    /// The arguments as they are recorded, where what is sealed at the point stands there by its digest.
+    recorded: Option<Vec<u8>>,
 }
 
 impl Held {
@@ -354,7 +357,12 @@ impl Held {
             Ok((args, target)) => {
                 let encoded = (!sealed.is_empty()).then(|| encoded(&args));
                 let sent = encoded.as_ref().map_or(bytes.len(), Vec::len) as u64;
-                Ok(Call { args, target, sent, held: self, sealed, encoded })
+                let content = self
+                    .kind
+                    .content_argument(&self.op)
+                    .filter(|_| self.candidates.iter().any(|grant| grant.seal().is_some()));
+                let recorded = content.map(|name| condense::without(&args, name));
+                Ok(Call { args, target, sent, held: self, sealed, encoded, recorded })
             }
             Err(denial) => Err(Refused::with_sealed(self.shown, denial, sealed, false)),
         }
@@ -503,7 +511,7 @@ impl Call {
                     Target::Continued { number } => book.open.get(&number).map(|opened| opened.label),
                     _ => None,
                 };
-                let source = begun.unwrap_or(grant.flow().source);
+                let source = begun.unwrap_or(grant.flow_of(&self.held.op).source);
                 let call = self;
                 Ok(Authorized::Allowed(Allowed {
                     call,
@@ -527,7 +535,7 @@ impl Call {
 
     fn refused(&self, denial: Denial, judged: bool) -> Refused {
         let refused = Refused::with_sealed(self.held.shown.clone(), denial, self.sealed.clone(), judged);
-        Refused { unsealed: self.encoded.clone(), ..refused }
+        Refused { unsealed: self.recorded.as_ref().or(self.encoded.as_ref()).cloned(), ..refused }
     }
 
     /// Whether the result can be kept sealed, where that is asked for. Depends on nothing that is sealed.
@@ -632,6 +640,7 @@ impl Call {
                 return Err(flow::denial(blocked, &grant.point().to_string(), &asked_about, &book.parties));
             }
         };
+        self.has_form(book, grant, &usage, now_ms)?;
         let mut past = session.past();
         let asks = match &past {
             Some(past) => past.judge(book.whose(flowing.label), &request, grant.point())?,
@@ -653,6 +662,17 @@ impl Call {
             return Err(denial);
         }
         Ok(Decided::Allow(grant, reservation, allowance))
+    }
+
+    /// Whether what is handed over has the form that the grant demands.
+    fn has_form(&self, book: &CellBook, grant: &Grant, usage: &Usage, now_ms: u64) -> Result<(), Denial> {
+        let written = self.held.kind.content_argument(&self.held.op).and_then(|name| self.args.get(name));
+        let (Some(content), Some(_)) = (written, grant.formats().next()) else { return Ok(()) };
+        if self.args.get("append") == Some(&Value::Bool(true)) {
+            let message = format!("`{}` takes whole documents only", self.held.shown);
+            return Err(Denial::new(ReasonCode::Malformed, message).with_hint("write it without `append`"));
+        }
+        content::check(content, grant.formats(), &self.held.shown, &book.reach(usage, now_ms))
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -724,7 +744,7 @@ impl Allowed {
     ) -> Result<Recorded, RecordFailed> {
         let raw = args;
         let Allowed { call, grant, reservation, allowance, flowing, depends, keeps, rises, source } = self;
-        let Call { held, args, target, sent, sealed, encoded } = call;
+        let Call { held, args, target, sent, sealed, encoded, recorded } = call;
         let mut scratch = std::mem::take(&mut book.scratch);
         let intent = body::Intent {
             point: &held.shown,
@@ -734,7 +754,7 @@ impl Allowed {
             label: book.shown(flowing.label),
             sealed: &sealed.numbers,
             rises,
-            args: encoded.as_deref().unwrap_or(raw),
+            args: recorded.as_deref().or(encoded.as_deref()).unwrap_or(raw),
         };
         body::intent(&mut scratch, &intent);
         let appended = recorder.append(book.session.key(), Kind::Intent, book.number, now_us, &scratch);
@@ -760,6 +780,7 @@ impl Allowed {
             reservation,
             waits,
             sent,
+            content: held.kind.gives_content(&held.op),
             reads: flowing.reads,
             depends: Arc::clone(&depends),
             unsealed: !sealed.is_empty(),
@@ -848,7 +869,7 @@ fn unrecorded(_: &RecordFailed) -> Failed {
 /// Records what came of an effect and gives the answer; `None` where the cell ended meanwhile and the crossing was
 /// closed with it.
 pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn Recorder) -> Option<Reply> {
-    let InFlight { id, grant, reservation, sent, reads, depends, unsealed, keeps, drops, called, .. } =
+    let InFlight { id, grant, reservation, sent, content, reads, depends, unsealed, keeps, drops, called, .. } =
         book.in_flight.remove(&outcome.intent)?;
     let received = outcome.received.unwrap_or_else(|| outcome.result.as_ref().map_or(0, Value::weight));
     book.session.usage().settle(reservation, sent.saturating_add(received));
@@ -859,14 +880,19 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
     if let Some(number) = drops {
         book.forget_sealed(number);
     }
-    let came =
-        Came { of: outcome.intent, source: outcome.source, depends: &depends, brings: outcome.brings.as_deref() };
+    let came = Came {
+        of: outcome.intent,
+        source: outcome.source,
+        depends: &depends,
+        brings: outcome.brings.as_deref(),
+        hides: content && grant.seal().is_some(),
+    };
+    let result = if content { book.has_form(&grant, outcome.result, now_us) } else { outcome.result };
     if let Some(keeps) = keeps {
-        let result = came.keep(book, &grant, keeps, outcome.result, now_us, recorder);
+        let result = came.keep(book, &grant, keeps, result, now_us, recorder);
         return Some(Reply { id, result, held: 0 });
     }
-    let (label, result) =
-        if reads { came.read(book, &grant, outcome.result) } else { (depends.label(), outcome.result) };
+    let (label, result) = if reads { came.read(book, &grant, result) } else { (depends.label(), result) };
     if let Some(number) = outcome.opens {
         book.open.insert(number, Opened { grant, label });
     }
@@ -878,7 +904,9 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         }
     }
     let told = if reads { label } else { Label::BOTTOM };
-    let recorded = record_outcome(book, outcome.intent, told, None, result.as_ref(), now_us, recorder);
+    let shown = result.as_ref().map(|value| came.shown(value));
+    let recorded =
+        record_outcome(book, outcome.intent, told, None, shown.as_deref().map_err(|failed| *failed), now_us, recorder);
     let result = match recorded {
         // That it failed is told, and not what of a sealed value made it fail.
         Ok(()) if unsealed && !reads => result.map_err(untold),
@@ -923,11 +951,18 @@ struct Came<'a> {
     source: Label,
     /// What was sent depends on.
     depends: &'a Floating,
-    /// What another cell's word depends on.
+    /// What another cell's word depends on, or content that was sealed.
     brings: Option<&'a Floating>,
+    /// Whether the result is recorded by its digest, since what is sealed at the point does not lie open in the journal.
+    hides: bool,
 }
 
 impl Came<'_> {
+    /// The result as it is recorded.
+    fn shown<'v>(&self, value: &'v Value) -> Cow<'v, Value> {
+        if self.hides && !value.is_undefined() { Cow::Owned(condense::of_content(value)) } else { Cow::Borrowed(value) }
+    }
+
     fn label(&self) -> Label {
         self.depends.label().returned(self.source, self.brings.map_or(Label::BOTTOM, Floating::label))
     }
@@ -986,10 +1021,12 @@ impl Came<'_> {
             }
         };
         let (number, label) = (book.last_sealed + 1, floating.label());
-        record_outcome(book, self.of, label, Some(number), Ok(&value), now_us, recorder).map_err(|_| {
-            book.release(held);
-            unrecorded_outcome()
-        })?;
+        record_outcome(book, self.of, label, Some(number), Ok(&self.shown(&value)), now_us, recorder).map_err(
+            |_| {
+                book.release(held);
+                unrecorded_outcome()
+            },
+        )?;
         Ok(Value::from(book.keep(value, Arc::new(floating), held)))
     }
 

@@ -4,7 +4,7 @@ use crate::budget::Refused;
 use crate::envelope::classes;
 use crate::place::Place;
 use lockgate_authority::{
-    CanonicalUrl, Decision, HeldGrants, Host, PointKind, ReasonCode, Request, Subject, Usage, Value, authorize,
+    CanonicalUrl, Decision, Grant, Host, PointKind, ReasonCode, Request, Subject, Usage, Value, authorize,
 };
 
 /// Most entries of one list; what comes then is only counted.
@@ -47,9 +47,12 @@ pub struct Capabilities {
 impl Capabilities {
     /// Looks through a document, whatever it is of.
     pub fn of(value: &Value) -> Capabilities {
-        let mut survey = Survey { place: Place::default(), found: Capabilities::default() };
-        survey.value(value);
-        survey.found
+        Survey::through(value, true)
+    }
+
+    /// What stands in the arguments of its objects; data beside them is left out.
+    pub fn of_arguments(value: &Value) -> Capabilities {
+        Survey::through(value, false)
     }
 
     /// The lists with their names, in the order in which they are shown.
@@ -77,9 +80,22 @@ impl Capabilities {
         self.hosts.iter().filter_map(look).collect()
     }
 
-    /// Hosts that `held` does not let its holder reach at `now_ms`, whatever the method and the path.
-    pub fn beyond(&self, held: &HeldGrants, now_ms: u64) -> Vec<Refused> {
-        let usage = Usage::new();
+    /// Headers that say where a request goes, or on whose authority.
+    pub(crate) fn directing_headers(&self) -> Vec<Refused> {
+        let directs = |named: &&Named| {
+            let name = named.what.to_ascii_lowercase();
+            DIRECTING.contains(&name.as_str()) || name.starts_with(':') || name.starts_with("proxy-")
+        };
+        let refused = |named: &Named| Refused {
+            code: ReasonCode::KeyRefused,
+            pointer: named.at.clone(),
+            found: "a header that says where a request goes or on whose authority",
+        };
+        self.headers.iter().filter(directs).map(refused).collect()
+    }
+
+    /// Hosts that these grants do not let their holder reach at `now_ms`, whatever the method and the path.
+    pub fn beyond(&self, grants: &[Grant], usage: &Usage, now_ms: u64) -> Vec<Refused> {
         let denied = |named: &Named| match CanonicalUrl::parse(&with_scheme(&named.what)) {
             Err(_) => Some(refused(ReasonCode::UrlRefused, named)),
             Ok(_) if is_cut(named) => Some(refused(ReasonCode::UrlRefused, named)),
@@ -97,12 +113,13 @@ impl Capabilities {
                     seen: None,
                     approved: None,
                 };
-                match authorize(held.for_handle(PointKind::Http, "http"), &request, &usage) {
+                match authorize(grants, &request, usage) {
                     Decision::Deny(denial) => match denial.code {
                         // The host is granted; what it is asked for is decided when it is asked.
                         ReasonCode::MethodNotGranted | ReasonCode::UrlPathNotGranted | ReasonCode::ApprovalRequired => {
                             None
                         }
+                        ReasonCode::PointNotGranted => Some(refused(ReasonCode::HostNotGranted, named)),
                         code => Some(refused(code, named)),
                     },
                     _ => None,
@@ -193,6 +210,9 @@ const ENDPOINTS: &[&str] = &[
     "all_proxy",
     "proxies",
 ];
+/// Headers that say where a request goes, or on whose authority.
+const DIRECTING: &[&str] =
+    &["host", "forwarded", "x-forwarded-host", "x-original-url", "x-rewrite-url", "authorization", "cookie"];
 const HEADERS: &[&str] = &["headers", "default_headers", "extra_headers"];
 const MODELS: &[&str] = &["model", "model_name", "model_id", "deployment_name", "azure_deployment"];
 const SECRETS: &[&str] = &[
@@ -206,18 +226,30 @@ const SECRETS: &[&str] = &[
     "private_key",
     "authorization",
 ];
+/// Keys of maps whose every text is an address even without a scheme.
+const PROXIES: &[&str] = &["proxies", "mounts"];
 /// Templates in these languages only put values into a text.
 const PLAIN_TEMPLATES: &[&str] = &["f-string", "mustache"];
 
 struct Survey {
     place: Place,
     found: Capabilities,
+    /// Whether what is found counts; outside of objects it may not.
+    counts: bool,
 }
 
 impl Survey {
+    fn through(value: &Value, counts: bool) -> Capabilities {
+        let mut survey = Survey { place: Place::default(), found: Capabilities::default(), counts };
+        survey.value(value);
+        survey.found
+    }
+
     fn add(&mut self, list: fn(&mut Capabilities) -> &mut Vec<Named>, what: &str) {
-        let Survey { place, found } = self;
-        found.add(list, place.pointer(), what);
+        let Survey { place, found, counts } = self;
+        if *counts {
+            found.add(list, place.pointer(), what);
+        }
     }
 
     fn at(&mut self, key: &str, look: impl FnOnce(&mut Self)) {
@@ -252,6 +284,8 @@ impl Survey {
     }
 
     fn map(&mut self, entries: &[(String, Value)], map: &Value) {
+        let outside = self.counts;
+        self.counts |= map.get("lc").is_some();
         self.object(map);
         self.tool(map);
         for (key, value) in entries {
@@ -260,6 +294,7 @@ impl Survey {
                 survey.value(value);
             });
         }
+        self.counts = outside;
     }
 
     /// What a key says about its value.
@@ -277,6 +312,12 @@ impl Survey {
             }
             Value::Text(format) if key == "template_format" && !PLAIN_TEMPLATES.contains(&format.as_str()) => {
                 self.add(|found| &mut found.code, &format!("templates of {format}"));
+            }
+            Value::Map(proxies) if PROXIES.contains(&key) => {
+                for (name, proxy) in proxies {
+                    let Some(proxy) = proxy.as_text().filter(|proxy| !proxy.contains("://")) else { continue };
+                    self.at(name, |survey| survey.add(|found| &mut found.hosts, proxy));
+                }
             }
             Value::Map(headers) if HEADERS.contains(&key) => {
                 for (name, _) in headers {

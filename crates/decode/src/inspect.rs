@@ -9,10 +9,11 @@ use crate::capability::{Capabilities, Named};
 use crate::envelope::{Accept, Envelope};
 use crate::json::decode_json;
 use crate::place::Place;
+use crate::seal::{KeyId, SealHeader, SealKeys, Sealed};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lockgate_authority::{
-    Caveat, HeldGrants, Manifest, Names, PointKind, ReasonCode, ServerNetwork, ServerWall, Source, Value,
+    Caveat, HeldGrants, Manifest, Names, PointKind, ReasonCode, ServerNetwork, ServerWall, Source, Usage, Value,
 };
 use sha2::{Digest, Sha256};
 
@@ -45,6 +46,8 @@ pub enum Kind {
     Yaml,
     /// An archive or a compressed file.
     Archive,
+    /// State that a gate sealed; with its keys, what is in it has a report of its own.
+    Sealed,
     /// A data URL; what is in it has a report of its own.
     DataUrl,
     /// None of these.
@@ -65,10 +68,22 @@ impl Kind {
             Kind::Pickle => "pickle",
             Kind::Yaml => "yaml",
             Kind::Archive => "archive",
+            Kind::Sealed => "lockgate_seal",
             Kind::DataUrl => "data_url",
             Kind::Unknown => "unknown",
         }
     }
+}
+
+/// What a seal says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SealReport {
+    /// What it binds.
+    pub header: SealHeader,
+    /// The key that it names.
+    pub key: KeyId,
+    /// Whether that key was given, and it was sealed with it exactly so.
+    pub verified: bool,
 }
 
 /// What is known about a file without making anything from it.
@@ -86,6 +101,8 @@ pub struct Report {
     pub refused: Vec<Refused>,
     /// What is wrapped in it.
     pub inner: Option<Box<Report>>,
+    /// What a seal around it says.
+    pub seal: Option<Box<SealReport>>,
 }
 
 impl Report {
@@ -108,7 +125,8 @@ impl Report {
 
     /// Refuses hosts that `held` does not let its holder reach at `now_ms`, in what is wrapped in it too.
     pub fn check_hosts(&mut self, held: &HeldGrants, now_ms: u64) {
-        self.refused.extend(self.can.beyond(held, now_ms));
+        let grants = held.for_handle(PointKind::Http, PointKind::Http.as_str());
+        self.refused.extend(self.can.beyond(grants, &Usage::new(), now_ms));
         self.refused.truncate(MOST_REFUSED);
         if let Some(inner) = &mut self.inner {
             inner.check_hosts(held, now_ms);
@@ -131,19 +149,42 @@ impl Report {
                 ("found", Value::from(refused.found)),
             ])
         };
-        Value::map([
+        let seal = self.seal.as_ref().map(|seal| ("seal", seal.to_value()));
+        let parts = [
             ("kind", Value::from(self.kind.as_str())),
             ("bytes", number(self.bytes)),
             ("sha256", Value::from(self.sha256.as_str())),
             ("can", Value::map(can)),
             ("refused", Value::List(self.refused.iter().map(refused).collect())),
             ("inner", self.inner.as_ref().map_or(Value::Null, |inner| inner.content())),
-        ])
+        ];
+        Value::map(parts.into_iter().chain(seal))
     }
 
     fn of(kind: Kind, bytes: &[u8], can: Capabilities, mut refused: Vec<Refused>) -> Report {
         refused.truncate(MOST_REFUSED);
-        Report { kind, bytes: bytes.len(), sha256: hex(&Sha256::digest(bytes)), can, refused, inner: None }
+        Report { kind, bytes: bytes.len(), sha256: hex(&Sha256::digest(bytes)), can, refused, inner: None, seal: None }
+    }
+}
+
+impl SealReport {
+    fn to_value(&self) -> Value {
+        let SealHeader { writer, readers, session, manifest, shown, counter, label_writers, label_readers, .. } =
+            &self.header;
+        let names = |names: &[String]| Value::List(names.iter().map(|name| Value::from(name.as_str())).collect());
+        Value::map([
+            ("verified", Value::Bool(self.verified)),
+            ("key", Value::from(self.key.to_string())),
+            ("writer", Value::from(writer.as_str())),
+            ("readers", names(readers)),
+            ("session", Value::from(hex(session))),
+            ("manifest_sha256", Value::from(hex(manifest))),
+            ("point", Value::from(shown.as_str())),
+            // Beyond 2^53 - 1 no JSON number is exact.
+            ("counter", Value::from(counter.to_string())),
+            ("label_writers", names(label_writers)),
+            ("label_readers", label_readers.as_deref().map_or(Value::Null, names)),
+        ])
     }
 }
 
@@ -160,10 +201,37 @@ pub fn inspect(bytes: &[u8], accept: &Accept<'_>) -> Report {
     inspect_within(bytes, accept, MOST_WRAPPED)
 }
 
+/// As [`inspect`], and what these keys sealed is verified and looked into, wherever it lies and whoever may read it.
+pub fn inspect_sealed(bytes: &[u8], accept: &Accept<'_>, keys: &SealKeys) -> Report {
+    if Sealed::is_marked(bytes) { sealed(bytes, accept, Some(keys)) } else { inspect(bytes, accept) }
+}
+
+/// What a seal says of itself, and with its keys what it seals.
+fn sealed(bytes: &[u8], accept: &Accept<'_>, keys: Option<&SealKeys>) -> Report {
+    let outer = |refused: Vec<Refused>| Report::of(Kind::Sealed, bytes, Capabilities::default(), refused);
+    let seal = match Sealed::read(bytes.to_vec()) {
+        Ok(seal) => seal,
+        Err(refused) => return outer(vec![refused]),
+    };
+    let content = match keys {
+        Some(keys) => seal.verify(keys),
+        None => Err(Refused::new(ReasonCode::SealForeign, "a seal that is not verified, since no key was given")),
+    };
+    let said = SealReport { header: seal.claims().clone(), key: seal.key(), verified: content.is_ok() };
+    let report = match content {
+        Ok(content) => Report { inner: Some(Box::new(inspect_within(&content, accept, 1))), ..outer(Vec::new()) },
+        Err(refused) => outer(vec![refused]),
+    };
+    Report { seal: Some(Box::new(said)), ..report }
+}
+
 fn inspect_within(bytes: &[u8], accept: &Accept<'_>, wrapped: usize) -> Report {
     if bytes.len() > accept.strict.budget.bytes {
         let refused = Refused::new(ReasonCode::TooLarge, "more bytes than allowed");
         return Report::of(Kind::Unknown, bytes, Capabilities::default(), vec![refused]);
+    }
+    if Sealed::is_marked(bytes) {
+        return sealed(bytes, accept, None);
     }
     if let Some(found) = archive::look(bytes) {
         return Report::of(Kind::Archive, bytes, found.can, found.refused);

@@ -14,26 +14,30 @@
 mod budget;
 mod capability;
 mod envelope;
+mod form;
 mod guest;
 mod inspect;
 mod json;
 mod place;
 mod schema;
+mod seal;
 mod value;
 
 pub use budget::{Budget, Refused};
 pub use capability::{Capabilities, Named};
 pub use envelope::{Accept, Allowed, Class, Envelope, Group, Node, Object, Parts, classes};
+pub use form::{Reach, check_format};
 pub use guest::{
     Answers, Failure, HandleSpec, ModuleKind, ModuleSpec, ProgramMode, RawRequest, Requests, StartSpec, Turn,
     TurnStatus, encode_start,
 };
-pub use inspect::{Kind, Report, inspect};
+pub use inspect::{Kind, Report, SealReport, inspect, inspect_sealed};
 pub use json::{
     BadMessage, BoundFor, LineTooLong, Lines, MessageId, Numbers, Strict, check_message, decode_json,
     refuse_javascript_keys, value_of_json,
 };
 pub use schema::{Mismatch, Schema, SchemaError};
+pub use seal::{Expected, KeyId, KeysError, SEAL_OVERHEAD, SealHeader, SealKey, SealKeys, SealPlace, Sealed, Unsealed};
 pub use value::{SEALED_TAG, SealedRef, Stands, Unseal, decode_unsealing, decode_value, encode_value};
 
 use lockgate_authority::ReasonCode;
@@ -55,8 +59,15 @@ pub const CODES: &[ReasonCode] = &[
     ReasonCode::SecretRefused,
     ReasonCode::CodeRefused,
     ReasonCode::FormatRefused,
+    ReasonCode::SealForeign,
+    ReasonCode::SealBroken,
+    ReasonCode::SealVersion,
     ReasonCode::PrivateAddress,
     ReasonCode::HostNotGranted,
     ReasonCode::UrlRefused,
     ReasonCode::Misconfigured,
 ];
+
+/// Codes with which only who opens a seal somewhere is refused.
+pub const SEAL_CODES: &[ReasonCode] =
+    &[ReasonCode::NotSealed, ReasonCode::SealNotForReader, ReasonCode::SealMisplaced, ReasonCode::SealRolledBack];

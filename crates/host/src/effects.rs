@@ -2,13 +2,13 @@
 
 use crate::approvals::Asker;
 use crate::live::Live;
-use crate::spawn;
+use crate::{seals, spawn};
 use bytes::Bytes;
-use lockgate_authority::{PointKind, ReasonCode, Value};
-use lockgate_crossing::{Acted, Asked, Effects, Failed, Outcome, Pending, Ready, Target, content_of};
+use lockgate_authority::{Format, PointKind, ReasonCode, Value};
+use lockgate_crossing::{Acted, Asked, Effects, Failed, Outcome, Pending, Ready, Target, check_content, content_of};
 use lockgate_effects::EffectError;
-use lockgate_effects::http::{HttpLimits, HttpRequest, HttpResponse, Reach};
-use std::sync::Arc;
+use lockgate_effects::http::{BodyStream, HttpLimits, HttpRequest, HttpResponse, Reach};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Largest part of a response's body that one crossing hands over, in bytes.
@@ -33,8 +33,8 @@ impl Effects for CellEffects<'_> {
                 Acted::Later
             }
             PointKind::Sealed | PointKind::Endorse | PointKind::Declassify => Acted::Now(unchanged(ready)),
-            // Reads of a store are answered from its page cache in microseconds.
-            PointKind::Kv => Acted::Now(key_value(live, ready)),
+            // Reads of a store are answered from its page cache in microseconds; those of sealed values take turns.
+            PointKind::Kv if ready.grant().seal().is_none() => Acted::Now(key_value(live, ready)),
             _ => {
                 act_later(live, ready);
                 Acted::Later
@@ -159,16 +159,22 @@ async fn sleep(ready: Ready) -> Outcome {
 }
 
 fn key_value(live: &Live, mut ready: Ready) -> Outcome {
-    let args = ready.take_args();
     let store = match live.gate.stores() {
         Ok(stores) => stores,
         Err(error) => return ready.outcome(Err(failed(error))),
     };
+    if let Some(seal) = ready.grant().seal() {
+        return seals::values(live, store, ready, &seal);
+    }
+    let args = ready.take_args();
     let result = store.perform(live.session.agent(), ready.name(), ready.op(), &args);
     ready.outcome(result.map_err(failed))
 }
 
 fn files(live: &Live, mut ready: Ready) -> Outcome {
+    if let Some(seal) = ready.grant().seal() {
+        return seals::files(live, ready, &seal);
+    }
     let args = ready.take_args();
     let result = match (live.session.directory(ready.name()), ready.target()) {
         (Some(directory), Target::Path(path)) => directory.perform(ready.op(), path, &args, ready.allowance()),
@@ -217,18 +223,30 @@ async fn request(live: &Arc<Live>, mut ready: Ready) -> Outcome {
     if let Some(ms) = ready.grant().timeout_ms() {
         limits.total = Duration::from_millis(ms);
     }
+    let formats: Mutex<Vec<Format>> = Mutex::new(ready.grant().formats().cloned().collect());
     let sent = {
         let rule = |url: &lockgate_authority::CanonicalUrl, method: &str| {
             let now_ms = live.gate.now_us() / 1000;
             let usage = live.session.book.usage();
-            ready.allows_url(url, method, now_ms, &usage).map(|grant| reach(grant.allows_private()))
+            ready.allows_url(url, method, now_ms, &usage).map(|grant| {
+                // Wherever it was led, each grant on the way says what may come back.
+                let mut formats = formats.lock().unwrap_or_else(PoisonError::into_inner);
+                formats.extend(grant.formats().cloned());
+                reach(grant.allows_private())
+            })
         };
         live.http().send(request, &rule, &limits).await
     };
-    let response = match sent {
+    let mut response = match sent {
         Ok(response) => response,
         Err(error) => return ready.outcome(Err(failed(error))),
     };
+    let formats = formats.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !formats.is_empty()
+        && let Err(failed) = typed(live, &ready, &formats, &mut response).await
+    {
+        return ready.outcome(Err(failed));
+    }
     if ready.is_kept() {
         let result = whole(response, ready.allowance()).await;
         return ready.outcome(result.map_err(failed));
@@ -248,6 +266,33 @@ async fn request(live: &Arc<Live>, mut ready: Ready) -> Outcome {
     }
 }
 
+/// Reads a response's body whole and holds it against the forms that it must have, before any of it is handed over.
+async fn typed(live: &Live, ready: &Ready, formats: &[Format], response: &mut HttpResponse) -> Result<(), Failed> {
+    let Some(mut body) = response.body.take() else { return Ok(()) };
+    let bytes = collect(&mut body, ready.allowance()).await.map_err(failed)?;
+    let content = Value::Bytes(bytes);
+    let usage = live.session.book.usage();
+    let grants = live.held.for_handle(PointKind::Http, PointKind::Http.as_str());
+    let reach = lockgate_decode::Reach { grants, usage: &usage, now_ms: live.gate.now_us() / 1000 };
+    check_content(&content, formats, &ready.grant().point().to_string(), &reach)?;
+    if let Value::Bytes(bytes) = content {
+        response.body = Some(BodyStream::whole(Bytes::from(bytes)));
+    }
+    Ok(())
+}
+
+async fn collect(body: &mut BodyStream, most: u64) -> Result<Vec<u8>, EffectError> {
+    let mut bytes = Vec::new();
+    while let Some(part) = body.next_chunk(BODY_PART).await? {
+        if (bytes.len() + part.len()) as u64 > most {
+            let message = format!("the response is larger than the {most} bytes that can be kept");
+            return Err(EffectError::new(ReasonCode::TooLarge, message));
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes)
+}
+
 type Head = (u16, String, lockgate_authority::CanonicalUrl, Vec<(String, String)>);
 
 fn answer((status, status_text, url, headers): Head, body: Value) -> Value {
@@ -263,16 +308,10 @@ fn answer((status, status_text, url, headers): Head, body: Value) -> Value {
 
 /// A response with its body, of at most `most` bytes: what is sealed cannot be asked for in parts.
 async fn whole(response: HttpResponse, most: u64) -> Result<Value, EffectError> {
-    let mut bytes = Vec::new();
-    if let Some(mut body) = response.body {
-        while let Some(part) = body.next_chunk(BODY_PART).await? {
-            if (bytes.len() + part.len()) as u64 > most {
-                let message = format!("the response is larger than the {most} bytes that can be kept");
-                return Err(EffectError::new(ReasonCode::TooLarge, message));
-            }
-            bytes.extend_from_slice(&part);
-        }
-    }
+    let bytes = match response.body {
+        Some(mut body) => collect(&mut body, most).await?,
+        None => Vec::new(),
+    };
     let head = (response.status, response.status_text, response.url, response.headers);
     Ok(answer(head, Value::Bytes(bytes)))
 }

@@ -3,6 +3,7 @@
 use crate::error::RunError;
 use crate::live::Finished;
 use crate::program::Program;
+use crate::seals::Told;
 use lockgate_authority::{GrantId, HeldGrants, Limit, Limits, Manifest, Principal, Value};
 use lockgate_crossing::Shown;
 use lockgate_crossing::body::MAX_INLINE;
@@ -177,6 +178,24 @@ pub(crate) fn caller(principal: &Principal, prompt: &str) -> Vec<u8> {
 pub(crate) fn caller_gone(crossings: u64, refusals: u64) -> Vec<u8> {
     let count = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
     encoded(&Value::map([("crossings", count(crossings)), ("refusals", count(refusals))]))
+}
+
+/// `{of, seal, point, writer, counter, session, key, sha256, bytes}`: what was sealed or opened for the intent `of`; digest and
+/// size are those of what lies on the disk.
+pub(crate) fn sealed(of: u64, told: &Told) -> Vec<u8> {
+    let count = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    let header = &told.header;
+    encoded(&Value::map([
+        ("of", count(of)),
+        ("seal", Value::text(told.done)),
+        ("point", Value::text(clipped(&header.shown))),
+        ("writer", Value::text(header.writer.as_str())),
+        ("counter", count(header.counter)),
+        ("session", Value::Bytes(header.session.to_vec())),
+        ("key", Value::text(told.key.as_str())),
+        ("sha256", Value::Bytes(Sha256::digest(&told.bytes).to_vec())),
+        ("bytes", count(told.bytes.len() as u64)),
+    ]))
 }
 
 /// `{cells}`: the end of a session.

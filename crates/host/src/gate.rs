@@ -8,15 +8,17 @@ use crate::live::Live;
 use crate::program::Prepare;
 use crate::receipts::{Needed, Receipts};
 use crate::rules::{arguments, session_rules};
+use crate::seals::Seals;
 use crate::session::{OnLog, Session, SessionInner};
 use crate::tokens::{self, Judge, Opened, Presentation};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{
-    HeldGrants, Manifest, Mint, PointKind, Principal, PrincipalKind, ReasonCode, ServerNetwork, ServerWall, Source,
-    Wall,
+    Caveat, Classes, Format, HeldGrants, Manifest, ManifestGrant, Mint, PointKind, Principal, PrincipalKind, ReasonCode,
+    ServerNetwork, ServerWall, Source, Wall,
 };
 use lockgate_control::{BEAT_MS, Control, ControlError};
 use lockgate_crossing::{Failed, Floating, Recorder, Ruling, SessionBook, Types};
+use lockgate_decode::{Group, classes};
 use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
 use lockgate_effects::http::{HttpClient, Reach};
@@ -184,6 +186,7 @@ pub(crate) struct Inner {
     pub(crate) journal: Journal,
     pub(crate) http: HttpClient,
     pub(crate) control: Control,
+    pub(crate) seals: Seals,
     key: PathBuf,
     /// What the control file knows this gate by.
     pub(crate) id: [u8; 16],
@@ -213,6 +216,7 @@ impl Gate {
             journal,
             http: HttpClient::new(),
             control,
+            seals: Seals::beside(&options.control),
             id,
             key: options.key.clone(),
             sessions: Mutex::new(Vec::new()),
@@ -259,6 +263,7 @@ impl Gate {
         let mut directories = HashMap::new();
         let mut tools = HashMap::new();
         let mut receipts = HashMap::new();
+        let mut lies_at = HashMap::new();
         for grant in manifest.grants() {
             let name = grant.point.name.to_string();
             let failed = |message: String, hint: &str| OpenError::Point {
@@ -274,6 +279,10 @@ impl Gate {
                             "make the directory, or correct `path`, which is relative to the manifest",
                         )
                     })?;
+                    let at = std::fs::canonicalize(base.join(path)).map_err(|error| {
+                        failed(format!("cannot find the directory `{path}`: {error}"), "correct `path`")
+                    })?;
+                    lies_at.insert(name.clone(), at);
                     directories.insert(name, Arc::new(directory));
                 }
                 Source::Command(_) | Source::Url(_) => {
@@ -287,6 +296,10 @@ impl Gate {
                 }
                 Source::Name => {}
             }
+        }
+        check_types(manifest)?;
+        if manifest.grants().iter().any(is_sealed) {
+            gate.seals.keys()?;
         }
         let rules = session_rules(manifest, base, &tools)?;
         let unrecorded = |error: String| OpenError::Unrecorded(error);
@@ -323,6 +336,7 @@ impl Gate {
             remarks: remarks(manifest.grants(), &tools),
             tools,
             receipts,
+            lies_at,
             known: manifest.known(),
             on_log,
             cells: AtomicU32::new(0),
@@ -375,6 +389,33 @@ impl Gate {
     pub fn worker_pids(&self) -> Vec<u32> {
         self.0.links().pids()
     }
+}
+
+/// Whether what lies at a section's point is sealed.
+fn is_sealed(grant: &ManifestGrant) -> bool {
+    grant.caveats.iter().any(|caveat| matches!(caveat, Caveat::Seal(_)))
+}
+
+/// Every type that a manifest names must be one that can be named: one with a slip in it would silently be refused.
+fn check_types(manifest: &Manifest) -> Result<(), OpenError> {
+    let nameable = |name: &str| classes().any(|class| class.name == name && class.group != Group::Plain);
+    for grant in manifest.grants() {
+        let named = grant.caveats.iter().filter_map(|caveat| match caveat {
+            Caveat::Format(format) => match &**format {
+                Format::Lc(Classes::Only(names)) => Some(names),
+                _ => None,
+            },
+            _ => None,
+        });
+        if let Some(unknown) = named.flat_map(|names| names.iter()).find(|name| !nameable(name)) {
+            return Err(OpenError::Point {
+                section: grant.point.to_string(),
+                message: format!("`format` names the type `{unknown}`, which is not in the list of types"),
+                hint: "`lockgate inspect FILE --allow NAME` says which types there are".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The points of a manifest as rules speak of them. Starts its tool servers, whose commands are relative to `base`, to ask
@@ -552,6 +593,11 @@ impl Inner {
                 .map_err(|_| EffectError::new(ReasonCode::EffectFailed, "the file of the stores cannot be opened"))
         };
         self.stores.get_or_init(open).as_ref().map_err(EffectError::clone)
+    }
+
+    /// Where the stores lie, whatever links lead there.
+    pub(crate) fn stores_at(&self) -> PathBuf {
+        std::fs::canonicalize(&self.stores_path).unwrap_or_else(|_| self.stores_path.clone())
     }
 
     pub(crate) fn next_cell(&self) -> u32 {

@@ -1,5 +1,6 @@
 //! Key files, which are secrets of their owner; and the time and the randomness that tokens are made with.
 
+use lockgate_decode::{KeysError, SealKey, SealKeys};
 use lockgate_token::{KeyError, SecretKey, Seed};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -42,6 +43,14 @@ pub enum KeyFileError {
         /// What is wrong.
         error: KeyError,
     },
+    /// It holds no keys of seals.
+    #[error("the file of seal keys `{}`: {error}", path.display())]
+    SealKeys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: KeysError,
+    },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     NoRandomness,
@@ -60,6 +69,9 @@ impl KeyFileError {
                 path.display()
             ),
             KeyFileError::Key { error, .. } => error.hint().to_owned(),
+            KeyFileError::SealKeys { .. } => {
+                "put the file back as it was: without its keys nothing opens what they sealed".to_owned()
+            }
             KeyFileError::NoRandomness => "try again".to_owned(),
         }
     }
@@ -67,6 +79,18 @@ impl KeyFileError {
 
 /// Reads a private key; refused where others than its owner may read or write the file.
 pub fn read_secret_key(path: &Path) -> Result<SecretKey, KeyFileError> {
+    let text = read_own(path)?;
+    SecretKey::from_text(&text).map_err(|error| KeyFileError::Key { path: path.to_owned(), error })
+}
+
+/// Reads the keys of seals; refused where others than their owner may read or write the file.
+pub fn read_seal_keys(path: &Path) -> Result<SealKeys, KeyFileError> {
+    let text = read_own(path)?;
+    SealKeys::from_text(&text).map_err(|error| KeyFileError::SealKeys { path: path.to_owned(), error })
+}
+
+/// The text of a file that is its owner's alone.
+fn read_own(path: &Path) -> Result<String, KeyFileError> {
     let failed = |source| KeyFileError::Io { doing: "read", path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
@@ -75,7 +99,7 @@ pub fn read_secret_key(path: &Path) -> Result<SecretKey, KeyFileError> {
     }
     let mut text = String::new();
     file.take(MAX_KEY_FILE).read_to_string(&mut text).map_err(failed)?;
-    SecretKey::from_text(&text).map_err(|error| KeyFileError::Key { path: path.to_owned(), error })
+    Ok(text)
 }
 
 /// A new key that nobody can guess.
@@ -96,16 +120,58 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeyFileError> {
 
 /// Writes a private key into a new file for its owner alone (0600). Whole or not at all; never over another file.
 pub fn write_secret_key(path: &Path, key: &SecretKey, name: &str) -> Result<(), KeyFileError> {
-    let failed = |source| KeyFileError::Io { doing: "write", path: path.to_owned(), source };
+    write_own(path, &key.to_secret_text(name))
+}
+
+/// A new key of seals that nobody can guess.
+pub(crate) fn new_seal_key() -> Result<SealKey, KeyFileError> {
+    random().map(SealKey::from_random)
+}
+
+/// The keys of seals in a file, which is made with one key where there is none.
+pub(crate) fn own_seal_keys(path: &Path) -> Result<SealKeys, KeyFileError> {
+    match read_seal_keys(path) {
+        Err(KeyFileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+        found => return found,
+    }
+    match write_own(path, &SealKeys::new(new_seal_key()?).to_secret_text()) {
+        // Another gate was faster.
+        Ok(()) | Err(KeyFileError::Exists(_)) => read_seal_keys(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts more keys in the place of those in a file. Whole or not at all.
+pub(crate) fn replace_seal_keys(path: &Path, keys: &SealKeys) -> Result<(), KeyFileError> {
+    let beside = write_beside(path, &keys.to_secret_text())?;
+    std::fs::rename(&beside, path).map_err(|source| {
+        let _ = std::fs::remove_file(&beside);
+        KeyFileError::Io { doing: "write", path: path.to_owned(), source }
+    })
+}
+
+/// Writes a new file beside `path`, for its owner alone.
+fn write_beside(path: &Path, text: &str) -> Result<PathBuf, KeyFileError> {
     let number = u64::from_le_bytes(random()?);
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{number:016x}.new"));
+    let beside = PathBuf::from(beside);
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut file| {
-        file.write_all(key.to_secret_text(name).as_bytes())?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()
     });
+    written.map(|()| beside.clone()).map_err(|source| {
+        let _ = std::fs::remove_file(&beside);
+        KeyFileError::Io { doing: "write", path: path.to_owned(), source }
+    })
+}
+
+/// Writes a new file for its owner alone. Whole or not at all; never over another file.
+fn write_own(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    let failed = |source| KeyFileError::Io { doing: "write", path: path.to_owned(), source };
+    let beside = write_beside(path, text)?;
     // A name is given to it once it is complete, and only where nobody has the name.
-    let named = written.and_then(|()| std::fs::hard_link(&beside, path));
+    let named = std::fs::hard_link(&beside, path);
     let _ = std::fs::remove_file(&beside);
     named.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => KeyFileError::Exists(path.to_owned()),

@@ -22,6 +22,7 @@ use lockgate_effects::tool::ToolServer;
 use lockgate_journal::{Kind, SessionId};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub(crate) struct SessionInner {
     pub(crate) remarks: Vec<String>,
     /// Receipts without which nothing is endorsed, by the endorsing point's name.
     pub(crate) receipts: HashMap<String, Needed>,
+    /// Where directories lie, whatever links lead there, by the point's name.
+    pub(crate) lies_at: HashMap<String, PathBuf>,
     pub(crate) known: KnownServers,
     pub(crate) on_log: OnLog,
     pub(crate) cells: AtomicU32,
@@ -321,6 +324,11 @@ impl SessionInner {
 
     pub(crate) fn directory(&self, name: &str) -> Option<&Arc<Directory>> {
         self.directories.get(name)
+    }
+
+    /// Where a directory lies, whatever links lead there.
+    pub(crate) fn lies_at(&self, name: &str) -> Option<&Path> {
+        self.lies_at.get(name).map(PathBuf::as_path)
     }
 
     /// The receipt that an endorsement through this point needs.

@@ -78,7 +78,13 @@ fn caveat(caveat: &Caveat) -> Option<Check> {
         Caveat::Private(true) => return None,
         Caveat::Private(false) => return Some(public_only()),
         // What depends on accounts, on arguments or on what an effect does: the verifier states what it looked at.
-        Caveat::Bytes(_) | Caveat::ResponseBytes(_) | Caveat::Timeout(_) | Caveat::Ceilings(_) | Caveat::Label(_) => {
+        Caveat::Bytes(_)
+        | Caveat::ResponseBytes(_)
+        | Caveat::Timeout(_)
+        | Caveat::Ceilings(_)
+        | Caveat::Label(_)
+        | Caveat::Seal(_)
+        | Caveat::Format(_) => {
             return Some(check([states(caveat)]));
         }
         Caveat::Calls(_)

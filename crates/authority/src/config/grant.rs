@@ -1,5 +1,6 @@
 //! One grant, as a manifest's section, a flag or a child's ask, into operations and caveats.
 
+use super::content::{read_format, read_seal};
 use super::from::{read_asked, read_from};
 use super::labels::{self, LabelTerm};
 use super::problem::Problems;
@@ -87,8 +88,14 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
         PointKind::Endorse | PointKind::Declassify => &["where"],
         _ => &[],
     };
+    // A child cannot lay a seal on what its parent reads plain.
+    let content: &[&str] = match (form, kind) {
+        (Form::Manifest | Form::Exact, PointKind::Fs | PointKind::Kv) => &["seal", "format"],
+        (_, PointKind::Fs | PointKind::Kv | PointKind::Http) => &["format"],
+        _ => &[],
+    };
     let common: &[&str] = &["calls", "bytes", "rate", "until", "approval"];
-    [source, own, common, labels::keys(kind)].concat()
+    [source, own, content, common, labels::keys(kind)].concat()
 }
 
 /// Reads what a grant of this kind permits.
@@ -112,6 +119,8 @@ pub(crate) fn read_terms(kind: PointKind, section: &Section<'_>, form: Form, pro
     caveats.extend(get("bytes").and_then(|item| item.size(problems)).map(Caveat::Bytes));
     caveats.extend(get("rate").and_then(|item| item.rate(problems)).map(Caveat::Rate));
     caveats.extend(get("until").and_then(|item| item.time(problems)).map(Caveat::Until));
+    caveats.extend(get("seal").and_then(|item| read_seal(&item, problems)));
+    caveats.extend(get("format").and_then(|item| read_format(&item, problems)));
     let approval = get("approval").and_then(|item| item.boolean(problems));
     caveats.extend((approval == Some(true)).then_some(Caveat::Approval));
     // A manifest's tool server can say it tool by tool: then that is for callers, and to a cell nothing is said.

@@ -1,5 +1,6 @@
 //! Grants and limits back into the words of a manifest.
 
+use super::content::{format_setting, seal_setting};
 use super::from::{asked_setting, from_setting};
 use super::r#where::{argument_setting, merge};
 use super::{grant, units};
@@ -81,6 +82,8 @@ pub(crate) fn setting(caveat: &Caveat) -> Setting {
         Caveat::Ceilings(limits) => ("limits", Toml::Table(limit_settings(limits).into_iter().collect())),
         Caveat::ResponseBytes(bytes) => ("response_bytes", Toml::String(units::display_size(*bytes))),
         Caveat::Timeout(ms) => ("timeout", Toml::String(units::display_duration(*ms))),
+        Caveat::Seal(seal) => ("seal", seal_setting(seal)),
+        Caveat::Format(format) => ("format", format_setting(format)),
         Caveat::Until(time) => ("until", Toml::String(units::display_time(*time))),
         Caveat::Calls(calls) => ("calls", count(*calls)),
         Caveat::Bytes(bytes) => ("bytes", Toml::String(units::display_size(*bytes))),

@@ -65,6 +65,15 @@ impl Flow {
         }
     }
 
+    /// What is known of the content of a directory or store that is sealed: the gate wrote it, so nothing beyond what the
+    /// section itself says; the label that is sealed with it is joined where it is opened. `None` where there is no seal.
+    pub(crate) fn of_sealed(kind: PointKind, caveats: &[Caveat]) -> Option<Label> {
+        let is_sealed = caveats.iter().any(|caveat| matches!(caveat, Caveat::Seal(_)));
+        let source = Flow::root(kind, caveats).source;
+        let says = parties(caveats, LabelRule::WrittenBy).next().is_some();
+        is_sealed.then_some(if says { source } else { Label { writers: Parties::NONE, ..source } })
+    }
+
     /// The same with a further layer's rules: more writers, fewer readers, less trusted, shown to more.
     #[must_use]
     pub(crate) fn narrowed(self, caveats: &[Caveat]) -> Flow {

@@ -89,6 +89,7 @@ fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Manifest> {
     let (clearance, terms) = label("clearance", problems);
     labels::check_clearance(labels::label(&program), &clearance, &terms, &parties, problems);
     let grants = read_grants(&top, isolation, &mut parties, problems);
+    check_seals(&top, &grants, problems);
     let tokens = tokens::read(&top, &grants, problems);
     let (limits, parties) = (limits?, Arc::new(parties));
     Some(Manifest {
@@ -272,6 +273,18 @@ fn read_grants(
         }
     }
     grants
+}
+
+/// A seal names who made it, so there must be a name.
+fn check_seals(top: &Section<'_>, grants: &[ManifestGrant], problems: &mut Problems) {
+    let is_sealed = |grant: &&ManifestGrant| grant.caveats.iter().any(|caveat| matches!(caveat, Caveat::Seal(_)));
+    if top.get("agent").is_some() {
+        return;
+    }
+    for grant in grants.iter().filter(is_sealed) {
+        let hint = Some("add `agent = \"NAME\"` at the top: a seal binds who made it".to_owned());
+        problems.add(&format!("{}.seal", grant.point), None, "a manifest with a seal must name its agent", hint);
+    }
 }
 
 /// Reads one section that grants the point `kind` and `name`.

@@ -79,10 +79,20 @@ impl Fields {
 /// The size of a value of which an entry holds only `{sha256, bytes}`. A value of that very form would be small enough to
 /// be kept whole, so its size tells the two apart.
 fn digest_of(value: &Value) -> Option<u64> {
+    if let Some(bytes) = sealed_of(value) {
+        return Some(bytes);
+    }
     let fields = value.as_map()?;
     let bytes = value.get("bytes")?.as_u64()?;
     let digest = value.get("sha256")?.as_bytes()?;
     (fields.len() == 2 && digest.len() == 32 && bytes > MAX_REFUSED as u64).then_some(bytes)
+}
+
+/// The size of content that is sealed at its point, of which an entry never holds more than `{sha256, bytes, sealed: true}`.
+fn sealed_of(value: &Value) -> Option<u64> {
+    let is_sealed = value.get("sealed") == Some(&Value::Bool(true)) && value.as_map()?.len() == 3;
+    let digest = value.get("sha256")?.as_bytes()?;
+    value.get("bytes")?.as_u64().filter(|_| is_sealed && digest.len() == 32)
 }
 
 /// Bytes of a value that its entry holds only the digests of: of the whole or, anywhere in it, of long texts and bytes.
@@ -101,6 +111,10 @@ fn condensed(value: &Value) -> u64 {
 fn leaf_of(value: &Value) -> Option<u64> {
     /// Longer ones are kept as digests.
     const MAX_LEAF: u64 = 256;
+    if let Some(bytes) = sealed_of(value) {
+        // Even of nothing only the digest is there.
+        return Some(bytes.max(1));
+    }
     let bytes = value.get("bytes")?.as_u64()?;
     let digest = value.get("sha256")?.as_bytes()?;
     (value.as_map()?.len() == 2 && digest.len() == 32 && bytes > MAX_LEAF).then_some(bytes)

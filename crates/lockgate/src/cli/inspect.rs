@@ -5,7 +5,10 @@ use super::output::{DIM, GREEN, RED, Trouble, YELLOW, paint, print_json, termina
 use super::setup;
 use super::streams::{self, Page};
 use lockgate_authority::{Mint, Principal, PrincipalKind, ReasonCode};
-use lockgate_decode::{Accept, Allowed, Group, Report, Strict, classes, inspect as inspect_bytes};
+use lockgate_decode::{
+    Accept, Allowed, Group, Report, SealReport, Strict, classes, inspect as inspect_bytes, inspect_sealed,
+};
+use lockgate_host::read_seal_keys;
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -20,10 +23,12 @@ Examples:
   lockgate inspect dump.json --allow core                 with the other types of langchain-core allowed too
   lockgate inspect dump.json --allow AIMessage,Document   with these types and no others
   lockgate inspect dump.json --manifest lockgate.toml     and whether the manifest grants the hosts that it names
+  lockgate inspect state/run.json --seal-keys ~/.local/state/lockgate/seal.keys     what is sealed, verified and opened
   curl -s https://example.com/agent.pkl | lockgate inspect - --json
 
 Known are JSON, dumps of LangChain, checkpoints of LangGraph (JSON and MessagePack), MCP messages, tool calls as OpenAI and
-Anthropic have them, manifests, pickle, YAML, archives and data URLs. Nothing is made, imported, unpacked or fetched.
+Anthropic have them, manifests, pickle, YAML, archives, data URLs and sealed state, whose header is told and without its keys not
+verified. Nothing is made, imported, unpacked or fetched.
 
 Exit status: 0 all of it would be taken, 1 something is refused, 2 usage or configuration.")]
 pub(crate) struct Arguments {
@@ -36,6 +41,9 @@ pub(crate) struct Arguments {
     /// Check the hosts that the file names against what this manifest grants
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+    /// Verify and open sealed state with the keys in this file
+    #[arg(long, value_name = "FILE")]
+    seal_keys: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -51,7 +59,10 @@ pub(crate) fn inspect(arguments: &Arguments) -> Done {
     };
     let accept = Accept { allowed, strict: Strict::DATA };
     let bytes = read(&arguments.file, accept.strict.budget.bytes)?;
-    let mut report = inspect_bytes(&bytes, &accept);
+    let mut report = match &arguments.seal_keys {
+        Some(keys) => inspect_sealed(&bytes, &accept, &read_seal_keys(keys)?),
+        None => inspect_bytes(&bytes, &accept),
+    };
     if let Some(manifest) = &arguments.manifest {
         let (manifest, _) = setup::read_manifest(manifest)?;
         let agent = Principal::new(PrincipalKind::Agent, manifest.agent().unwrap_or("agent"));
@@ -113,6 +124,9 @@ fn tell(page: &mut Page<'_>, name: &str, report: &Report) -> io::Result<()> {
 
 fn parts(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     writeln!(page, "{} {}", paint("sha256", DIM), report.sha256)?;
+    if let Some(seal) = &report.seal {
+        tell_seal(page, seal)?;
+    }
     let lists = report.can.lists().into_iter().filter(|(_, list)| !list.is_empty());
     for (index, (kind, list)) in lists.enumerate() {
         if index == 0 {
@@ -136,6 +150,31 @@ fn parts(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     if let Some(inner) = &report.inner {
         writeln!(page, "in it     {}, {} bytes", paint(inner.kind.as_str(), YELLOW), inner.bytes)?;
         parts(page, inner)?;
+    }
+    Ok(())
+}
+
+fn tell_seal(page: &mut Page<'_>, seal: &SealReport) -> io::Result<()> {
+    let header = &seal.header;
+    let (word, colour) = if seal.verified { ("verified", GREEN) } else { ("says of itself, not verified", RED) };
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let names = |names: &[String]| match names {
+        [] => "nobody else".to_owned(),
+        names => names.join(", "),
+    };
+    writeln!(page, "seal      {}", paint(word, colour))?;
+    for (name, value) in [
+        ("writer", header.writer.clone()),
+        ("readers", names(&header.readers)),
+        ("point", header.shown.clone()),
+        ("counter", header.counter.to_string()),
+        ("session", hex(&header.session)),
+        ("manifest", hex(&header.manifest)),
+        ("key", seal.key.to_string()),
+        ("written by", names(&[&["operator".to_owned()], &*header.label_writers].concat())),
+        ("readable by", header.label_readers.as_deref().map_or_else(|| "everyone".to_owned(), names)),
+    ] {
+        writeln!(page, "  {} {}", paint(&format!("{name:11}"), DIM), line(&value))?;
     }
     Ok(())
 }

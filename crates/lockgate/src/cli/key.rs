@@ -5,7 +5,9 @@ use super::output::{CYAN, Trouble, paint, print_json};
 use super::setup;
 use super::streams;
 use clap::Subcommand;
-use lockgate_host::{KeyFileError, new_key, now_ms, read_secret_key, write_secret_key};
+use lockgate_host::{
+    KeyFileError, new_key, now_ms, read_secret_key, rotate_seal_keys, seal_keys_path, write_secret_key,
+};
 use lockgate_token::{KeyError, PublicKey, SecretKey, Statement, StatementError};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,12 @@ enum Command {
         /// A private or public key's file
         file: PathBuf,
     },
+    /// Make a key with which gates seal state from here on; what older keys sealed still opens
+    RotateSeals {
+        /// The journal beside which the keys lie
+        #[arg(long, value_name = "FILE")]
+        journal: Option<PathBuf>,
+    },
     /// Make a key that follows another, and a statement, signed by the old key, that it does
     Rotate {
         /// The old private key's file
@@ -52,6 +60,7 @@ pub(crate) fn key(arguments: &Arguments) -> Done {
     match &arguments.command {
         Command::New { out } => new(out, json),
         Command::Show { file } => show(file, json),
+        Command::RotateSeals { journal } => rotate_seals(journal.as_deref(), json),
         Command::Rotate { file, out, statement } => rotate(file, out, statement.as_deref(), json),
     }
 }
@@ -89,6 +98,21 @@ fn rotate(file: &Path, out: &Path, statement: Option<&Path>, json: bool) -> Done
     setup::write_new(&statement, &said.to_text())?;
     write_secret_key(out, &key, &named(out)).inspect_err(|_| drop(std::fs::remove_file(&statement)))?;
     told(key.public(), &[("file", out), ("statement", &statement)], json)
+}
+
+fn rotate_seals(journal: Option<&Path>, json: bool) -> Done {
+    let control = setup::control_path(&setup::journal_path(journal)?);
+    let (key, count) = rotate_seal_keys(&control)?;
+    let file = seal_keys_path(&control);
+    if json {
+        let value = json!({"key": key, "keys": count, "file": file.display().to_string()});
+        print_json(&json!({"ok": true, "value": value}))?;
+    } else {
+        streams::line(&key)?;
+        streams::note(&format!("{:<11} {}", paint("file", CYAN), file.display()));
+        streams::note(&format!("{:<11} {count}", paint("keys", CYAN)));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn told(public: PublicKey, files: &[(&str, &Path)], json: bool) -> Done {

@@ -1,8 +1,8 @@
 //! Random terms and random requests that have something to do with each other.
 
 use lockgate_authority::{
-    ArgumentCaveat, ArgumentNames, CanonicalPath, CanonicalUrl, Caveat, HostPattern, Names, PointKind, Predicate, Rate,
-    Request, Scheme, Subject, Terms, UrlPathPrefix, Value,
+    ArgumentCaveat, ArgumentNames, CanonicalPath, CanonicalUrl, Caveat, Classes, Format, HostPattern, Names, PointKind,
+    Predicate, Rate, Request, Scheme, Seal, Subject, Terms, UrlPathPrefix, Value,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -39,11 +39,21 @@ fn some_of<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<V
 fn own(kind: PointKind) -> BoxedStrategy<Vec<Caveat>> {
     let list = |strategy: BoxedStrategy<Caveat>| strategy.boxed();
     let choices: Vec<BoxedStrategy<Caveat>> = match kind {
-        PointKind::Fs => vec![list(
-            some_of(PATHS.to_vec())
-                .prop_map(|paths| Caveat::Under(paths.iter().map(|path| CanonicalPath::parse(path).unwrap()).collect()))
+        PointKind::Fs => vec![
+            list(
+                some_of(PATHS.to_vec())
+                    .prop_map(|paths| {
+                        Caveat::Under(paths.iter().map(|path| CanonicalPath::parse(path).unwrap()).collect())
+                    })
+                    .boxed(),
+            ),
+            (some_of(vec!["a", "b"]), some_of(vec!["b", "c"]))
+                .prop_map(|(readers, writers)| Caveat::Seal(Box::new(Seal::new(readers, writers))))
                 .boxed(),
-        )],
+            some_of(vec!["AIMessage", "Document"])
+                .prop_map(|names| Caveat::Format(Box::new(Format::Lc(Classes::only(names)))))
+                .boxed(),
+        ],
         PointKind::Kv => vec![list(
             some_of(vec!["a/", "b:", "a/b/"])
                 .prop_map(|found| Caveat::KeyPrefix(found.into_iter().map(Box::from).collect()))

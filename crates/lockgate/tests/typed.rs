@@ -1,0 +1,263 @@
+//! Points that take documents of one form, through the real program: what is none is refused on its way out and on its way in.
+
+mod common;
+
+use common::Place;
+use serde_json::{Value as Json, json};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+const MANIFEST: &str = r#"
+agent = "a"
+
+[fs.json]
+path = "json"
+allow = ["read", "write"]
+format = "json"
+
+[fs.lc]
+path = "json"
+allow = ["read", "write"]
+format = "lc"
+
+[fs.core]
+path = "json"
+allow = ["read", "write"]
+format = { type = "lc", classes = "core" }
+
+[fs.plain]
+path = "json"
+allow = ["read", "write"]
+
+[kv.json]
+allow = ["get", "set"]
+format = "json"
+
+[http.api]
+hosts = ["api.example.com"]
+
+[cell]
+"#;
+
+fn place(manifest: &str) -> Place {
+    let place = Place::new();
+    place.file("json/keep", "");
+    place.file("lockgate.toml", manifest);
+    place
+}
+
+fn run(place: &Place, body: &str) -> Json {
+    let source = format!(
+        "const {{ fs, kv }} = lockgate;\n\
+         const attempt = async (what) => {{ try {{ return await what() }} catch (e) {{ return [e.code, e.message] }} }};\n\
+         export default async () => {{ {body} }}"
+    );
+    place.file("program.mjs", &source);
+    place.lockgate(&["run", "program.mjs", "--manifest", "lockgate.toml"]).value()
+}
+
+/// The code and the words of a refusal.
+fn refused(value: &Json, code: &str, words: &str) {
+    assert_eq!(value[0], code, "{value}");
+    assert!(value[1].as_str().is_some_and(|message| message.contains(words)), "`{words}` is not in {value}");
+}
+
+#[test]
+fn d08_what_is_no_strict_json_is_neither_written_nor_read() {
+    let place = place(MANIFEST);
+    place.file("json/twice", r#"{"a": {"b": 1, "b": 2}}"#);
+    place.file("json/good", r#"{"a": [1, 2.5, "x"]}"#);
+    place.file("json/proto", r#"{"__proto__": {}}"#);
+    let did = run(
+        &place,
+        r#"return [
+            await fs.json.readText("good"),
+            await attempt(() => fs.json.readText("twice")),
+            await attempt(() => fs.json.readText("proto")),
+            await attempt(() => fs.json.write("new", '{"a": NaN}')),
+            await attempt(() => fs.json.write("new", "[1, 2")),
+            await attempt(() => fs.json.write("good", "1", { append: true })),
+            await fs.json.write("fine", "[1]").then(() => "written"),
+            await fs.plain.readText("twice"),
+        ]"#,
+    );
+    assert_eq!(did[0], r#"{"a": [1, 2.5, "x"]}"#);
+    refused(&did[1], "duplicate_key", "at `/a/b`");
+    refused(&did[2], "key_refused", "`fs.json` takes strict JSON");
+    refused(&did[3], "number_not_exact", "at `/a`");
+    refused(&did[4], "malformed", "`fs.json` takes strict JSON");
+    refused(&did[5], "malformed", "whole documents only");
+    assert_eq!(did[6], "written");
+    assert_eq!(did[7], r#"{"a": {"b": 1, "b": 2}}"#, "by the section, never by the look of it");
+    assert!(!place.path("json/new").exists());
+    // What is not written is a refusal; what is not read is the outcome of a crossing that happened.
+    let codes =
+        |kind| place.entries_of(kind).into_iter().map(|entry| entry["body"]["code"].clone()).collect::<Vec<_>>();
+    assert_eq!(codes("refusal"), [json!("number_not_exact"), json!("malformed"), json!("malformed")]);
+    assert!(codes("outcome").contains(&json!("duplicate_key")));
+}
+
+#[test]
+fn d08_a_store_takes_documents_only_as_text_or_bytes() {
+    let did = run(
+        &place(MANIFEST),
+        r#"return [
+            await kv.json.get("missing") === undefined,
+            await attempt(() => kv.json.set("x", { a: 1 })),
+            await attempt(() => kv.json.set("x", "{")),
+            await kv.json.set("x", "{}").then(() => kv.json.get("x")),
+        ]"#,
+    );
+    assert_eq!((&did[0], &did[3]), (&json!(true), &json!("{}")));
+    refused(&did[1], "malformed", "as text or bytes");
+    refused(&did[2], "malformed", "`kv.json` takes strict JSON");
+}
+
+const MESSAGE: &str = r#"{"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "HumanMessage"], "kwargs": {"content": CONTENT, "type": "human"}}"#;
+
+fn message(content: &str) -> String {
+    MESSAGE.replace("CONTENT", content)
+}
+
+#[test]
+fn d03_an_lc_point_takes_messages_unless_it_says_more() {
+    let place = place(MANIFEST);
+    place.file("json/message", &message("\"hello\""));
+    place.file("json/data", r#"{"nothing": "marked"}"#);
+    let prompt = r#"{"lc": 1, "type": "constructor", "id": ["langchain", "prompts", "prompt", "PromptTemplate"], "kwargs": {"template": "x", "input_variables": [], "template_format": "f-string"}}"#;
+    place.file("json/prompt", prompt);
+    place.file("json/secret", r#"{"a": {"lc": 1, "type": "secret", "id": ["AWS_KEY"]}}"#);
+    let did = run(
+        &place,
+        r#"const all = [];
+        for (const name of ["message", "data", "prompt", "secret"]) {
+            for (const point of [fs.lc, fs.core]) all.push(await attempt(() => point.readText(name).then(() => "read")));
+        }
+        return all"#,
+    );
+    for at in [0, 1, 2, 3, 5] {
+        assert_eq!(did[at], "read", "{at}: {did}");
+    }
+    refused(&did[4], "type_not_allowed", "at `/id`");
+    refused(&did[6], "secret_refused", "at `/a");
+    refused(&did[7], "secret_refused", "at `/a");
+}
+
+#[test]
+fn d09_what_arguments_name_is_held_against_the_grants_over_hosts() {
+    let place = place(MANIFEST);
+    let image = |url: &str| message(&format!(r#"[{{"type": "image_url", "image_url": {{"url": "{url}"}}}}]"#));
+    place.file("json/granted", &image("https://api.example.com/cat.png"));
+    place.file("json/other", &image("https://evil.example.net/cat.png"));
+    place.file("json/metadata", &image("http://169.254.169.254/latest/meta-data"));
+    place.file("json/local", &image("https://127.0.0.1/x"));
+    place.file("json/ftp", &image("ftp://api.example.com/x"));
+    let kwargs = |more: &str| message(&format!("\"x\", \"additional_kwargs\": {more}"));
+    place.file("json/base", &kwargs(r#"{"openai_api_base": "evil.example.net"}"#));
+    place.file("json/proxies", &kwargs(r#"{"proxies": {"https": "10.0.0.1:3128"}}"#));
+    place.file("json/model", &kwargs(r#"{"model": "https://evil.example.net/m"}"#));
+    place.file("json/named", &kwargs(r#"{"model": "gpt-5"}"#));
+    place.file("json/header", &kwargs(r#"{"headers": {"Host": "evil"}}"#));
+    place.file("json/quiet", &kwargs(r#"{"headers": {"x-request-id": "1"}}"#));
+    place.file("json/data", r#"{"url": "https://evil.example.net/beside"}"#);
+    place.file("json/prose", &message("\"look at https://evil.example.net\""));
+    let names = [
+        "granted", "other", "metadata", "local", "ftp", "base", "proxies", "model", "named", "header", "quiet", "data",
+        "prose",
+    ];
+    let body = format!(
+        "const all = {{}};\nfor (const name of {names:?}) all[name] = await attempt(() => fs.lc.readText(name).then(() => 'read'));\nreturn all"
+    );
+    let did = run(&place, &body);
+    for name in ["granted", "named", "quiet", "data", "prose"] {
+        assert_eq!(did[name], "read", "{name}: {did}");
+    }
+    let url = "at `/kwargs/content/0/image_url/url`";
+    refused(&did["other"], "host_not_granted", url);
+    refused(&did["metadata"], "private_address", url);
+    refused(&did["local"], "private_address", url);
+    refused(&did["ftp"], "url_refused", url);
+    refused(&did["base"], "host_not_granted", "at `/kwargs/additional_kwargs/openai_api_base`");
+    refused(&did["proxies"], "private_address", "at `/kwargs/additional_kwargs/proxies/https`");
+    refused(&did["model"], "host_not_granted", "at `/kwargs/additional_kwargs/model`");
+    refused(&did["header"], "key_refused", "at `/kwargs/additional_kwargs/headers/Host`");
+    // Of a cell without grants over hosts, nothing is granted; and a child has no more than it was given.
+    place.file("lockgate.toml", &MANIFEST.replace("[http.api]\nhosts = [\"api.example.com\"]\n", ""));
+    let did = run(&place, "return await attempt(() => fs.lc.readText('granted'))");
+    refused(&did, "host_not_granted", url);
+    place.file("lockgate.toml", MANIFEST);
+    let did = run(
+        &place,
+        r#"const look = `async () => { try { return await lockgate.fs.lc.readText("granted") } catch (e) { return [e.code, e.message] } }`;
+        const child = await lockgate.spawn(`export default ${look}`, { grants: [{ kind: "fs", name: "lc" }] });
+        return await child.result()"#,
+    );
+    refused(&did, "host_not_granted", url);
+}
+
+/// A server that gives the same body to everyone.
+fn serve(body: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                head.push(byte[0]);
+            }
+            let answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    port
+}
+
+#[test]
+fn d06_a_typed_response_is_looked_at_whole_before_any_of_it_is_handed_over() {
+    let (good, bad) = (serve(r#"{"a": 1}"#), serve(r#"{"a": 1, "a": 2}"#));
+    let place = Place::new();
+    let section = |name: &str, port: u16, more: &str| {
+        format!(
+            "[http.{name}]\nhosts = [\"127.0.0.1\"]\nports = [{port}]\nschemes = [\"http\"]\nprivate = true\n{more}\n"
+        )
+    };
+    let typed = "format = \"json\"";
+    place.file("lockgate.toml", &[section("good", good, typed), section("bad", bad, typed)].concat());
+    let body = format!(
+        "const get = (port) => attempt(async () => (await fetch(`http://127.0.0.1:${{port}}/`)).text());\nreturn [await get({good}), await get({bad})]"
+    );
+    let did = run(&place, &body);
+    assert_eq!(did[0], r#"{"a": 1}"#);
+    assert_eq!(did[1][0], "duplicate_key", "{did}");
+    place.file("lockgate.toml", &[section("good", good, ""), section("bad", bad, "")].concat());
+    let did = run(&place, &body);
+    assert_eq!(did[1], r#"{"a": 1, "a": 2}"#, "an untyped response is as it is");
+}
+
+#[test]
+fn n02_a_type_that_is_not_in_the_list_is_a_mistake() {
+    let place = place(&MANIFEST.replace("classes = \"core\"", "classes = [\"AIMesage\"]"));
+    place.file("program.mjs", "export default () => 1");
+    let ran = place.lockgate(&["run", "program.mjs", "--manifest", "lockgate.toml"]);
+    assert_ne!(ran.status, 0);
+    assert!(ran.stdout.contains("AIMesage") && ran.stdout.contains("fs.core"), "{ran:?}");
+}
+
+#[test]
+fn a10_a_form_tells_something_of_a_sealed_value_so_it_counts_as_read() {
+    let place = place(&format!(
+        "{MANIFEST}\n[fs.inbox]\npath = \"inbox\"\nallow = [\"read\"]\nwritten_by = [\"web\"]\n[fs.bank]\npath = \"json\"\nallow = [\"write\"]\ntrusts = [\"operator\"]\n"
+    ));
+    place.file("inbox/letter", "not json");
+    let did = run(
+        &place,
+        r#"const letter = await lockgate.sealed.fs.inbox.read("letter");
+        await fs.bank.write("before", "x");
+        const first = await attempt(() => fs.json.write("copy", letter));
+        const after = await attempt(() => fs.bank.write("after", "x"));
+        return [first, after]"#,
+    );
+    assert_eq!((&did[0][0], &did[1][0]), (&json!("malformed"), &json!("untrusted_data")), "{did}");
+}
