@@ -298,7 +298,8 @@ impl CellBook {
             return Ok(Label::BOTTOM);
         }
         if !risen.is_within(self.clearance) {
-            let message = "it depends on what another cell does that has read what lies beyond the clearance of this one";
+            let message =
+                "it depends on what another cell does that has read what lies beyond the clearance of this one";
             return Err(Denial::new(ReasonCode::BeyondClearance, message));
         }
         self.rise_to(self.joined_with(other));
@@ -468,7 +469,8 @@ impl CellBook {
     pub(crate) fn hold_unread(&mut self, bytes: u64) -> Result<(), Denial> {
         let total = self.buffered_unread.saturating_add(bytes);
         if total > self.limits.buffer_bytes {
-            let message = format!("the host would hold more than {} unread bytes for this cell", self.limits.buffer_bytes);
+            let message =
+                format!("the host would hold more than {} unread bytes for this cell", self.limits.buffer_bytes);
             return Err(Denial::new(ReasonCode::LimitBuffers, message));
         }
         self.buffered_unread = total;

@@ -82,7 +82,8 @@ impl Came<'_> {
             (Err(failed), Keeps::AsRead) => (0, Err(failed)),
             (Err(failed), Keeps::Regraded { .. }) => {
                 let tells = tells_of_content(failed.code);
-                let (label, told) = if tells { self.read(book, grant, Err(failed)) } else { (self.label(), Err(failed)) };
+                let (label, told) =
+                    if tells { self.read(book, grant, Err(failed)) } else { (self.label(), Err(failed)) };
                 let recorded = self.record(book, label, None, told.as_ref(), now_us, recorder);
                 return recorded.and(told.map_err(untold));
             }

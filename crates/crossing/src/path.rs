@@ -338,9 +338,8 @@ pub struct Call {
 impl Held {
     fn decode(self, book: &CellBook, bytes: &[u8]) -> Result<Call, Refused> {
         let refused = |denial| Refused::new(Some(self.shown.clone()), denial);
-        let undecoded = |undecoded: Undecoded| {
-            refused(Denial::new(undecoded.code, format!("the arguments hold {undecoded}")))
-        };
+        let undecoded =
+            |undecoded: Undecoded| refused(Denial::new(undecoded.code, format!("the arguments hold {undecoded}")));
         let (kind, op) = (self.kind, self.op.as_str());
         let mut unsealing = Unsealing::new(&book.sealed, Some((kind, op)));
         let (args, void) = match decode_unsealing(bytes, &Budget::ARGUMENT, &mut unsealing) {
@@ -743,10 +742,8 @@ impl Allowed {
             (PointKind::Clock, "sleep") | (PointKind::Cell, "result" | "receive") | (PointKind::Parent, "receive")
         );
         // A child that cannot be started is one that fails, and a message that is no value arrives as what it is.
-        let goes_on = matches!(
-            (held.kind, held.op.as_str()),
-            (PointKind::Cell, "spawn" | "send") | (PointKind::Parent, "send")
-        );
+        let goes_on =
+            matches!((held.kind, held.op.as_str()), (PointKind::Cell, "spawn" | "send") | (PointKind::Parent, "send"));
         let reads = direction(held.kind, &held.op).reads;
         let called = book.seen.is_some().then(|| (Arc::clone(&held.name), held.op.as_str().into()));
         let in_flight = InFlight {
@@ -853,8 +850,9 @@ fn unrecorded(_: &RecordFailed) -> Failed {
 /// Records what came of an effect and gives the answer; `None` where the cell ended meanwhile and the crossing was
 /// closed with it.
 pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn Recorder) -> Option<Reply> {
-    let InFlight { id, grant, reservation, sent, unread, reads, silent, depends, unsealed, keeps, drops, called, .. } =
-        book.in_flight.remove(&outcome.intent)?;
+    let InFlight {
+        id, grant, reservation, sent, unread, reads, silent, depends, unsealed, keeps, drops, called, ..
+    } = book.in_flight.remove(&outcome.intent)?;
     let Outcome { intent, result, source, brings, arrival, mut telling, opens, closes, received } = outcome;
     // How large that is which stays unread, what is left of a budget must not tell: it is charged what it may have been.
     let received = match keeps {

@@ -241,7 +241,8 @@ fn arg() -> impl Strategy<Value = Arg> {
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
-    let path = || prop::sample::select(vec!["a", "missing", "maybe", "full"]).prop_map(|path| Arg::Plain(Value::text(path)));
+    let path =
+        || prop::sample::select(vec!["a", "missing", "maybe", "full"]).prop_map(|path| Arg::Plain(Value::text(path)));
     let point = |kind, name, op| move |args, sealed| Ask { kind, name, op, args, sealed };
     prop_oneof![
         4 => (path(), prop::bool::weighted(0.95)).prop_map(move |(path, sealed)| {
@@ -322,7 +323,10 @@ fn a10_one_small_value_cannot_be_made_large_by_naming_it_often() {
     assert!(!run.has_read());
     let value = vec![("value", Arg::Sealed(kept as u32, "", false))];
     let open = Ask { kind: PointKind::Sealed, name: "sealed", op: "open", args: value, sealed: false };
-    assert_eq!(run.ask(3, &open).result.expect_err("30 MB are more than an argument may have").code, ReasonCode::TooLarge);
+    assert_eq!(
+        run.ask(3, &open).result.expect_err("30 MB are more than an argument may have").code,
+        ReasonCode::TooLarge
+    );
     assert!(run.has_read());
 }
 

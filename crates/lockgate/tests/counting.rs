@@ -236,8 +236,9 @@ fn a10_what_is_left_of_a_shared_budget_counts_as_reading() {
     );
     assert_eq!(told[0], 7);
     // A budget that is not shared tells nothing of anybody.
-    let (value, left) =
-        same("await kv.notes.set('k', 'x'); await (await child(`return 1`)).sealed.result(); await kv.notes.set('k', 'x'); return learned('x')");
+    let (value, left) = same(
+        "await kv.notes.set('k', 'x'); await (await child(`return 1`)).sealed.result(); await kv.notes.set('k', 'x'); return learned('x')",
+    );
     assert_eq!((value, left.is_some()), (json!("ok"), true));
 }
 
@@ -286,7 +287,8 @@ fn a09_what_can_be_made_or_removed_tells_what_is_there() {
         "const told = await code(() => fs.drop.remove('nowhere')); return [told, await learned(told)]",
     );
     // What the operator alone writes tells nothing that others wrote.
-    let (value, _) = same("return [await code(() => fs.out.mkdir('a')), await code(() => fs.out.remove('b')), await learned('x')]");
+    let (value, _) =
+        same("return [await code(() => fs.out.mkdir('a')), await code(() => fs.out.remove('b')), await learned('x')]");
     assert_eq!(value, json!(["ok", "not_found", "ok"]));
 }
 
@@ -310,9 +312,15 @@ fn a10_how_large_what_is_sealed_is_shows_in_no_other_account() {
     );
     assert_eq!(value, json!(vec!["ok"; 6]));
     // A budget of bytes is charged what there may have been.
-    let budget = MANIFEST.replace("allow = [\"read\"]\nwritten_by = [\"web\"]", "allow = [\"read\"]\nwritten_by = [\"web\"]\nbytes = 3000\nresponse_bytes = 1000");
+    let budget = MANIFEST.replace(
+        "allow = [\"read\"]\nwritten_by = [\"web\"]",
+        "allow = [\"read\"]\nwritten_by = [\"web\"]\nbytes = \"3KiB\"",
+    );
     assert_ne!(budget, MANIFEST);
-    let (value, _) = same_under(&budget, "const told = []; for (let i = 0; i < 4; i++) told.push(await code(() => sealed.fs.inbox.read('letter'))); told.push(await learned(told)); return told");
+    let (value, _) = same_under(
+        &budget,
+        "const told = []; for (let i = 0; i < 4; i++) told.push(await code(() => sealed.fs.inbox.read('letter'))); told.push(await learned(told)); return told",
+    );
     assert_eq!(value.as_array().and_then(|told| told.last()), Some(&json!("ok")), "{value}");
     assert!(value.to_string().contains("budget_bytes"), "{value}");
 }

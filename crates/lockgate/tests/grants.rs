@@ -547,19 +547,28 @@ fn a05_a_revocation_that_nobody_would_hear_is_not_called_one() {
     let other = create(&place, "other.token", READ);
     let id = other["id"].as_str().expect("an id");
     // No gate has been here.
-    place.lockgate(&["grant", "revoke", "data.token"]).trouble(2, "misconfigured", &["journal.sqlite", "no gate would hear"]);
+    place.lockgate(&["grant", "revoke", "data.token"]).trouble(
+        2,
+        "misconfigured",
+        &["journal.sqlite", "no gate would hear"],
+    );
     assert!(!place.path("control.sqlite").exists());
-    let verified = place.plain(&["grant", "verify", "data.token", "--root", "operator.pub", "--journal", "journal.sqlite"]);
+    let verified =
+        place.plain(&["grant", "verify", "data.token", "--root", "operator.pub", "--journal", "journal.sqlite"]);
     assert!(verified.status == 0 && verified.stdout.contains("not looked up: whether it was revoked"), "{verified:?}");
     let created = ok(place.lockgate(&["grant", "revoke", "other.token", "--create"]));
     assert_eq!((&created["new"], &created["known"]), (&json!(true), &json!(false)));
     // Now one was, with another token.
     assert_eq!(place.program(BOTH, &flags("data.token", &[])).status, 0);
-    let verified = place.plain(&["grant", "verify", "data.token", "--root", "operator.pub", "--journal", "journal.sqlite"]);
+    let verified =
+        place.plain(&["grant", "verify", "data.token", "--root", "operator.pub", "--journal", "journal.sqlite"]);
     assert!(verified.status == 0 && !verified.stdout.contains("not looked up"), "{verified:?}");
     let told = |what: &str| place.plain(&["grant", "revoke", what, "--journal", "journal.sqlite"]);
     let unknown = told(id);
-    assert!(unknown.status == 0 && unknown.stderr.contains("unknown no session in `journal.sqlite` has held a token"), "{unknown:?}");
+    assert!(
+        unknown.status == 0 && unknown.stderr.contains("unknown no session in `journal.sqlite` has held a token"),
+        "{unknown:?}"
+    );
     let known = told("data.token");
     assert!(known.status == 0 && !known.stderr.contains("unknown"), "{known:?}");
 }
@@ -568,7 +577,8 @@ fn a05_a_revocation_that_nobody_would_hear_is_not_called_one() {
 fn a04_a_token_that_would_never_be_valid_is_not_made() {
     let place = place();
     let made = |more: &[&str]| {
-        let mut all = vec!["grant", "create", "--json", "--key", "operator.key", "--point", "fs.data", "--holder", "bob.pub"];
+        let mut all =
+            vec!["grant", "create", "--json", "--key", "operator.key", "--point", "fs.data", "--holder", "bob.pub"];
         all.extend(["--out", "never.token"]);
         all.extend(more);
         place.plain(&all)
@@ -577,7 +587,16 @@ fn a04_a_token_that_would_never_be_valid_is_not_made() {
     never.trouble(2, "misconfigured", &["would never be valid", "2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z"]);
     assert!(!place.path("never.token").exists());
     create(&place, "later.token", &["--not-before", "2030-01-02T00:00:00Z"]);
-    let less = place.plain(&["grant", "attenuate", "later.token", "--json", "--out", "never.token", "--until", "2030-01-01T00:00:00Z"]);
+    let less = place.plain(&[
+        "grant",
+        "attenuate",
+        "later.token",
+        "--json",
+        "--out",
+        "never.token",
+        "--until",
+        "2030-01-01T00:00:00Z",
+    ]);
     less.trouble(2, "misconfigured", &["would never be valid"]);
     let slip = made(&["--set", "alow = [\"read\"]"]).error(2, "misconfigured");
     assert!(slip.to_string().contains("did you mean `allow`?"), "{slip}");

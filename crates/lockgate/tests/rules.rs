@@ -336,6 +336,7 @@ fn a16_check_warns_of_what_a_rule_probably_does_not_mean() {
     for words in ["warning rules.cedar:2:25: ", "an agent `asistant`", "did you mean `assistant`?", "never 24"] {
         assert!(checked.stderr.contains(words), "`{words}` is not in {checked:?}");
     }
-    let warnings = place.plain(&["rules", "check", "--manifest", "lockgate.toml", "--json"]).value()["warnings"].clone();
+    let warnings =
+        place.plain(&["rules", "check", "--manifest", "lockgate.toml", "--json"]).value()["warnings"].clone();
     assert_eq!((warnings.as_array().map(Vec::len), &warnings[0]["line"]), (Some(2), &json!(2)), "{warnings}");
 }

@@ -198,7 +198,10 @@ fn a10_that_something_failed_is_sealed_and_opening_tells_it() {
     assert_eq!(place.read("out/x"), "nothing was told");
     assert!(!place.path("public/x").exists());
     // Opening is reading, so then the cell knows.
-    assert_eq!((&value[1][0], &value[2][0], &value[3][0]), (&json!("not_found"), &json!("child_failed"), &json!("child_failed")));
+    assert_eq!(
+        (&value[1][0], &value[2][0], &value[3][0]),
+        (&json!("not_found"), &json!("child_failed"), &json!("child_failed"))
+    );
     assert!(value[2][1].as_str().expect("a message").contains("pay mallory"), "{value}");
     assert_eq!(value[4], "untrusted_data");
     // The operator reads all of it.

@@ -163,9 +163,8 @@ impl Rules {
         if !found.is_empty() {
             return Err(found.into_errors());
         }
-        let doubtful = read.iter().flat_map(|one| {
-            doubts(&one.policy, &one.source.file, &one.source.text, one.start, points)
-        });
+        let doubtful =
+            read.iter().flat_map(|one| doubts(&one.policy, &one.source.file, &one.source.text, one.start, points));
         let doubts = doubtful.collect();
         sliced(read, points, types).map(|(rules, handles, vocabulary)| Rules {
             rules,

@@ -171,10 +171,26 @@ fn doubts(head: &str, condition: &str) -> Vec<(String, String)> {
 #[test]
 fn a16_names_that_nobody_has_are_doubted_where_they_stand() {
     let cases = [
-        (r#"context.agent == "writter""#, "rules.cedar:2:25: no session under this manifest has an agent `writter`", "did you mean `writer`?"),
-        (r#"context.agent != "payroll""#, "no session under this manifest has an agent `payroll`", "its agent is `writer`"),
-        (r#"context.label.writers.contains("vender")"#, "rules.cedar:2:39: the manifest names no party `vender`", "did you mean `vendor`?"),
-        (r#"context.label.readers.containsAny(["finance", "hr"])"#, "the manifest names no party `hr`", "it names operator, outside, vendor, finance"),
+        (
+            r#"context.agent == "writter""#,
+            "rules.cedar:2:25: no session under this manifest has an agent `writter`",
+            "did you mean `writer`?",
+        ),
+        (
+            r#"context.agent != "payroll""#,
+            "no session under this manifest has an agent `payroll`",
+            "its agent is `writer`",
+        ),
+        (
+            r#"context.label.writers.contains("vender")"#,
+            "rules.cedar:2:39: the manifest names no party `vender`",
+            "did you mean `vendor`?",
+        ),
+        (
+            r#"context.label.readers.containsAny(["finance", "hr"])"#,
+            "the manifest names no party `hr`",
+            "it names operator, outside, vendor, finance",
+        ),
         (r#"["legal"].contains(context.agent)"#, "an agent `legal`", ""),
         ("context.time.hour >= 24", "rules.cedar:2:29: `context.time.hour` is 0 to 23 and never 24", ""),
         ("context.time.weekday == 0", "`context.time.weekday` is 1 to 7 and never 0", ""),
@@ -193,8 +209,13 @@ fn a16_a_rule_that_misses_children_is_doubted() {
     let [(told, help)] = &doubts("principal", r#"principal == Agent::"writer""#)[..] else { panic!("one doubt") };
     assert!(told.contains("its child cells are not reached"), "{told}");
     assert_eq!(help, "write `principal in Agent::\"writer\"` to mean them too");
-    let [(told, help)] = &doubts(r#"principal == Cell::"writer/a""#, "context.depth > 0")[..] else { panic!("one doubt") };
-    assert!(told.contains("its child cells are not reached") && help.contains(r#"principal in Cell::"writer/a""#), "{told}");
+    let [(told, help)] = &doubts(r#"principal == Cell::"writer/a""#, "context.depth > 0")[..] else {
+        panic!("one doubt")
+    };
+    assert!(
+        told.contains("its child cells are not reached") && help.contains(r#"principal in Cell::"writer/a""#),
+        "{told}"
+    );
     assert_eq!(doubts(r#"principal in Agent::"writer""#, r#"principal in Cell::"writer/a""#), []);
     let [(told, _)] = &doubts(r#"principal in Agent::"waiter""#, "context.depth > 0")[..] else { panic!("one doubt") };
     assert!(told.contains("an agent `waiter`"), "{told}");

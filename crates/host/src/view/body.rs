@@ -143,7 +143,17 @@ mod tests {
         let parties = PartyNames::default();
         // Written by anyone: the entry then has a field before the arguments that not every entry has.
         let label = Shown { label: Label::TOP, parties: &parties };
-        let intent = body::Intent { point, op, grant: 3, approval: Some(2), label, sealed: &[], rises: false, heard: label, args };
+        let intent = body::Intent {
+            point,
+            op,
+            grant: 3,
+            approval: Some(2),
+            label,
+            sealed: &[],
+            rises: false,
+            heard: label,
+            args,
+        };
         body::intent(&mut out, &intent);
         out
     }
@@ -183,8 +193,15 @@ mod tests {
             let mut out = Vec::new();
             let parties = PartyNames::default();
             let label = Shown { label: Label::BOTTOM, parties: &parties };
-            let refusal =
-                body::Refusal { point: Some("fs.data"), op: "read", denial: &denial, about: None, label, heard: label, args: junk };
+            let refusal = body::Refusal {
+                point: Some("fs.data"),
+                op: "read",
+                denial: &denial,
+                about: None,
+                label,
+                heard: label,
+                args: junk,
+            };
             body::refusal(&mut out, &refusal);
             let fields = Fields::read(&out).expect("a body");
             assert_eq!(fields.text("code"), Some("malformed"), "{junk:?}");

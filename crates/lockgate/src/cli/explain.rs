@@ -76,7 +76,8 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
     let manifest = read.as_ref().map(|(manifest, _)| manifest);
     let named = arguments.session.is_some() || arguments.serial.is_some();
     if let (Some(manifest), Some(journal), false) = (&arguments.manifest, &arguments.journal, named) {
-        let message = format!("`--manifest {}` and `--journal {}` ask two things", manifest.display(), journal.display());
+        let message =
+            format!("`--manifest {}` and `--journal {}` ask two things", manifest.display(), journal.display());
         return Err(Trouble::usage(message).hint(
             "leave `--journal` out to ask what the manifest allows, or name the session that is meant with `--session`",
         ));

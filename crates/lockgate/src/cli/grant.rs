@@ -112,8 +112,9 @@ pub(super) fn roots(keys: &[String], statements: &[PathBuf]) -> Result<Vec<Publi
 fn root_key(flag: &str) -> Result<PublicKey, Trouble> {
     let path = Path::new(flag);
     if !flag.starts_with("ed25519/") && setup::read_text(path, "key").is_ok_and(|text| is_private(&text)) {
-        return Err(Trouble::usage(format!("`{flag}` is a private key, and `--root` takes the public one"))
-            .hint(format!("give `{}`, or what `lockgate key show {flag}` prints", path.with_extension("pub").display())));
+        return Err(Trouble::usage(format!("`{flag}` is a private key, and `--root` takes the public one")).hint(
+            format!("give `{}`, or what `lockgate key show {flag}` prints", path.with_extension("pub").display()),
+        ));
     }
     public_key(flag)
 }
@@ -122,7 +123,11 @@ fn root_key(flag: &str) -> Result<PublicKey, Trouble> {
 fn is_ever_valid(token: &Token) -> Result<(), Trouble> {
     match (token.head().not_before_ms, token.until_ms()) {
         (Some(from), Some(until)) if until <= from => {
-            let message = format!("the token would never be valid: until {}, and from {} on", shown_time(until), shown_time(from));
+            let message = format!(
+                "the token would never be valid: until {}, and from {} on",
+                shown_time(until),
+                shown_time(from)
+            );
             Err(Trouble::usage(message).hint("give `--until` a later time than `--not-before`"))
         }
         _ => Ok(()),

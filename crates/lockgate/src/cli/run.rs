@@ -156,7 +156,10 @@ fn summary(gate: &Gate, finished: &Finished, closed: &Result<Closed, RunError>, 
         let of = failure.get("of").and_then(Json::as_u64).unwrap_or(0);
         let message = terminal(&one_line(&part("message")));
         let unread = paint("unread", YELLOW);
-        note(&format!("{unread}    entry {of} came to nothing, which its cell does not know: {message} ({})", part("code")));
+        note(&format!(
+            "{unread}    entry {of} came to nothing, which its cell does not know: {message} ({})",
+            part("code")
+        ));
     }
     let allowed = crossed.crossings.saturating_sub(crossed.refusals);
     note(&format!(

@@ -73,8 +73,11 @@ pub(super) fn revoke(flags: &Revoke, json: bool) -> Done {
     let (what, by) = what(flags, &journal)?;
     let beside = setup::control_path(&journal);
     if !journal.exists() && !beside.exists() && !flags.create {
-        return Err(Trouble::usage(format!("there is no journal `{}`, so no gate would hear of it", journal.display()))
-            .hint("name the journal of the gate with `--journal FILE`, or write it down for one to come with `--create`"));
+        return Err(Trouble::usage(format!(
+            "there is no journal `{}`, so no gate would hear of it",
+            journal.display()
+        ))
+        .hint("name the journal of the gate with `--journal FILE`, or write it down for one to come with `--create`"));
     }
     let control = Control::open(&beside)?;
     let new = control.revoke(&Revocation { what, by, time_ms: now_ms() })?;
