@@ -154,7 +154,8 @@ pub(crate) struct InFlight {
     pub(crate) unread: u64,
     /// Whether what comes back is read.
     pub(crate) reads: bool,
-    /// Whether a failure that can depend on sealed values is not told: where an acknowledgement is all that comes back.
+    /// Whether a failure is not told: where an acknowledgement is all that comes back, and sealed values were sent. Any would
+    /// tell that what was sent is a value at all.
     pub(crate) silent: bool,
     /// What is sent depends on: what the cell had read, and sealed values in the arguments.
     pub(crate) depends: Arc<Floating>,

@@ -253,7 +253,7 @@ impl From<Denial> for Failed {
 /// Whether a cell is told of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Telling {
-    /// Unless the result was to be kept, or the failure can depend on sealed values among the arguments.
+    /// Unless the result was to be kept, or sealed values were sent and only an acknowledgement comes back.
     AsUsual,
     /// In any case.
     Always,

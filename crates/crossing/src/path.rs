@@ -881,7 +881,7 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         return Some(Reply { id, result, held: 0 });
     }
     if let Err(failed) = &result
-        && (telling == Telling::Never || (silent && tells_of_content(failed.code)))
+        && (silent || telling == Telling::Never)
     {
         let result = came.record_untold(book, failed, now_us, recorder).map(|()| Value::Null);
         return Some(Reply { id, result, held: 0 });
