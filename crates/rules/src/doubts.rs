@@ -3,6 +3,7 @@
 //! Rules may be shared by several manifests, so this is said where rules are checked and refuses nothing.
 
 use crate::error::RuleError;
+use crate::names::quoted;
 use crate::needs::path;
 use crate::points::Points;
 use cedar_policy::{Policy, PrincipalConstraint};
@@ -39,7 +40,7 @@ impl Search<'_> {
     /// Adds a doubt about `name`, where it stands in the rule.
     fn add(&mut self, name: &str, message: String, hint: Option<String>) {
         let rest = self.text.get(self.start..).unwrap_or_default();
-        let at = self.start + rest.find(name).unwrap_or(0);
+        let at = rest.find(&quoted(name)).or_else(|| rest.find(name)).unwrap_or(0) + self.start;
         let doubt = RuleError { file: self.file.to_owned(), place: Some(Place::of(self.text, at)), message, hint };
         if !self.found.contains(&doubt) {
             self.found.push(doubt);
