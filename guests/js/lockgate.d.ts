@@ -22,9 +22,13 @@ export interface LockgateError extends Error {
  * A result that stays with the gate, unread: it has no content here, and it raises nobody's label. Wherever a value is handed
  * over (a file's data, a tool's argument, a request's body, a child's source, input or message, the program's result) it can
  * stand for the whole or a part; the gate puts its content there, with the label that it has.
+ *
+ * Whether there is any is a part of the content. What failed is sealed too, and looks the same until it is opened; where it, or
+ * a part that is not there, is handed over, nothing is, and the program is not told: a child that cannot be started is one whose
+ * result fails, and a file is not written.
  */
 export interface Sealed {
-  /** The content. From then on the cell has read it. */
+  /** The content; rejects if what should have brought it failed. From then on the cell has read that. */
   open(): Promise<any>;
   /** A part, by key, index or JSON Pointer. */
   at(name: string | number): Sealed;
@@ -71,10 +75,15 @@ export interface SpawnOptions {
   input?: Value;
   grants?: { [key: string]: Value }[];
   limits?: { [key: string]: Value };
+  /** Lowers the ceiling of what the child may read: only what these wrote, only what these may read. */
+  clearance?: { written_by?: string[]; readable_by?: string[] };
 }
 
 export interface Child {
-  /** The same, unread. */
+  /**
+   * The same, unread. A result is always there: where the child failed, that is sealed. That a message came, or none will, is
+   * the child's word: it counts as reading what the child had read.
+   */
   readonly sealed: { result(): Promise<Sealed>; receive(): Promise<Sealed> };
   /** The child's result; rejects if it failed or a limit ended it. */
   result(): Promise<any>;
@@ -112,8 +121,8 @@ export interface Lockgate {
   /** With a grant to declassify: for each, a sealed value's bytes with further readers. */
   readonly declassify?: { readonly [name: string]: (value: Sealed) => Promise<Sealed> };
   /**
-   * What reads, under the same names; every result is sealed. Of one that fails only the code is told. `fetch` gives the
-   * whole response: `{ status, status_text, url, headers, body }`.
+   * What reads, under the same names; every result is sealed, and so is that there is none. `fetch` gives the whole response:
+   * `{ status, status_text, url, headers, body }`.
    */
   readonly sealed: {
     readonly fs?: { readonly [name: string]: SealedDirectory };

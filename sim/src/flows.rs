@@ -1,6 +1,6 @@
 //! Labels as a transition system: cells that read, keep sealed, open, send, spawn, tell, endorse and declassify. Each is
-//! decided by the production functions (`authorize_flow`, `Flowing::sent`, `Label::returned`, `Regrade::apply`,
-//! `SpawnAsk::clearance`, `derive_for_child`); beside them plain sets of names say where everything really came from.
+//! decided by the production functions (`authorize_flow`, `Flowing::sent`, `Label::returned`, `Label::hearing`,
+//! `Regrade::apply`, `SpawnAsk::clearance`, `derive_for_child`); beside them plain sets of names say where everything really came from.
 
 use crate::world::{Invariant, Violation};
 use lockgate_authority::{
@@ -164,7 +164,8 @@ pub enum Move {
         /// The sealed value.
         value: Option<usize>,
     },
-    /// A cell sends its parent, or a child of it, a message that the other reads or keeps sealed.
+    /// A cell sends its parent, or a child of it, a message that the other reads or keeps sealed. That it came is read either
+    /// way.
     Tell {
         /// The sender.
         from: usize,
@@ -541,8 +542,20 @@ impl<'s> FlowWorld<'s> {
     }
 
     fn tell(&mut self, from: usize, to: usize, value: Option<usize>, sealed: bool) {
+        let (sender, told) = (self.cells[from].label, self.cells[from].truth.clone());
+        // Who has read more than the other may tells it nothing.
+        let may = sender.is_within(self.cells[to].clearance);
+        let expected = !(self.cells[to].strict && told.writers.contains("web"));
+        self.expect(may, expected, || format!("cell {from} sends cell {to} something"));
+        if !may {
+            return;
+        }
+        // That something came is the sender's word, whatever becomes of it.
+        let cell = &mut self.cells[to];
+        cell.label = cell.label.hearing(sender);
+        cell.truth = cell.truth.and(&told);
         let sent = value.map_or(Label::BOTTOM, |value| self.sealed[value].label);
-        let message = Flowing::sent(PointKind::Parent, self.cells[from].label, sent);
+        let message = Flowing::sent(PointKind::Parent, sender, sent);
         let truth = self.cells[to].truth.and(&self.truth_of(from, value));
         let receive = Asked {
             cell: to,

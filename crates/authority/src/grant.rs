@@ -201,6 +201,11 @@ impl Grant {
         })
     }
 
+    /// Whether how many bytes pass through it is bounded, so that whether it allows a call depends on how large that is.
+    pub fn bounds_bytes(&self) -> bool {
+        self.caveats().any(|caveat| matches!(caveat, Caveat::Bytes(_)))
+    }
+
     /// The layers, from the root to this grant.
     pub fn layers(&self) -> &[Arc<Layer>] {
         &self.layers

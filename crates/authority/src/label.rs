@@ -52,6 +52,14 @@ impl Label {
         self.join(source).join(brings)
     }
 
+    /// The label of a cell with this one, once it is told that something came of a cell with the label `other`: that a message
+    /// was sent, that a budget or the past which both share has changed. That alone is the other's word, so it counts as read,
+    /// whatever becomes of what came.
+    #[must_use]
+    pub const fn hearing(self, other: Label) -> Label {
+        self.join(other)
+    }
+
     /// Whether this label stays at or below `ceiling`: no other writers, and no reader lost that must be kept.
     pub const fn is_within(self, ceiling: Label) -> bool {
         self.writers.is_subset_of(ceiling.writers) && ceiling.readers.is_subset_of(self.readers)

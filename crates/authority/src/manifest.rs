@@ -19,14 +19,14 @@ use crate::canonical::CanonicalUrl;
 use crate::caveat::{Caveat, Names};
 use crate::config::Problem;
 use crate::config::labels;
-use crate::config::problem::Problems;
+use crate::config::problem::{Problems, similar};
 use crate::grant::{Grant, HeldGrants, Mint};
 use crate::isolation::{GrantRule, Isolation, Wall};
 use crate::label::{Label, LabelCaveat, PartyNames};
 use crate::limits::{Limits, PartialLimits};
 use crate::point::{Point, PointKind, Principal};
 use crate::provenance::{Known, KnownServers};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -298,6 +298,24 @@ impl Manifest {
             grants.push(Grant::root(mint, Point::only(*kind), ops, Vec::new()));
         }
         HeldGrants::new(principal, grants).with_parties(Arc::clone(&self.parties))
+    }
+
+    /// Parties that are named once and nearly as another is, or as a built-in one: `(found, probably meant)`. Each is a party
+    /// of its own all the same.
+    pub fn doubtful_parties(&self) -> Vec<(&str, &str)> {
+        let of_grants = self.grants.iter().flat_map(|grant| &grant.caveats).filter_map(|caveat| match caveat {
+            Caveat::Label(label) => Some(&**label),
+            _ => None,
+        });
+        let mut uses: BTreeMap<&str, usize> = [(PartyNames::OPERATOR, 2), (PartyNames::OUTSIDE, 2)].into();
+        for label in self.program.iter().chain(&self.clearance).chain(of_grants) {
+            for name in label.names() {
+                *uses.entry(&**name).or_default() += 1;
+            }
+        }
+        let once = uses.iter().filter(|(_, uses)| **uses == 1).map(|(name, _)| *name);
+        let meant = |name: &str| similar(name, uses.keys().copied().filter(|other| *other != name));
+        once.filter_map(|name| Some((name, meant(name)?))).collect()
     }
 
     /// The manifest as TOML that [`Manifest::parse`] reads back to the same manifest.

@@ -112,6 +112,7 @@ reasons! {
     BeyondClearance = "beyond_clearance", "What is read lies beyond the cell's clearance.";
 
     UnknownSealed = "unknown_sealed", "The number names no sealed value of this cell, or no such part of it.";
+    SealedFailure = "sealed_failure", "What was kept sealed is no value: the crossing that should have brought it failed.";
     NoReceipt = "no_receipt", "Nobody left the receipt for these bytes that an endorsement needs.";
 
     // Child cells.

@@ -3,6 +3,7 @@
 use crate::caveat::{Caveat, Rate};
 use crate::decide::Request;
 use crate::grant::{Grant, GrantId, Layer};
+use crate::label::Label;
 use crate::reason::{Denial, ReasonCode};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
@@ -71,6 +72,8 @@ impl Reservation {
 pub struct Usage {
     accounts: FxHashMap<GrantId, Account>,
     revoked: FxHashSet<GrantId>,
+    /// What the cells that can spend through a layer with a budget have read, where that is anything.
+    shared: FxHashMap<GrantId, Label>,
 }
 
 impl Usage {
@@ -149,6 +152,28 @@ impl Usage {
         })
     }
 
+    /// A cell that has read what has this label can spend through the grant from here on, so what is left of its budgets
+    /// depends on that. Told when the cell begins and whenever its label rises, whether or not it spends: that it did not
+    /// would be its word too.
+    pub fn share(&mut self, grant: &Grant, label: Label) {
+        if label != Label::BOTTOM {
+            for layer in grant.layers().iter().filter(|layer| layer.has_budget()) {
+                let known = self.shared.entry(layer.id()).or_default();
+                *known = known.hearing(label);
+            }
+        }
+    }
+
+    /// What it depends on how much is left of these grants' budgets. Constant time while nobody who shares them has read
+    /// anything.
+    pub fn shared<'g>(&self, grants: impl IntoIterator<Item = &'g Grant>) -> Label {
+        if self.shared.is_empty() {
+            return Label::BOTTOM;
+        }
+        let layers = grants.into_iter().flat_map(Grant::chain);
+        layers.filter_map(|layer| self.shared.get(&layer)).fold(Label::BOTTOM, |label, other| label.hearing(*other))
+    }
+
     /// What was spent through the grant and those derived from it: calls, bytes, children. Only layers that have a
     /// budget are counted.
     pub fn spent(&self, grant: GrantId) -> Spend {
@@ -163,6 +188,7 @@ impl Usage {
     pub fn forget(&mut self, grant: GrantId) {
         self.accounts.remove(&grant);
         self.revoked.remove(&grant);
+        self.shared.remove(&grant);
     }
 
     /// Whether the account of layer `id` has `spend` left under `caveat`. True for caveats that are no budget.

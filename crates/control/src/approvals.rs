@@ -64,17 +64,20 @@ pub enum QuestionState {
     TimedOut,
     /// Who asked gave it up.
     Withdrawn,
+    /// The grant that would have allowed it was revoked.
+    Revoked,
     /// The gate that asked is gone, and its session with it.
     Gone,
 }
 
 impl QuestionState {
-    const ALL: [QuestionState; 6] = [
+    const ALL: [QuestionState; 7] = [
         QuestionState::Open,
         QuestionState::Approved,
         QuestionState::Denied,
         QuestionState::TimedOut,
         QuestionState::Withdrawn,
+        QuestionState::Revoked,
         QuestionState::Gone,
     ];
 
@@ -86,6 +89,7 @@ impl QuestionState {
             QuestionState::Denied => "denied",
             QuestionState::TimedOut => "timed_out",
             QuestionState::Withdrawn => "withdrawn",
+            QuestionState::Revoked => "revoked",
             QuestionState::Gone => "gone",
         }
     }
@@ -98,6 +102,7 @@ impl QuestionState {
             QuestionState::Denied => "was denied before",
             QuestionState::TimedOut => "has run out",
             QuestionState::Withdrawn => "was withdrawn: the call was given up",
+            QuestionState::Revoked => "is closed: the grant was revoked",
             QuestionState::Gone => "is closed: the gate that asked is gone",
         }
     }

@@ -1,7 +1,7 @@
 //! Calls that wait for an approval: what is told of them, and how their waiting ends.
 
 use crate::path::Call;
-use lockgate_authority::{ActionDigest, Approver, Denial, Principal, Question, ReasonCode, Value};
+use lockgate_authority::{ActionDigest, Approver, Denial, GrantId, Principal, Question, ReasonCode, Value};
 
 /// What an approver is asked: recorded, and open until [`answer`](crate::answer) closes it.
 ///
@@ -15,6 +15,7 @@ pub struct Asked {
     pub(crate) point: Box<str>,
     pub(crate) op: String,
     pub(crate) grant: u64,
+    pub(crate) chain: Vec<GrantId>,
     pub(crate) digest: ActionDigest,
     pub(crate) reasons: Vec<String>,
     pub(crate) writers: Vec<String>,
@@ -53,6 +54,11 @@ impl Asked {
     /// The grant that allows it once it is approved.
     pub fn grant(&self) -> u64 {
         self.grant
+    }
+
+    /// That grant and those that it was derived from: where one of them is revoked nothing is left to be approved.
+    pub fn chain(&self) -> &[GrantId] {
+        &self.chain
     }
 
     /// The exact action.
@@ -98,8 +104,8 @@ pub(crate) struct Waiting {
     /// The arguments as they came, for the entry of the intent.
     pub(crate) raw: Box<[u8]>,
     pub(crate) question: Question,
-    /// Bytes that the gate holds for it.
-    pub(crate) held: u64,
+    /// Bytes that the gate holds for it, and those of sealed values among them.
+    pub(crate) held: (u64, u64),
 }
 
 /// What an approver answered.

@@ -3,14 +3,15 @@
 use crate::approval::Waiting;
 use crate::effect::Target;
 use crate::floating::{Floating, Shown};
+use crate::record::{RecordFailed, Recorder};
 use crate::ruling::{Past, Ruling, Whose};
 use crate::sealed::{Keeps, Sealed};
 use crate::typed::Types;
 use lockgate_authority::{
-    Asking, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode, Reservation, Seen,
-    Usage,
+    Asking, Denial, Grant, HeldGrants, Label, Limits, Parties, PartyNames, PointKind, Principal, ReasonCode, Regrade,
+    Reservation, Seen, Usage,
 };
-use lockgate_journal::SessionKey;
+use lockgate_journal::{Kind, SessionKey, Ticket};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -59,6 +60,29 @@ impl SessionBook {
     /// SHA-256 of the manifest that is in force, as the session's first entry has it.
     pub fn manifest(&self) -> Option<&[u8; 32]> {
         self.manifest.as_ref()
+    }
+
+    /// A cell that holds these handles has read what has this label: what is left of budgets, and what rules know of the
+    /// past, depends on that from here on.
+    fn share(&self, handles: &[Handle], label: Label) {
+        if label == Label::BOTTOM {
+            return;
+        }
+        let grants = || handles.iter().flat_map(Handle::grants);
+        let mut usage = self.usage();
+        grants().for_each(|grant| usage.share(grant, label));
+        drop(usage);
+        if let Some(ruling) = &self.ruling {
+            ruling.share(grants().map(Grant::point), label);
+        }
+    }
+
+    /// What a decision about an operation of a handle depends on, beside the request: what cells have read that share its
+    /// budgets, or whose acts a rule speaks of.
+    pub(crate) fn shared(&self, kind: PointKind, name: &str, op: &str, grants: &[Grant]) -> Label {
+        let budgets = self.usage().shared(grants);
+        let past = self.ruling.as_ref().map_or(Label::BOTTOM, |ruling| ruling.shared((kind, name), op));
+        budgets.hearing(past)
     }
 
     /// Whether a rule looks at one of these arguments of an operation.
@@ -144,12 +168,17 @@ pub(crate) struct InFlight {
     pub(crate) reservation: Reservation,
     /// Whether it only waits for somebody, so that nothing is torn out when it is given up.
     pub(crate) waits: bool,
-    /// Bytes of the arguments, held by the gate meanwhile.
+    /// Bytes of the arguments as the cell sent them, held by the gate meanwhile.
     pub(crate) sent: u64,
+    /// Further bytes of them that sealed values are.
+    pub(crate) unread: u64,
     /// Whether what comes back is content: a file's, or a store's value.
     pub(crate) content: bool,
     /// Whether what comes back is read.
     pub(crate) reads: bool,
+    /// Whether a failure is not told: where an acknowledgement is all that comes back, and sealed values were sent. Any would
+    /// tell that what was sent is a value at all.
+    pub(crate) silent: bool,
     /// What is sent depends on: what the cell had read, and sealed values in the arguments.
     pub(crate) depends: Arc<Floating>,
     /// Whether there were sealed values in the arguments, so that a failure tells something of them.
@@ -191,6 +220,8 @@ pub struct CellBook {
     pub(crate) last_sealed: u32,
     /// The label of all that the cell has read.
     pub(crate) floating: Arc<Floating>,
+    /// All that it can come to read: what it began with, what it can read at its points, what it is sent.
+    pub(crate) reach: Floating,
     /// The ceiling of that label.
     pub(crate) clearance: Label,
     pub(crate) parties: Arc<PartyNames>,
@@ -198,6 +229,7 @@ pub struct CellBook {
     pub(crate) refusals: u64,
     pub(crate) output: u64,
     pub(crate) buffered: u64,
+    pub(crate) buffered_unread: u64,
     pub(crate) traced: bool,
     pub(crate) used: Vec<UsedGrant>,
     pub(crate) scratch: Vec<u8>,
@@ -245,12 +277,14 @@ impl CellBook {
             sealed: HashMap::new(),
             last_sealed: 0,
             floating: Arc::default(),
+            reach: Floating::default(),
             clearance: Label::TOP,
             parties: Arc::clone(held.parties()),
             crossings: 0,
             refusals: 0,
             output: 0,
             buffered: 0,
+            buffered_unread: 0,
             traced: false,
             used: Vec::new(),
             scratch: Vec::new(),
@@ -260,8 +294,56 @@ impl CellBook {
 
     /// Starts the cell with what its program and input depend on, below a ceiling.
     pub fn begin_at(&mut self, floating: Arc<Floating>, clearance: Label) {
-        self.floating = floating;
         self.clearance = clearance;
+        self.reach.absorb(&floating);
+        for grant in self.handles.iter().flat_map(Handle::grants) {
+            // What it endorses counts as written by others.
+            let writers = match grant.regrade() {
+                Some(Regrade::Endorse { to, .. }) => to,
+                _ => Parties::NONE,
+            };
+            let reached = grant.flow().source.join(Label { writers, ..Label::BOTTOM });
+            self.reach.rise(reached, 0, || format!("point `{}`, which it may use", grant.point()).into());
+        }
+        self.rise_to(floating);
+    }
+
+    /// The one place where the cell's label rises: what shares something with it is told.
+    pub(crate) fn rise_to(&mut self, floating: Arc<Floating>) {
+        let label = floating.label();
+        let rises = label != self.floating.label();
+        self.floating = floating;
+        if rises {
+            self.session.share(&self.handles, label);
+        }
+    }
+
+    /// Something came of another cell, or can have come, which had read `other`: that counts as read. Gives by what the
+    /// cell's label rises; refused where that is beyond its clearance.
+    pub(crate) fn hear(&mut self, other: &Floating) -> Result<Label, Denial> {
+        let own = self.floating.label();
+        let risen = own.hearing(other.label());
+        if risen == own {
+            return Ok(Label::BOTTOM);
+        }
+        if !risen.is_within(self.clearance) {
+            let message =
+                "it depends on what another cell does that has read what lies beyond the clearance of this one";
+            return Err(Denial::new(ReasonCode::BeyondClearance, message));
+        }
+        self.rise_to(self.joined_with(other));
+        Ok(other.label())
+    }
+
+    /// All that the cell can come to read, known before it does: the label of what it leaves sealed to its parent, which so
+    /// tells nothing of what it really read.
+    pub fn reach(&self) -> &Floating {
+        &self.reach
+    }
+
+    /// Something that depends on `floating` is sent to the cell.
+    pub fn reaches(&mut self, floating: &Floating) {
+        self.reach.absorb(floating);
     }
 
     /// The label of all that the cell has read, and what made it rise.
@@ -409,6 +491,39 @@ impl CellBook {
     /// Gives back what [`CellBook::hold`] took.
     pub fn release(&mut self, bytes: u64) {
         self.buffered = self.buffered.saturating_sub(bytes);
+    }
+
+    /// As [`CellBook::hold`] for bytes that the cell has not read, so that what it may have held otherwise tells nothing of
+    /// how many they are.
+    pub(crate) fn hold_unread(&mut self, bytes: u64) -> Result<(), Denial> {
+        let total = self.buffered_unread.saturating_add(bytes);
+        if total > self.limits.buffer_bytes {
+            let message =
+                format!("the host would hold more than {} unread bytes for this cell", self.limits.buffer_bytes);
+            return Err(Denial::new(ReasonCode::LimitBuffers, message));
+        }
+        self.buffered_unread = total;
+        Ok(())
+    }
+
+    /// Gives back what [`CellBook::hold_unread`] took.
+    pub(crate) fn release_unread(&mut self, bytes: u64) {
+        self.buffered_unread = self.buffered_unread.saturating_sub(bytes);
+    }
+
+    /// Appends an entry of this cell, whose body `write` puts into a buffer that is used again.
+    pub(crate) fn append(
+        &mut self,
+        kind: Kind,
+        now_us: u64,
+        recorder: &dyn Recorder,
+        write: impl FnOnce(&CellBook, &mut Vec<u8>),
+    ) -> Result<Ticket, RecordFailed> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        write(self, &mut scratch);
+        let appended = recorder.append(self.session.key(), kind, self.number, now_us, &scratch);
+        self.scratch = scratch;
+        appended
     }
 
     pub(crate) fn remember(&mut self, grant: &Grant, op: &str, target: &Target) {

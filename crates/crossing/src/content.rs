@@ -36,7 +36,7 @@ pub fn check<'f>(
 
 impl CellBook {
     /// What the cell reaches by its grants over hosts.
-    pub(crate) fn reach<'a>(&'a self, usage: &'a Usage, now_ms: u64) -> Reach<'a> {
+    pub(crate) fn http_reach<'a>(&'a self, usage: &'a Usage, now_ms: u64) -> Reach<'a> {
         let handle = self.handles.iter().find(|handle| handle.kind == PointKind::Http);
         Reach { grants: handle.map_or(&[], |handle| &handle.grants), usage, now_ms }
     }
@@ -48,7 +48,7 @@ impl CellBook {
             return Ok(content);
         }
         let usage = self.session.usage();
-        check(&content, grant.formats(), &grant.point().to_string(), &self.reach(&usage, now_us / 1000))?;
+        check(&content, grant.formats(), &grant.point().to_string(), &self.http_reach(&usage, now_us / 1000))?;
         drop(usage);
         Ok(content)
     }

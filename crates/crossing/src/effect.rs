@@ -74,6 +74,12 @@ pub struct Ready {
     pub(crate) keeps: bool,
     /// What is sent depends on: where its label comes from.
     pub(crate) floating: Arc<Floating>,
+    /// What the cell itself had read when it asked.
+    pub(crate) own: Arc<Floating>,
+    /// The arguments that hold sealed values.
+    pub(crate) unread: Vec<String>,
+    /// Why what is sealed among the arguments cannot be handed over.
+    pub(crate) void: Option<Failed>,
     pub(crate) parties: Arc<PartyNames>,
     /// The label of what comes back: the grant's source, joined with those that redirects led to.
     pub(crate) source: Mutex<Label>,
@@ -143,6 +149,22 @@ impl Ready {
         &self.floating
     }
 
+    /// What the cell itself had read when it asked, without the sealed values in the arguments: what it depends on that it
+    /// asked at all.
+    pub fn own(&self) -> &Arc<Floating> {
+        &self.own
+    }
+
+    /// The arguments that hold sealed values: what can depend on them is not told to the cell.
+    pub fn unread(&self) -> &[String] {
+        &self.unread
+    }
+
+    /// Why what is sealed among the arguments is no value that can be handed over; in its place there is nothing.
+    pub fn void(&self) -> Option<&Failed> {
+        self.void.as_ref()
+    }
+
     /// Decides a further URL of the same request, such as a redirect's. Costs no budget: it is the same call.
     pub fn allows_url(&self, url: &CanonicalUrl, method: &str, now_ms: u64, usage: &Usage) -> Result<Grant, Denial> {
         let request = Request {
@@ -195,7 +217,17 @@ impl Ready {
     /// What came of it.
     pub fn outcome(self, result: Result<Value, Failed>) -> Outcome {
         let source = self.source.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Outcome { intent: self.intent, result, source, brings: None, opens: None, closes: None, received: None }
+        Outcome {
+            intent: self.intent,
+            result,
+            source,
+            brings: None,
+            arrival: None,
+            telling: Telling::AsUsual,
+            opens: None,
+            closes: None,
+            received: None,
+        }
     }
 }
 
@@ -223,6 +255,17 @@ impl From<Denial> for Failed {
     }
 }
 
+/// Whether a cell is told of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// Unless the result was to be kept, or sealed values were sent and only an acknowledgement comes back.
+    AsUsual,
+    /// In any case.
+    Always,
+    /// In no case: it is answered as if it were done.
+    Never,
+}
+
 /// What came of one [`Ready`]; only [`settle`](crate::settle) turns it into an answer.
 #[derive(Debug)]
 #[must_use = "an outcome that is not settled is neither recorded nor answered"]
@@ -233,6 +276,9 @@ pub struct Outcome {
     pub(crate) source: Label,
     /// What another cell's word depends on, or content that was sealed.
     pub(crate) brings: Option<Arc<Floating>>,
+    /// What it depends on that anything came at all.
+    pub(crate) arrival: Option<Arc<Floating>>,
+    pub(crate) telling: Telling,
     pub(crate) opens: Option<u32>,
     pub(crate) closes: Option<u32>,
     pub(crate) received: Option<u64>,
@@ -242,6 +288,25 @@ impl Outcome {
     /// The result depends on this too: it is another cell's word, or content that was sealed together with its label.
     pub fn bringing(mut self, floating: Arc<Floating>) -> Self {
         self.brings = Some(floating);
+        self
+    }
+
+    /// That anything came at all is the word of a cell that has read this: hearing of it counts as reading, also where what
+    /// came is kept sealed.
+    pub fn arriving(mut self, floating: Arc<Floating>) -> Self {
+        self.arrival = Some(floating);
+        self
+    }
+
+    /// A failure is told, although the result was to be kept.
+    pub fn told(mut self) -> Self {
+        self.telling = Telling::Always;
+        self
+    }
+
+    /// A failure is not told: it depends on what another cell has read.
+    pub fn untold(mut self) -> Self {
+        self.telling = Telling::Never;
         self
     }
 

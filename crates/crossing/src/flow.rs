@@ -8,7 +8,8 @@ use lockgate_authority::{Blocked, Denial, PartyNames, PointKind, ReasonCode};
 pub(crate) struct Direction {
     /// Something of the cell's goes to the point.
     pub(crate) sends: bool,
-    /// Something of the point's comes to the cell. An acknowledgement alone is not counted.
+    /// Something of the point's comes to the cell. An acknowledgement alone is not counted; a failure at a point outside is,
+    /// whatever the operation.
     pub(crate) reads: bool,
 }
 
@@ -16,7 +17,8 @@ pub(crate) struct Direction {
 pub(crate) fn direction(kind: PointKind, op: &str) -> Direction {
     let (sends, reads) = match (kind, op) {
         (PointKind::Fs, "read" | "list" | "stat") | (PointKind::Kv, "get" | "list") => (false, true),
-        (PointKind::Fs, "write" | "mkdir" | "remove") | (PointKind::Kv, "set") => (true, false),
+        // Whether a directory can be made, or something removed, tells what is there; that something was written does not.
+        (PointKind::Fs, "write") | (PointKind::Kv, "set") => (true, false),
         (PointKind::Http, "body") | (PointKind::Cell, "result" | "receive") | (PointKind::Parent, "receive") => {
             (false, true)
         }

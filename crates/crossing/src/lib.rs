@@ -7,6 +7,7 @@
 
 mod approval;
 mod book;
+mod came;
 mod condense;
 mod content;
 mod effect;
@@ -16,15 +17,18 @@ mod path;
 mod record;
 mod ruling;
 mod sealed;
+mod target;
 mod typed;
 
 pub use approval::{Answer, Asked, Ended};
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
+pub use came::content_of;
 pub use content::check as check_content;
 pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 pub use floating::{Floating, Origin, Shown};
-pub use path::{Pending, Reply, Step, abandon, answer, content_of, cross, settle, target};
+pub use path::{Pending, Reply, Step, abandon, answer, cross, settle};
 pub use record::{RecordFailed, Recorder, body};
 pub use ruling::Ruling;
 pub use sealed::{Unsealing, Used};
+pub use target::target;
 pub use typed::{Type, Types};

@@ -3,7 +3,7 @@
 //! | step | takes | gives | guarantees |
 //! |---|---|---|---|
 //! | resolve | book, handle | [`Held`] | an unknown or revoked handle is refused before a byte of the arguments is read |
-//! | decode | [`Held`], bytes | [`Call`] | bounded, total; the arguments of a tool are what its schema says |
+//! | decode | [`Held`], bytes | [`Call`] | bounded, total |
 //! | authorize | [`Call`] | [`Allowed`] or [`Asked`] | pure decision over the grants of the handle; the budget is set aside |
 //! | record | [`Allowed`] | [`Ready`] or [`Pending`] | the intent is in the journal, durable before the world changes |
 //! | act | [`Ready`] | [`Outcome`] | the only thing that has an effect |
@@ -14,21 +14,22 @@
 
 use crate::approval::{Answer, Asked, Ended, Waiting, state};
 use crate::book::{CellBook, Handle, InFlight, Opened, Stopped};
+use crate::came::{Came, encoded, hold, record_abandoned, untold};
 use crate::condense;
 use crate::content;
-use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target};
+use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target, Telling};
 use crate::floating::Floating;
 use crate::flow::{self, Direction, direction};
 use crate::record::{RecordFailed, Recorder, body};
 use crate::sealed::{Keeps, Unsealing, Used, tells_of_content};
+use crate::target::target;
 use lockgate_authority::{
-    Approved, Approver, Asking, CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PointKind,
-    Question, ReasonCode, Request, Reservation, Usage, Value, authorize_flow,
+    Approved, Approver, Asking, Denial, Flowed, Flowing, Grant, Label, PointKind, Question, ReasonCode, Request,
+    Reservation, Usage, Value, authorize_flow,
 };
-use lockgate_decode::{Budget, RawRequest, decode_unsealing, decode_value, encode_value};
+use lockgate_decode::{Budget, RawRequest, Refused as Undecoded, decode_unsealing, decode_value};
 use lockgate_journal::{Kind, Ticket};
 use lockgate_rules::Rule;
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 /// What became of one request.
@@ -98,11 +99,12 @@ fn perform(
     }
     let id = allowed.call.held.id;
     match allowed.record(book, approval, args, now_us, recorder) {
+        Ok(Recorded::Void(ready, failed)) => {
+            let outcome = ready.outcome(Err(failed));
+            settle(book, outcome, now_us, recorder).map_or(Step::Later, Step::Answered)
+        }
         Ok(Recorded::Ready(ready)) => match effects.act(ready) {
-            Acted::Now(outcome) => match settle(book, outcome, now_us, recorder) {
-                Some(reply) => Step::Answered(reply),
-                None => Step::Later,
-            },
+            Acted::Now(outcome) => settle(book, outcome, now_us, recorder).map_or(Step::Later, Step::Answered),
             Acted::Later => Step::Later,
         },
         Ok(Recorded::Pending(pending)) => {
@@ -129,26 +131,31 @@ fn ask(
         let refused = refused(too_many_in_flight(book));
         return refuse(book, request, refused, now_us, recorder);
     }
-    let held = call.sent.saturating_mul(2);
+    let (held, unread) = (call.plain.saturating_mul(2), call.unread.saturating_mul(2));
     if let Err(denial) = book.hold(held) {
         let refused = call.refused(denial, false);
+        return refuse(book, request, refused, now_us, recorder);
+    }
+    if let Err(denial) = book.hold_unread(unread) {
+        book.release(held);
+        let refused = call.refused(denial, true);
         return refuse(book, request, refused, now_us, recorder);
     }
     // An approver is shown what would really be sent.
     let raw: Box<[u8]> = call.encoded.as_deref().unwrap_or(request.args).into();
     let mut asked = call.asked(book, &question, &flowing, &raw, asking, now_us / 1000);
-    let mut scratch = std::mem::take(&mut book.scratch);
-    body::asked(&mut scratch, &asked, book.shown(flowing.label), call.recorded.as_deref().unwrap_or(&raw));
-    let appended = recorder.append(book.session.key(), Kind::Approval, book.number, now_us, &scratch);
-    book.scratch = scratch;
+    let appended = book.append(Kind::Approval, now_us, recorder, |book, out| {
+        body::asked(out, &asked, book.shown(flowing.label), call.recorded.as_deref().unwrap_or(&raw));
+    });
     match appended {
         Ok(ticket) => asked.serial = ticket.serial(),
         Err(failed) => {
             book.release(held);
+            book.release_unread(unread);
             return Step::Answered(Reply { id: request.id, result: Err(unrecorded(&failed)), held: 0 });
         }
     }
-    book.asked.insert(asked.serial, Waiting { call, raw, question, held });
+    book.asked.insert(asked.serial, Waiting { call, raw, question, held: (held, unread) });
     effects.ask(asked);
     Step::Later
 }
@@ -163,8 +170,9 @@ pub fn answer(
     recorder: &dyn Recorder,
     effects: &dyn Effects,
 ) -> Option<Step> {
-    let Waiting { call, raw, question, held } = book.asked.remove(&serial)?;
+    let Waiting { call, raw, question, held: (held, unread) } = book.asked.remove(&serial)?;
     book.release(held);
+    book.release_unread(unread);
     let (id, op, shown) = (call.held.id, call.held.op.clone(), call.held.shown.clone());
     let request = RawRequest { id, handle: 0, op: &op, args: &raw, sealed: false };
     let foreign = question.foreign().to_vec();
@@ -207,11 +215,7 @@ fn endorse(
     recorder: &dyn Recorder,
 ) -> Result<(), RecordFailed> {
     for value in values {
-        let mut scratch = std::mem::take(&mut book.scratch);
-        body::endorsed(&mut scratch, value, by, approval);
-        let appended = recorder.append(book.session.key(), Kind::Receipt, book.number, now_us, &scratch);
-        book.scratch = scratch;
-        let _ = appended?;
+        let _ = book.append(Kind::Receipt, now_us, recorder, |_, out| body::endorsed(out, value, by, approval))?;
         if let Some(seen) = &mut book.seen {
             seen.endorse(value);
         }
@@ -239,10 +243,7 @@ fn record_end(
         Ended::Unasked => (state::UNASKED, None),
         Ended::Void(_) => (state::VOID, None),
     };
-    let mut scratch = std::mem::take(&mut book.scratch);
-    body::answered(&mut scratch, state, of, answer);
-    let appended = recorder.append(book.session.key(), Kind::Approval, book.number, now_us, &scratch);
-    book.scratch = scratch;
+    let appended = book.append(Kind::Approval, now_us, recorder, |_, out| body::answered(out, state, of, answer));
     appended.map(|ticket| ticket.serial())
 }
 
@@ -260,19 +261,15 @@ pub struct Refused {
     denial: Denial,
     /// What sealed values depend on of whose content it may tell something, so that they count as read.
     tells_of: Option<Arc<Floating>>,
+    /// By what the cell's label has risen, since the decision depended on what other cells did.
+    heard: Label,
     /// The arguments with the content of sealed values, where they were read.
     unsealed: Option<Vec<u8>>,
 }
 
 impl Refused {
     fn new(shown: Option<Box<str>>, denial: Denial) -> Self {
-        Refused { shown, denial, tells_of: None, unsealed: None }
-    }
-
-    /// The refusal of a request with sealed values; `judged` where a condition looked at them.
-    fn with_sealed(shown: Box<str>, denial: Denial, sealed: Used, judged: bool) -> Self {
-        let tells = !sealed.is_empty() && (judged || tells_of_content(denial.code));
-        Refused { shown: Some(shown), denial, tells_of: tells.then_some(sealed.floating), unsealed: None }
+        Refused { shown, denial, tells_of: None, heard: Label::BOTTOM, unsealed: None }
     }
 }
 
@@ -325,125 +322,79 @@ pub struct Call {
     held: Held,
     args: Value,
     target: Target,
-    sent: u64,
+    /// Bytes of the arguments as the cell sent them.
+    plain: u64,
+    /// Further bytes of them that sealed values are.
+    unread: u64,
     /// The sealed values whose content is among the arguments.
     sealed: Used,
     /// The arguments as bytes, where they are not what the cell sent.
     encoded: Option<Vec<u8>>,
     /// The arguments as they are recorded, where what is sealed at the point stands there by its digest.
     recorded: Option<Vec<u8>>,
+    /// Why what is sealed among them cannot be handed over. Whether it can does not show in what is decided.
+    void: Option<Failed>,
+    /// By what the cell's label has risen, since the decision depends on what other cells did.
+    heard: Label,
 }
 
 impl Held {
     fn decode(self, book: &CellBook, bytes: &[u8]) -> Result<Call, Refused> {
-        let mut unsealing = Unsealing::new(&book.sealed, Some((self.kind, &self.op)));
-        let mut read = || -> Result<(Value, Target), Denial> {
-            let args = decode_unsealing(bytes, &Budget::ARGUMENT, &mut unsealing)
-                .map_err(|refused| Denial::new(refused.code, format!("the arguments hold {refused}")))?;
-            if args.as_map().is_none() {
-                return Err(Denial::new(ReasonCode::Malformed, "the arguments are not an object"));
+        let refused = |denial| Refused::new(Some(self.shown.clone()), denial);
+        let undecoded =
+            |undecoded: Undecoded| refused(Denial::new(undecoded.code, format!("the arguments hold {undecoded}")));
+        let (kind, op) = (self.kind, self.op.as_str());
+        let mut unsealing = Unsealing::new(&book.sealed, Some((kind, op)));
+        let (args, void) = match decode_unsealing(bytes, &Budget::ARGUMENT, &mut unsealing) {
+            Ok(args) => (args, None),
+            // What does not depend on the content of sealed values is refused without it too, and that is told. The rest
+            // goes on, with nothing in their place.
+            Err(unread) => {
+                let of = unsealing.used().failed.clone();
+                unsealing = unsealing.void();
+                let args = decode_unsealing(bytes, &Budget::ARGUMENT, &mut unsealing).map_err(undecoded)?;
+                (args, Some(void(kind, op, unread, of)))
             }
-            let open = |number| book.open.contains_key(&number);
-            let target = target(self.kind, &self.op, &args, book.depth + 1, &open)?;
-            // What an operation takes is told to nobody who could not call it.
-            if self.candidates.iter().any(|grant| grant.operations().contains(&self.op)) {
-                book.session.types().check(self.kind, &self.name, &self.op, &args)?;
-            }
-            Ok((args, target))
         };
-        let read = read();
+        if args.as_map().is_none() {
+            return Err(refused(Denial::new(ReasonCode::Malformed, "the arguments are not an object")));
+        }
+        let open = |number| book.open.contains_key(&number);
+        let target = target(kind, op, &args, book.depth + 1, &open).map_err(refused)?;
         let sealed = unsealing.into_used();
-        match read {
-            Ok((args, target)) => {
-                let encoded = (!sealed.is_empty()).then(|| encoded(&args));
-                let sent = encoded.as_ref().map_or(bytes.len(), Vec::len) as u64;
-                let content = self
-                    .kind
-                    .content_argument(&self.op)
-                    .filter(|_| self.candidates.iter().any(|grant| grant.seal().is_some()));
-                let recorded = content.map(|name| condense::without(&args, name));
-                Ok(Call { args, target, sent, held: self, sealed, encoded, recorded })
-            }
-            Err(denial) => Err(Refused::with_sealed(self.shown, denial, sealed, false)),
+        let void = match self.is_of_type(book, &args) {
+            Err(denial) if sealed.is_empty() => return Err(refused(denial)),
+            // Whether it is can depend on what is sealed, so it is not told before that is read.
+            Err(denial) => void.or_else(|| Some(denial.into())),
+            Ok(()) => void,
+        };
+        let encoded = (!sealed.is_empty()).then(|| encoded(&args));
+        let plain = bytes.len() as u64;
+        let unread = encoded.as_ref().map_or(0, |encoded| (encoded.len() as u64).saturating_sub(plain));
+        let recorded = self.hidden().map(|name| condense::without(&args, name));
+        Ok(Call { args, target, plain, unread, held: self, sealed, encoded, recorded, void, heard: Label::BOTTOM })
+    }
+
+    /// Whether the arguments are what the operation takes. That is told to nobody who could not call it.
+    fn is_of_type(&self, book: &CellBook, args: &Value) -> Result<(), Denial> {
+        if !self.candidates.iter().any(|grant| grant.operations().contains(&self.op)) {
+            return Ok(());
         }
+        book.session.types().check(self.kind, &self.name, &self.op, args)
+    }
+
+    /// The argument that is recorded by its digest alone, since it is sealed at the point.
+    fn hidden(&self) -> Option<&'static str> {
+        self.kind.content_argument(&self.op).filter(|_| self.candidates.iter().any(|grant| grant.seal().is_some()))
     }
 }
 
-fn encoded(value: &Value) -> Vec<u8> {
-    let mut out = Vec::new();
-    // Writing to a `Vec` cannot fail.
-    let _ = encode_value(value, &mut minicbor::Encoder::new(&mut out));
-    out
-}
-
-/// What a request is about, in canonical form. `child_depth` is the depth of a child that it would start, `open` says
-/// whether the cell has a stream or child of a number.
-pub fn target(
-    kind: PointKind,
-    op: &str,
-    args: &Value,
-    child_depth: u64,
-    open: &dyn Fn(u32) -> bool,
-) -> Result<Target, Denial> {
-    match (kind, op) {
-        (PointKind::Fs, _) => {
-            let path = match (op, args.get("path")) {
-                ("list", None | Some(Value::Undefined)) => ".",
-                ("list", Some(Value::Text(path))) if path.is_empty() => ".",
-                (_, path) => text(path, "path")?,
-            };
-            let path = CanonicalPath::parse(path).map_err(|error| {
-                let denial = Denial::new(ReasonCode::PathNotGranted, error.to_string());
-                match error.hint() {
-                    Some(hint) => denial.with_hint(hint),
-                    None => denial,
-                }
-            })?;
-            Ok(Target::Path(path))
-        }
-        (PointKind::Kv, "list") => match args.get("prefix") {
-            None | Some(Value::Undefined) => Ok(Target::Key(String::new())),
-            prefix => Ok(Target::Key(text(prefix, "prefix")?.to_owned())),
-        },
-        (PointKind::Kv, _) => Ok(Target::Key(text(args.get("key"), "key")?.to_owned())),
-        (PointKind::Http, "request") => {
-            let url = CanonicalUrl::parse(text(args.get("url"), "url")?)
-                .map_err(|error| Denial::new(ReasonCode::UrlRefused, error.to_string()))?;
-            let method = match args.get("method") {
-                None | Some(Value::Undefined) => "GET".to_owned(),
-                method => text(method, "method")?.to_ascii_uppercase(),
-            };
-            Ok(Target::Url { url: Box::new(url), method })
-        }
-        (PointKind::Http, "body" | "cancel") => {
-            continued(args.get("stream"), open, ReasonCode::UnknownStream, "the cell has no such open stream")
-        }
-        (PointKind::Cell, "spawn") => Ok(Target::Child { depth: child_depth }),
-        (PointKind::Cell, "result" | "send" | "receive" | "stop") => {
-            continued(args.get("child"), open, ReasonCode::UnknownChild, "the cell has no such child")
-        }
-        _ => Ok(Target::None),
+/// Why sealed values cannot be handed over. Who opens one is told what really failed.
+fn void(kind: PointKind, op: &str, unread: Undecoded, of: Option<Failed>) -> Failed {
+    match of {
+        Some(failed) if (kind, op) == (PointKind::Sealed, "open") => failed,
+        _ => Failed::new(unread.code, format!("the arguments hold {unread}")),
     }
-}
-
-fn text<'v>(value: Option<&'v Value>, name: &str) -> Result<&'v str, Denial> {
-    value
-        .and_then(Value::as_text)
-        .ok_or_else(|| Denial::new(ReasonCode::Malformed, format!("`{name}` is missing or not a text")))
-}
-
-fn continued(
-    value: Option<&Value>,
-    open: &dyn Fn(u32) -> bool,
-    code: ReasonCode,
-    message: &'static str,
-) -> Result<Target, Denial> {
-    value
-        .and_then(Value::as_u64)
-        .and_then(|number| u32::try_from(number).ok())
-        .filter(|number| open(*number))
-        .map(|number| Target::Continued { number })
-        .ok_or_else(|| Denial::new(code, message))
 }
 
 /// A request that a grant allows, its budget set aside.
@@ -456,6 +407,8 @@ pub struct Allowed {
     flowing: Flowing,
     /// What is sent depends on.
     depends: Arc<Floating>,
+    /// What the cell had read when it asked.
+    own: Arc<Floating>,
     keeps: Option<Keeps>,
     /// Whether the decision itself made the cell's label rise.
     rises: bool,
@@ -487,10 +440,19 @@ enum Decided {
 
 impl Call {
     /// `approved` is the approval that this very call was given.
-    fn authorize(self, book: &mut CellBook, approved: Option<&Approved>, now_ms: u64) -> Result<Authorized, Refused> {
+    fn authorize(
+        mut self,
+        book: &mut CellBook,
+        approved: Option<&Approved>,
+        now_ms: u64,
+    ) -> Result<Authorized, Refused> {
         let Direction { sends, reads } = direction(self.held.kind, &self.held.op);
         let kind = self.held.kind;
         let keeps = self.held.sealed || kind.regrades();
+        // What others did whose budgets or past it is decided by is heard first, whatever is decided.
+        if let Err(denial) = self.hear(book) {
+            return Err(self.refused(denial, false));
+        }
         let depends = book.joined(&self.sealed);
         let label = Flowing::sent(kind, book.floating.label(), self.sealed.floating.label());
         let flowing = Flowing { label, sends, reads: reads && !keeps, clearance: book.clearance };
@@ -499,19 +461,16 @@ impl Call {
             .can_keep(book, reads)
             .and_then(|()| self.may_be_judged(book, judged, &depends))
             .and_then(|()| self.decide(book, &flowing, approved, now_ms));
+        let own = Arc::clone(&book.floating);
         // Whichever way it was decided: that a condition holds tells as much as that it does not.
         let rises = judged && !kind.regrades() && decided.is_ok();
         if rises {
-            book.floating = Arc::clone(&depends);
+            book.rise_to(Arc::clone(&depends));
         }
         match decided {
             Ok(Decided::Allow(grant, reservation, allowance)) => {
+                let source = self.source(book, &grant, keeps);
                 let keeps = keeps.then(|| self.keeps(&grant));
-                let begun = match self.target {
-                    Target::Continued { number } => book.open.get(&number).map(|opened| opened.label),
-                    _ => None,
-                };
-                let source = begun.unwrap_or(grant.flow_of(&self.held.op).source);
                 let call = self;
                 Ok(Authorized::Allowed(Allowed {
                     call,
@@ -520,6 +479,7 @@ impl Call {
                     allowance,
                     flowing,
                     depends,
+                    own,
                     keeps,
                     rises,
                     source,
@@ -533,9 +493,44 @@ impl Call {
         }
     }
 
-    fn refused(&self, denial: Denial, judged: bool) -> Refused {
-        let refused = Refused::with_sealed(self.held.shown.clone(), denial, self.sealed.clone(), judged);
-        Refused { unsealed: self.recorded.as_ref().or(self.encoded.as_ref()).cloned(), ..refused }
+    /// The refusal; `tells` where a condition looked at sealed values.
+    fn refused(&self, denial: Denial, tells: bool) -> Refused {
+        let tells_of = (tells && !self.sealed.is_empty()).then(|| Arc::clone(&self.sealed.floating));
+        let unsealed = self.recorded.as_ref().or(self.encoded.as_ref()).cloned();
+        let shown = Some(self.held.shown.clone());
+        Refused { shown, denial, tells_of, heard: self.heard, unsealed }
+    }
+
+    /// How much is left of a budget that a child shares, and what the past holds that rules speak of, is what other cells
+    /// did: being refused or allowed by it tells of what they had read.
+    fn hear(&mut self, book: &mut CellBook) -> Result<(), Denial> {
+        let Held { kind, name, op, candidates, shown, .. } = &self.held;
+        let shared = book.session.shared(*kind, name, op, candidates);
+        if shared.is_within(book.floating.label()) {
+            return Ok(());
+        }
+        let mut floating = Floating::default();
+        let what = || -> Box<str> { format!("budget or past of `{shown}`, which it shares with other cells").into() };
+        floating.rise(shared, 0, what);
+        self.heard = self.heard.hearing(book.hear(&floating)?);
+        Ok(())
+    }
+
+    /// The label of what will come back. What is kept from a host has that of all hosts to which its server can lead on, as
+    /// where it did lead is not told.
+    fn source(&self, book: &CellBook, grant: &Grant, keeps: bool) -> Label {
+        let begun = match self.target {
+            Target::Continued { number } => book.open.get(&number).map(|opened| opened.label),
+            _ => None,
+        };
+        match begun {
+            Some(label) => label,
+            None if keeps && self.held.kind == PointKind::Http => {
+                let sources = self.held.candidates.iter().map(|grant| grant.flow().source);
+                sources.fold(grant.flow().source, Label::join)
+            }
+            None => grant.flow_of(&self.held.op).source,
+        }
     }
 
     /// Whether the result can be kept sealed, where that is asked for. Depends on nothing that is sealed.
@@ -569,12 +564,12 @@ impl Call {
         }
     }
 
-    /// Whether some grant or rule has a condition on an argument that holds a sealed value, so that the decision tells
-    /// something of it. Does not depend on what it holds.
+    /// Whether some grant or rule has a condition on an argument that holds a sealed value, or on how large it is, so that the
+    /// decision tells something of it. Does not depend on what it holds.
     fn is_judged(&self, book: &CellBook) -> bool {
         let (Held { kind, name, op, candidates, .. }, arguments) = (&self.held, &self.sealed.arguments);
         !self.sealed.is_empty()
-            && (candidates.iter().any(|grant| grant.looks_at(op, arguments))
+            && (candidates.iter().any(|grant| grant.looks_at(op, arguments) || grant.bounds_bytes())
                 || book.session.rules_look_at(*kind, name, op, arguments))
     }
 
@@ -592,7 +587,7 @@ impl Call {
     }
 
     fn decide(
-        &self,
+        &mut self,
         book: &mut CellBook,
         flowing: &Flowing,
         approved: Option<&Approved>,
@@ -604,7 +599,7 @@ impl Call {
             op: &self.held.op,
             subject: self.target.subject(),
             args: &self.args,
-            bytes: self.sent,
+            bytes: self.plain.saturating_add(self.unread),
             now_ms,
             seen: book.seen.as_deref(),
             approved,
@@ -640,7 +635,12 @@ impl Call {
                 return Err(flow::denial(blocked, &grant.point().to_string(), &asked_about, &book.parties));
             }
         };
-        self.has_form(book, grant, &usage, now_ms)?;
+        match self.has_form(book, grant, &usage, now_ms) {
+            Err(denial) if self.sealed.is_empty() => return Err(denial),
+            // Whether it has can depend on what is sealed, so it is not told before that is read.
+            Err(denial) => self.void = self.void.take().or_else(|| Some(denial.into())),
+            Ok(()) => {}
+        }
         let mut past = session.past();
         let asks = match &past {
             Some(past) => past.judge(book.whose(flowing.label), &request, grant.point())?,
@@ -657,9 +657,13 @@ impl Call {
             past.begin((self.held.kind, &self.held.name), &self.held.op, grant.point());
         }
         drop(past);
-        if let Err(denial) = book.hold(self.sent) {
+        if let Err(denial) = book.hold(self.plain) {
             session.usage().settle(reservation, 0);
             return Err(denial);
+        }
+        if let Err(denial) = book.hold_unread(self.unread) {
+            self.unread = 0;
+            self.void = Some(denial.into());
         }
         Ok(Decided::Allow(grant, reservation, allowance))
     }
@@ -672,7 +676,7 @@ impl Call {
             let message = format!("`{}` takes whole documents only", self.held.shown);
             return Err(Denial::new(ReasonCode::Malformed, message).with_hint("write it without `append`"));
         }
-        content::check(content, grant.formats(), &self.held.shown, &book.reach(usage, now_ms))
+        content::check(content, grant.formats(), &self.held.shown, &book.http_reach(usage, now_ms))
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -689,6 +693,7 @@ impl Call {
         asking: Asking,
         now_ms: u64,
     ) -> Asked {
+        let grant = self.held.candidates.iter().find(|grant| grant.id() == question.grant());
         Asked {
             cell: book.number,
             serial: 0,
@@ -696,6 +701,7 @@ impl Call {
             point: self.held.shown.clone(),
             op: self.held.op.clone(),
             grant: question.grant().get(),
+            chain: grant.map_or_else(|| vec![question.grant()], |grant| grant.chain().collect()),
             digest: question.digest(),
             reasons: question.reasons().map(str::to_owned).collect(),
             foreign: question.foreign().to_vec(),
@@ -731,6 +737,8 @@ const MAX_SHOWN: usize = 64 << 10;
 enum Recorded {
     Ready(Ready),
     Pending(Pending),
+    /// There is nothing that could be done: what was to be handed over is sealed, and no value.
+    Void(Ready, Failed),
 }
 
 impl Allowed {
@@ -743,27 +751,28 @@ impl Allowed {
         recorder: &dyn Recorder,
     ) -> Result<Recorded, RecordFailed> {
         let raw = args;
-        let Allowed { call, grant, reservation, allowance, flowing, depends, keeps, rises, source } = self;
-        let Call { held, args, target, sent, sealed, encoded, recorded } = call;
-        let mut scratch = std::mem::take(&mut book.scratch);
-        let intent = body::Intent {
-            point: &held.shown,
-            op: &held.op,
-            grant: grant.id().get(),
-            approval,
-            label: book.shown(flowing.label),
-            sealed: &sealed.numbers,
-            rises,
-            args: recorded.as_deref().or(encoded.as_deref()).unwrap_or(raw),
-        };
-        body::intent(&mut scratch, &intent);
-        let appended = recorder.append(book.session.key(), Kind::Intent, book.number, now_us, &scratch);
-        book.scratch = scratch;
+        let Allowed { call, grant, reservation, allowance, flowing, depends, own, keeps, rises, source } = self;
+        let Call { held, args, target, plain, unread, sealed, encoded, recorded, void, heard } = call;
+        let appended = book.append(Kind::Intent, now_us, recorder, |book, out| {
+            let intent = body::Intent {
+                point: &held.shown,
+                op: &held.op,
+                grant: grant.id().get(),
+                approval,
+                label: book.shown(flowing.label),
+                sealed: &sealed.numbers,
+                rises,
+                heard: book.shown(heard),
+                args: recorded.as_deref().or(encoded.as_deref()).unwrap_or(raw),
+            };
+            body::intent(out, &intent);
+        });
         let ticket = match appended {
             Ok(ticket) => ticket,
             Err(failed) => {
                 book.session.usage().settle(reservation, 0);
-                book.release(sent);
+                book.release(plain);
+                book.release_unread(unread);
                 return Err(failed);
             }
         };
@@ -773,21 +782,28 @@ impl Allowed {
             (held.kind, held.op.as_str()),
             (PointKind::Clock, "sleep") | (PointKind::Cell, "result" | "receive") | (PointKind::Parent, "receive")
         );
+        // A child that cannot be started is one that fails, and a message that is no value arrives as what it is.
+        let goes_on =
+            matches!((held.kind, held.op.as_str()), (PointKind::Cell, "spawn" | "send") | (PointKind::Parent, "send"));
+        let reads = direction(held.kind, &held.op).reads;
         let called = book.seen.is_some().then(|| (Arc::clone(&held.name), held.op.as_str().into()));
         let in_flight = InFlight {
             id: held.id,
             grant: grant.clone(),
             reservation,
             waits,
-            sent,
+            sent: plain,
+            unread,
             content: held.kind.gives_content(&held.op),
             reads: flowing.reads,
+            silent: !sealed.is_empty() && !reads && !goes_on,
             depends: Arc::clone(&depends),
             unsealed: !sealed.is_empty(),
             keeps,
             drops: dropped(held.kind, &held.op, &args),
             called,
         };
+        let keeps = in_flight.keeps.is_some();
         book.in_flight.insert(intent, in_flight);
         let durable = changes_world(held.kind, &held.op);
         let ready = Ready {
@@ -802,15 +818,22 @@ impl Allowed {
             candidates: held.candidates,
             allowance,
             flowing,
-            keeps: held.sealed,
+            keeps,
             floating: depends,
+            own,
+            unread: sealed.arguments,
+            void,
             parties: Arc::clone(&book.parties),
             source: Mutex::new(source),
             session: Arc::clone(&book.session),
             principal: book.principal.clone(),
             depth: book.depth,
         };
-        Ok(if durable { Recorded::Pending(Pending { ready, ticket }) } else { Recorded::Ready(ready) })
+        match ready.void.clone() {
+            Some(failed) if !goes_on => Ok(Recorded::Void(ready, failed)),
+            _ if durable => Ok(Recorded::Pending(Pending { ready, ticket })),
+            _ => Ok(Recorded::Ready(ready)),
+        }
     }
 }
 
@@ -869,31 +892,61 @@ fn unrecorded(_: &RecordFailed) -> Failed {
 /// Records what came of an effect and gives the answer; `None` where the cell ended meanwhile and the crossing was
 /// closed with it.
 pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn Recorder) -> Option<Reply> {
-    let InFlight { id, grant, reservation, sent, content, reads, depends, unsealed, keeps, drops, called, .. } =
-        book.in_flight.remove(&outcome.intent)?;
-    let received = outcome.received.unwrap_or_else(|| outcome.result.as_ref().map_or(0, Value::weight));
-    book.session.usage().settle(reservation, sent.saturating_add(received));
+    let InFlight {
+        id,
+        grant,
+        reservation,
+        sent,
+        unread,
+        content,
+        reads,
+        silent,
+        depends,
+        unsealed,
+        keeps,
+        drops,
+        called,
+        ..
+    } = book.in_flight.remove(&outcome.intent)?;
+    let Outcome { intent, result, source, brings, arrival, mut telling, opens, closes, received } = outcome;
+    // How large that is which stays unread, what is left of a budget must not tell: it is charged what it may have been.
+    let received = match keeps {
+        Some(Keeps::AsRead) => u64::MAX,
+        _ => received.unwrap_or_else(|| result.as_ref().map_or(0, Value::weight)),
+    };
+    book.session.usage().settle(reservation, sent.saturating_add(unread).saturating_add(received));
     book.release(sent);
-    if let Some(number) = outcome.closes {
+    book.release_unread(unread);
+    if let Some(number) = closes {
         book.open.remove(&number);
     }
     if let Some(number) = drops {
         book.forget_sealed(number);
     }
-    let came = Came {
-        of: outcome.intent,
-        source: outcome.source,
-        depends: &depends,
-        brings: outcome.brings.as_deref(),
-        hides: content && grant.seal().is_some(),
+    let (heard, result) = match arrival.map_or(Ok(Label::BOTTOM), |arrival| book.hear(&arrival)) {
+        Ok(heard) => (heard, result),
+        Err(denial) => {
+            telling = Telling::Always;
+            (Label::BOTTOM, Err(denial.into()))
+        }
     };
-    let result = if content { book.has_form(&grant, outcome.result, now_us) } else { outcome.result };
-    if let Some(keeps) = keeps {
+    let result = if content { book.has_form(&grant, result, now_us) } else { result };
+    let hides = content && grant.seal().is_some();
+    let came = Came { of: intent, source, depends: &depends, brings: brings.as_deref(), heard, hides };
+    if let Some(keeps) = keeps.filter(|_| result.is_ok() || telling != Telling::Always) {
         let result = came.keep(book, &grant, keeps, result, now_us, recorder);
         return Some(Reply { id, result, held: 0 });
     }
+    if let Err(failed) = &result
+        && (silent || telling == Telling::Never)
+    {
+        let result = came.record_untold(book, failed, now_us, recorder).map(|()| Value::Null);
+        return Some(Reply { id, result, held: 0 });
+    }
+    // That something failed outside tells what is there.
+    let reads = reads || (result.is_err() && grant.point().kind.is_outside());
     let (label, result) = if reads { came.read(book, &grant, result) } else { (depends.label(), result) };
-    if let Some(number) = outcome.opens {
+    if let Some(number) = opens {
         book.open.insert(number, Opened { grant, label });
     }
     let (held, result) = hold(book, result);
@@ -904,211 +957,10 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         }
     }
     let told = if reads { label } else { Label::BOTTOM };
-    let shown = result.as_ref().map(|value| came.shown(value));
-    let recorded =
-        record_outcome(book, outcome.intent, told, None, shown.as_deref().map_err(|failed| *failed), now_us, recorder);
-    let result = match recorded {
-        // That it failed is told, and not what of a sealed value made it fail.
-        Ok(()) if unsealed && !reads => result.map_err(untold),
-        Ok(()) => result,
-        // The effect happened; what is lost is its record, and the cell must not build on that.
-        Err(_) => Err(unrecorded_outcome()),
-    };
+    let recorded = came.record(book, told, None, result.as_ref(), now_us, recorder);
+    // Of a sealed value among what was sent the words of a failure can tell more than its reason does.
+    let result = recorded.and(if unsealed && !reads { result.map_err(untold) } else { result });
     Some(Reply { id, result, held })
-}
-
-fn unrecorded_outcome() -> Failed {
-    Failed::new(ReasonCode::JournalUnavailable, "the outcome could not be recorded")
-}
-
-/// A failure by its reason alone: its words can be another's.
-fn untold(failed: Failed) -> Failed {
-    Failed::new(failed.code, failed.code.description())
-}
-
-/// Counts a result as held for the cell until it is handed over; what is too large or too deep is refused.
-fn hold(book: &mut CellBook, result: Result<Value, Failed>) -> (u64, Result<Value, Failed>) {
-    let Ok(value) = result else { return (0, result) };
-    if !value.is_within_depth(MAX_RESULT_DEPTH) {
-        let message = format!("the result nests deeper than {MAX_RESULT_DEPTH} levels");
-        return (0, Err(Failed::new(ReasonCode::TooDeep, message)));
-    }
-    let bytes = value.weight();
-    match book.hold(bytes) {
-        Ok(()) => (bytes, Ok(value)),
-        Err(denial) => (0, Err(Failed::from(denial))),
-    }
-}
-
-/// Deepest result that a guest can read.
-const MAX_RESULT_DEPTH: usize = 60;
-
-/// What a result depends on.
-struct Came<'a> {
-    /// Serial of the intent.
-    of: u64,
-    /// The label of what is read at the point.
-    source: Label,
-    /// What was sent depends on.
-    depends: &'a Floating,
-    /// What another cell's word depends on, or content that was sealed.
-    brings: Option<&'a Floating>,
-    /// Whether the result is recorded by its digest, since what is sealed at the point does not lie open in the journal.
-    hides: bool,
-}
-
-impl Came<'_> {
-    /// The result as it is recorded.
-    fn shown<'v>(&self, value: &'v Value) -> Cow<'v, Value> {
-        if self.hides && !value.is_undefined() { Cow::Owned(condense::of_content(value)) } else { Cow::Borrowed(value) }
-    }
-
-    fn label(&self) -> Label {
-        self.depends.label().returned(self.source, self.brings.map_or(Label::BOTTOM, Floating::label))
-    }
-
-    /// Joins all of it in.
-    fn join_into(&self, floating: &mut Floating, grant: &Grant) {
-        for other in [Some(self.depends), self.brings].into_iter().flatten() {
-            if !other.label().is_within(floating.label()) {
-                floating.absorb(other);
-            }
-        }
-        floating.rise(self.source, self.of, || grant.point().to_string().into());
-    }
-
-    /// What the cell may read of a result: it, and then the cell's label rises; or, where that is beyond its clearance,
-    /// only that it may not. Gives the label of the result too.
-    fn read(
-        &self,
-        book: &mut CellBook,
-        grant: &Grant,
-        result: Result<Value, Failed>,
-    ) -> (Label, Result<Value, Failed>) {
-        let label = self.label();
-        if label.is_within(book.floating.label()) {
-            return (label, result);
-        }
-        let flowing = Flowing { label, sends: false, reads: true, clearance: book.clearance };
-        if let Err(blocked) = flowing.within(Label::BOTTOM) {
-            let denial = flow::denial(blocked, &grant.point().to_string(), &book.floating, &book.parties);
-            return (label, Err(denial.into()));
-        }
-        self.join_into(Arc::make_mut(&mut book.floating), grant);
-        (label, result)
-    }
-
-    /// Keeps a result for the cell, which gets its number; or, where it failed, only the reason. The cell's label stays.
-    fn keep(
-        &self,
-        book: &mut CellBook,
-        grant: &Grant,
-        keeps: Keeps,
-        result: Result<Value, Failed>,
-        now_us: u64,
-        recorder: &dyn Recorder,
-    ) -> Result<Value, Failed> {
-        let (held, result) = hold(book, result);
-        let (value, floating) = match result {
-            Ok(value) => {
-                let floating = self.kept_as(book, grant, &keeps, &value, now_us, recorder);
-                (value, floating.inspect_err(|_| book.release(held))?)
-            }
-            Err(failed) => {
-                record_outcome(book, self.of, self.label(), None, Err(&failed), now_us, recorder)
-                    .map_err(|_| unrecorded_outcome())?;
-                return Err(untold(failed));
-            }
-        };
-        let (number, label) = (book.last_sealed + 1, floating.label());
-        record_outcome(book, self.of, label, Some(number), Ok(&self.shown(&value)), now_us, recorder).map_err(
-            |_| {
-                book.release(held);
-                unrecorded_outcome()
-            },
-        )?;
-        Ok(Value::from(book.keep(value, Arc::new(floating), held)))
-    }
-
-    /// What a kept value depends on. Where its label was changed on purpose, that leaves a receipt first.
-    fn kept_as(
-        &self,
-        book: &mut CellBook,
-        grant: &Grant,
-        keeps: &Keeps,
-        value: &Value,
-        now_us: u64,
-        recorder: &dyn Recorder,
-    ) -> Result<Floating, Failed> {
-        match keeps {
-            Keeps::AsRead => {
-                let mut floating = Floating::default();
-                self.join_into(&mut floating, grant);
-                Ok(floating)
-            }
-            Keeps::Regraded { how, from } => {
-                let to = how.apply(*from);
-                record_receipt(book, self.of, grant, value, (*from, to), now_us, recorder)
-                    .map_err(|_| unrecorded_outcome())?;
-                let mut floating = Floating::default();
-                floating.rise(to, self.of, || grant.point().to_string().into());
-                Ok(floating)
-            }
-        }
-    }
-}
-
-/// Records that a label was changed on purpose: of which bytes, from what to what, by whose grant and under which manifest.
-fn record_receipt(
-    book: &mut CellBook,
-    of: u64,
-    grant: &Grant,
-    value: &Value,
-    (from, to): (Label, Label),
-    now_us: u64,
-    recorder: &dyn Recorder,
-) -> Result<(), RecordFailed> {
-    let mut scratch = std::mem::take(&mut book.scratch);
-    let receipt = body::Receipt {
-        of,
-        point: &grant.point().to_string(),
-        grant: grant.id().get(),
-        principal: &book.principal.to_string(),
-        content: &content_of(value),
-        from: book.shown(from),
-        to: book.shown(to),
-        manifest: book.session.manifest().map(<[u8; 32]>::as_slice),
-    };
-    body::receipt(&mut scratch, &receipt);
-    let appended = recorder.append(book.session.key(), Kind::Receipt, book.number, now_us, &scratch);
-    book.scratch = scratch;
-    appended.map(drop)
-}
-
-/// The bytes that a receipt's digest is made of: of a text or of bytes what they are, of anything else its CBOR form.
-pub fn content_of(value: &Value) -> Cow<'_, [u8]> {
-    match value {
-        Value::Text(text) => Cow::Borrowed(text.as_bytes()),
-        Value::Bytes(bytes) => Cow::Borrowed(bytes),
-        other => Cow::Owned(encoded(other)),
-    }
-}
-
-fn record_outcome(
-    book: &mut CellBook,
-    intent: u64,
-    label: Label,
-    sealed: Option<u32>,
-    result: Result<&Value, &Failed>,
-    now_us: u64,
-    recorder: &dyn Recorder,
-) -> Result<(), RecordFailed> {
-    let mut scratch = std::mem::take(&mut book.scratch);
-    let result = result.map_err(|failed| (failed.code.as_str(), failed.message.as_str()));
-    body::outcome(&mut scratch, intent, book.shown(label), sealed, result);
-    let appended = recorder.append(book.session.key(), Kind::Outcome, book.number, now_us, &scratch);
-    book.scratch = scratch;
-    appended.map(drop)
 }
 
 /// Records a refusal and answers with it.
@@ -1119,7 +971,7 @@ fn refuse(
     now_us: u64,
     recorder: &dyn Recorder,
 ) -> Step {
-    let Refused { shown, denial, tells_of, unsealed } = refused;
+    let Refused { shown, denial, tells_of, heard, unsealed } = refused;
     let args = unsealed.as_deref().unwrap_or(request.args);
     book.refusals += 1;
     if let Some(mut past) = book.session.past() {
@@ -1127,26 +979,26 @@ fn refuse(
     }
     let told = tells_of.map(|sealed| book.joined_with(&sealed));
     let risen = told.clone().filter(|told| told.label().is_within(book.clearance));
-    let mut scratch = std::mem::take(&mut book.scratch);
     let about = about(args);
-    let refusal = body::Refusal {
-        point: shown.as_deref(),
-        op: request.op,
-        denial: &denial,
-        about: about.as_deref(),
-        label: book.shown(risen.as_ref().map_or(Label::BOTTOM, |risen| risen.label())),
-        args,
-    };
-    body::refusal(&mut scratch, &refusal);
-    let appended = recorder.append(book.session.key(), Kind::Refusal, book.number, now_us, &scratch);
-    book.scratch = scratch;
+    let appended = book.append(Kind::Refusal, now_us, recorder, |book, out| {
+        let refusal = body::Refusal {
+            point: shown.as_deref(),
+            op: request.op,
+            denial: &denial,
+            about: about.as_deref(),
+            label: book.shown(risen.as_ref().map_or(Label::BOTTOM, |risen| risen.label())),
+            heard: book.shown(heard),
+            args,
+        };
+        body::refusal(out, &refusal);
+    });
     let failed = match (appended, told) {
         (Err(failed), _) => unrecorded(&failed),
         (Ok(_), None) => Failed::from(denial),
         // That it was refused tells something of what is sealed, so it counts as read; in which words is not told.
         (Ok(_), Some(_)) => {
             if let Some(risen) = risen {
-                book.floating = risen;
+                book.rise_to(risen);
             }
             if tells_of_content(denial.code) { untold(denial.into()) } else { Failed::from(denial) }
         }
@@ -1162,14 +1014,13 @@ fn about(args: &[u8]) -> Option<String> {
 
 /// Closes every crossing of a cell that has ended: each intent gets an outcome that says so, each question is withdrawn.
 pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Result<(), RecordFailed> {
-    let failed = Failed::new(ReasonCode::CellEnded, ReasonCode::CellEnded.description());
     let mut intents: Vec<u64> = book.in_flight.keys().copied().collect();
     intents.sort_unstable();
     for intent in intents {
         if let Some(in_flight) = book.in_flight.remove(&intent) {
             // What was set aside stays spent: the effect may have happened.
             drop(in_flight.reservation);
-            record_outcome(book, intent, Label::BOTTOM, None, Err(&failed), now_us, recorder)?;
+            record_abandoned(book, intent, now_us, recorder)?;
         }
     }
     let mut questions: Vec<u64> = book.asked.drain().map(|(serial, _)| serial).collect();
@@ -1180,5 +1031,6 @@ pub fn abandon(book: &mut CellBook, now_us: u64, recorder: &dyn Recorder) -> Res
     book.open.clear();
     book.sealed.clear();
     book.buffered = 0;
+    book.buffered_unread = 0;
     Ok(())
 }

@@ -75,13 +75,15 @@ pub mod body {
         pub sealed: &'a [u32],
         /// Whether the decision told the cell something of them, so that its label rises to `label`.
         pub rises: bool,
+        /// By what its label rose since the decision depended on what other cells did.
+        pub heard: Shown<'a>,
         /// The arguments, with the content of sealed values.
         pub args: &'a [u8],
     }
 
-    /// `{point, op, grant, approval, label, sealed, rises, args}`: what is about to happen, by which grant, the serial of the
-    /// approval where it needed one; the label of what is sent, the numbers of the sealed values among the arguments, and whether the cell's label rises by them already, where there is
-    /// anything to tell of it.
+    /// `{point, op, grant, approval, label, sealed, rises, heard, args}`: what is about to happen, by which grant, the serial of
+    /// the approval where it needed one; the label of what is sent, the numbers of the sealed values among the arguments,
+    /// whether the cell's label rises by them already, and by what other cells did, where there is anything to tell of it.
     pub fn intent(out: &mut Vec<u8>, intent: &Intent<'_>) {
         out.clear();
         // Writing to a `Vec` cannot fail, here and below.
@@ -91,7 +93,7 @@ pub mod body {
                 .into_iter()
                 .map(u64::from)
                 .sum::<u64>();
-            e.map(4 + labels(intent.label) + optional)?;
+            e.map(4 + labels(intent.label) + labels(intent.heard) + optional)?;
             e.str("point")?.str(intent.point)?.str("op")?.str(intent.op)?.str("grant")?.u64(intent.grant)?;
             if let Some(approval) = intent.approval {
                 e.str("approval")?.u64(approval)?;
@@ -106,7 +108,7 @@ pub mod body {
             if intent.rises {
                 e.str("rises")?.bool(true)?;
             }
-            Ok(())
+            write_label(&mut e, "heard", intent.heard)
         })();
         raw(out, "args", intent.args, MAX_INLINE);
     }
@@ -162,18 +164,20 @@ pub mod body {
         pub about: Option<&'a str>,
         /// To what the cell's label rises by it.
         pub label: Shown<'a>,
+        /// By what its label rose since the decision depended on what other cells did.
+        pub heard: Shown<'a>,
         /// The arguments as the cell sent them.
         pub args: &'a [u8],
     }
 
-    /// `{point, op, code, message, about, label, args}`: what was refused, and why; and to what the cell's label rises by it,
-    /// where the refusal tells the cell something of a sealed value.
+    /// `{point, op, code, message, about, label, heard, args}`: what was refused, and why; to what the cell's label rises by it,
+    /// where the refusal tells the cell something of a sealed value, and by what other cells did, where it tells of that.
     pub fn refusal(out: &mut Vec<u8>, refusal: &Refusal<'_>) {
         out.clear();
         let denial = refusal.denial;
         let _ = (|| -> Fine {
             let mut e = Encoder::new(&mut *out);
-            e.map(6 + labels(refusal.label))?.str("point")?;
+            e.map(6 + labels(refusal.label) + labels(refusal.heard))?.str("point")?;
             match refusal.point {
                 Some(point) => e.str(point)?,
                 None => e.null()?,
@@ -184,7 +188,8 @@ pub mod body {
                 Some(about) => e.str(clipped(about))?,
                 None => e.null()?,
             };
-            write_label(&mut e, "label", refusal.label)
+            write_label(&mut e, "label", refusal.label)?;
+            write_label(&mut e, "heard", refusal.heard)
         })();
         raw(out, "args", refusal.args, MAX_REFUSED);
     }
@@ -203,40 +208,50 @@ pub mod body {
         raw(out, "value", &encoded, MAX_REFUSED);
     }
 
-    /// `{of, label, sealed, ok}` or `{of, label, code, message}`: what came of the intent with serial `of`, and its label,
-    /// where there is anything to tell of it. Where it stayed with the gate, `sealed` is the number that the cell got for it.
-    pub fn outcome(
-        out: &mut Vec<u8>,
-        of: u64,
-        label: Shown<'_>,
-        sealed: Option<u32>,
-        result: Result<&Value, (&str, &str)>,
-    ) {
+    /// What came of an intent.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Outcome<'a> {
+        /// Serial of the intent.
+        pub of: u64,
+        /// The label of the result.
+        pub label: Shown<'a>,
+        /// By what the cell's label rises since something came of another cell.
+        pub heard: Shown<'a>,
+        /// The number that the cell got for it, where it stayed with the gate.
+        pub sealed: Option<u32>,
+        /// Whether the cell is told nothing of it: it was answered as if it were done.
+        pub untold: bool,
+        /// The result, or the code and message of why there is none.
+        pub result: Result<&'a Value, (&'a str, &'a str)>,
+    }
+
+    /// `{of, label, heard, sealed, ok}` or `{of, label, heard, sealed, untold, code, message}`: what came of the intent with
+    /// serial `of`, its label, by what the cell's label rises as something came of another cell, the number that the cell got
+    /// where it stayed with the gate, and whether it was told nothing of a failure; each where there is anything to tell.
+    pub fn outcome(out: &mut Vec<u8>, outcome: &Outcome<'_>) {
         out.clear();
-        match result {
-            Ok(value) => {
-                let mut encoded = Vec::new();
-                let _ = encode_value(value, &mut Encoder::new(&mut encoded));
-                let _ = (|| -> Fine {
-                    let mut e = Encoder::new(&mut *out);
-                    e.map(2 + labels(label) + u64::from(sealed.is_some()))?.str("of")?.u64(of)?;
-                    write_label(&mut e, "label", label)?;
-                    if let Some(number) = sealed {
-                        e.str("sealed")?.u32(number)?;
-                    }
-                    Ok(())
-                })();
-                raw(out, "ok", &encoded, MAX_INLINE);
+        let Outcome { of, label, heard, sealed, untold, result } = *outcome;
+        let fields = 1 + labels(label) + labels(heard) + u64::from(sealed.is_some()) + u64::from(untold);
+        let _ = (|| -> Fine {
+            let mut e = Encoder::new(&mut *out);
+            e.map(fields + if result.is_ok() { 1 } else { 2 })?.str("of")?.u64(of)?;
+            write_label(&mut e, "label", label)?;
+            write_label(&mut e, "heard", heard)?;
+            if let Some(number) = sealed {
+                e.str("sealed")?.u32(number)?;
             }
-            Err((code, message)) => {
-                let _ = (|| -> Fine {
-                    let mut e = Encoder::new(&mut *out);
-                    e.map(3 + labels(label))?.str("of")?.u64(of)?;
-                    write_label(&mut e, "label", label)?;
-                    e.str("code")?.str(code)?.str("message")?.str(clipped(message))?;
-                    Ok(())
-                })();
+            if untold {
+                e.str("untold")?.bool(true)?;
             }
+            if let Err((code, message)) = result {
+                e.str("code")?.str(code)?.str("message")?.str(clipped(message))?;
+            }
+            Ok(())
+        })();
+        if let Ok(value) = result {
+            let mut encoded = Vec::new();
+            let _ = encode_value(value, &mut Encoder::new(&mut encoded));
+            raw(out, "ok", &encoded, MAX_INLINE);
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::flow::{Direction, direction};
 use lockgate_authority::{Denial, Flowing, Label, PartyNames, Point, PointKind, Principal, Request};
 use lockgate_rules::{Act, History, Rule, Rules, Verdict, Way};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The rules of a session and its past.
@@ -12,13 +13,47 @@ pub struct Ruling {
     /// On whose behalf the session runs.
     agent: Box<str>,
     history: Mutex<History>,
+    shared: Mutex<Shared>,
+}
+
+/// What the cells have read that can add to the past.
+#[derive(Debug, Default)]
+struct Shared {
+    /// All of them.
+    cells: Label,
+    /// Those that hold a point, by its name.
+    points: HashMap<Box<str>, Label>,
 }
 
 impl Ruling {
     /// The rules of a session of `agent` that has just begun.
     pub fn new(rules: Rules, agent: &str) -> Ruling {
         let history = Mutex::new(rules.history());
-        Ruling { rules, agent: agent.into(), history }
+        Ruling { rules, agent: agent.into(), history, shared: Mutex::default() }
+    }
+
+    /// A cell that holds these points has read what has this label, so what the past says of them depends on that. Told when
+    /// it begins and whenever its label rises, whether or not it acts: that it did not would be its word too.
+    pub(crate) fn share<'p>(&self, points: impl Iterator<Item = &'p Point>, label: Label) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.cells = shared.cells.hearing(label);
+        for point in points {
+            let known = shared.points.entry(point.to_string().into()).or_default();
+            *known = known.hearing(label);
+        }
+    }
+
+    /// What the past depends on that rules of an operation speak of.
+    pub(crate) fn shared(&self, handle: (PointKind, &str), op: &str) -> Label {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.cells == Label::BOTTOM {
+            return Label::BOTTOM;
+        }
+        if self.rules.looks_back(handle, op, None) {
+            return shared.cells;
+        }
+        let asked = shared.points.iter().filter(|(point, _)| self.rules.looks_back(handle, op, Some(point)));
+        asked.fold(Label::BOTTOM, |label, (_, other)| label.hearing(*other))
     }
 
     /// Whether a rule looks at one of these arguments of an operation.

@@ -2,18 +2,25 @@
 //!
 //! What is sealed raises nobody's label. Where it stands in a request, its content and its label are put before anything is
 //! decided, so a grant never sees that something was sealed.
+//!
+//! Whether there is any content is a part of the content. A crossing whose result is kept always gives a number: where it
+//! failed, that is what is kept. And where what is sealed cannot be handed over (it is a failure, it lacks the part that is
+//! named, it is too large) the request is *void*: nothing stands in its place, everything is decided as ever, and what came
+//! of it is told to nobody who has not read it.
 
 use crate::book::CellBook;
+use crate::effect::Failed;
 use crate::floating::Floating;
 use lockgate_authority::{Label, PointKind, ReasonCode, Regrade, Value};
 use lockgate_decode::{Refused, SealedRef, Stands, Unseal};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A value that the cell holds by number.
+/// What the cell holds by number.
 #[derive(Clone, Debug)]
 pub(crate) struct Sealed {
-    pub(crate) value: Arc<Value>,
+    /// A value, or why the crossing that should have brought one failed.
+    pub(crate) content: Result<Arc<Value>, Failed>,
     /// What it depends on.
     pub(crate) floating: Arc<Floating>,
     /// Bytes of it that count as held for the cell.
@@ -40,6 +47,8 @@ pub struct Unsealing<'b> {
     sealed: &'b HashMap<u32, Sealed>,
     /// The operation whose arguments are read; `None` for a program's result.
     of: Option<(PointKind, &'b str)>,
+    /// Whether nothing is put where something sealed stands, to see what does not depend on it.
+    void: bool,
     used: Used,
 }
 
@@ -52,6 +61,8 @@ pub struct Used {
     pub(crate) floating: Arc<Floating>,
     /// The arguments that hold them, each once.
     pub(crate) arguments: Vec<String>,
+    /// The failure that one of them is.
+    pub(crate) failed: Option<Failed>,
 }
 
 impl Used {
@@ -75,7 +86,16 @@ impl Used {
 
 impl<'b> Unsealing<'b> {
     pub(crate) fn new(sealed: &'b HashMap<u32, Sealed>, of: Option<(PointKind, &'b str)>) -> Self {
-        Unsealing { sealed, of, used: Used::default() }
+        Unsealing { sealed, of, void: false, used: Used::default() }
+    }
+
+    /// The same with nothing in the place of what is sealed.
+    pub(crate) fn void(self) -> Self {
+        Unsealing { void: true, used: Used::default(), ..self }
+    }
+
+    pub(crate) fn used(&self) -> &Used {
+        &self.used
     }
 
     /// The sealed values that were found.
@@ -97,7 +117,17 @@ impl Unseal for Unsealing<'_> {
         if !self.used.arguments.iter().any(|known| known == stands.under) {
             self.used.arguments.push(stands.under.to_owned());
         }
-        let part = found.value.pointer(sealed.pointer);
+        if self.void {
+            return Ok(&Value::Undefined);
+        }
+        let value = match &found.content {
+            Ok(value) => value,
+            Err(failed) => {
+                self.used.failed = Some(failed.clone());
+                return Err(refused(ReasonCode::SealedFailure, "a sealed value that is none: its crossing failed"));
+            }
+        };
+        let part = value.pointer(sealed.pointer);
         part.ok_or_else(|| refused(ReasonCode::UnknownSealed, "a part that a sealed value does not have"))
     }
 }
@@ -119,20 +149,21 @@ fn can_stand(kind: PointKind, op: &str, stands: Stands<'_>) -> bool {
     }
 }
 
-/// Whether a refusal for this reason can depend on what a sealed value holds.
+/// Whether a failure for this reason can depend on what a sealed value among the arguments holds.
 pub(crate) const fn tells_of_content(code: ReasonCode) -> bool {
     matches!(
         code,
         ReasonCode::ArgumentRefused
             | ReasonCode::ArgumentsMismatch
             | ReasonCode::KeyRefused
-            | ReasonCode::Malformed
             | ReasonCode::ProvenanceRefused
             | ReasonCode::BudgetBytes
             | ReasonCode::LimitBuffers
+            | ReasonCode::Malformed
             | ReasonCode::TooLarge
             | ReasonCode::TooDeep
             | ReasonCode::UnknownSealed
+            | ReasonCode::SealedFailure
     )
 }
 
@@ -156,22 +187,22 @@ impl CellBook {
         all
     }
 
-    /// The cell's result holds these sealed values: who gets it depends on them.
-    pub fn result_holds(&mut self, sealed: &Used) {
-        self.floating = self.joined(sealed);
+    /// What the cell's result depends on, which holds these sealed values, or would if they were values.
+    pub fn result_depends(&self, sealed: &Used) -> Arc<Floating> {
+        self.joined(sealed)
     }
 
-    /// Keeps a value, which [`CellBook::hold`] has counted, and gives its number.
-    pub(crate) fn keep(&mut self, value: Value, floating: Arc<Floating>, held: u64) -> u32 {
+    /// Keeps a value, which [`CellBook::hold_unread`] has counted, or why there is none, and gives its number.
+    pub(crate) fn keep(&mut self, content: Result<Value, Failed>, floating: Arc<Floating>, held: u64) -> u32 {
         self.last_sealed += 1;
-        self.sealed.insert(self.last_sealed, Sealed { value: Arc::new(value), floating, held });
+        self.sealed.insert(self.last_sealed, Sealed { content: content.map(Arc::new), floating, held });
         self.last_sealed
     }
 
     /// Forgets a sealed value.
     pub(crate) fn forget_sealed(&mut self, number: u32) {
         if let Some(sealed) = self.sealed.remove(&number) {
-            self.release(sealed.held);
+            self.release_unread(sealed.held);
         }
     }
 

@@ -189,7 +189,7 @@ fn a16_an_approval_does_not_clear_a_rule_that_forbids_by_then() {
 #[test]
 fn a16_an_approval_does_not_clear_a_rule_that_was_not_asked_about() {
     let mut stage = Stage::new(
-        r#"@id("first") @ask forbid(principal, action == Action::"kv.notes.set", resource);
+        r#"@id("first") @ask("may it?") forbid(principal, action == Action::"kv.notes.set", resource);
            @id("then") @ask("after the inbox?") forbid(principal, action == Action::"kv.notes.set", resource)
            when { context.session.read.contains(Point::"fs.inbox") };"#,
     );
@@ -227,7 +227,7 @@ fn request(url: &str) -> Value {
 const HOPS: &str = r#"
 @id("no-hop") forbid(principal, action == Action::"http.request", resource)
 when { context.redirected && context.host == "other.example.com" && context.path like "/no*" };
-@id("asks-hop") @ask forbid(principal, action == Action::"http.request", resource)
+@id("asks-hop") @ask("may it?") forbid(principal, action == Action::"http.request", resource)
 when { context.redirected && context.path like "/ask*" };
 @id("after") forbid(principal, action == Action::"kv.notes.set", resource)
 when { context.session.read.contains(Point::"http.other") };

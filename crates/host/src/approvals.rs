@@ -3,7 +3,7 @@
 use crate::caller;
 use crate::live::Live;
 use crate::session::SessionInner;
-use lockgate_authority::Value;
+use lockgate_authority::{Denial, GrantId, ReasonCode, Value};
 use lockgate_control::{Control, ControlError, Inquiry, QuestionId, QuestionState, Taken};
 use lockgate_crossing::{Answer, Asked, Ended};
 use std::collections::HashMap;
@@ -70,6 +70,8 @@ enum News {
     Answered,
     /// Who asked is gone.
     Withdrawn,
+    /// The grant was revoked.
+    Revoked,
 }
 
 /// The open questions of a session, by the serial of the entry that asks.
@@ -81,6 +83,8 @@ pub(crate) struct OpenQuestions {
 
 struct Open {
     cell: u32,
+    /// The grant that would allow it, and those that it was derived from.
+    chain: Vec<GrantId>,
     news: watch::Sender<News>,
 }
 
@@ -96,6 +100,13 @@ impl OpenQuestions {
         }
     }
 
+    /// Ends what a revoked grant would have allowed.
+    fn revoked(&self, is_revoked: impl Fn(GrantId) -> bool) {
+        for open in self.lock().values().filter(|open| open.chain.iter().any(|grant| is_revoked(*grant))) {
+            open.news.send_replace(News::Revoked);
+        }
+    }
+
     /// Waits until all are closed, a moment at most.
     pub(crate) fn drain(&self) {
         let open = self.lock();
@@ -103,9 +114,9 @@ impl OpenQuestions {
         drop(self.closed.wait_timeout_while(open, CLOSING, |open| !open.is_empty()));
     }
 
-    fn add(&self, serial: u64, cell: u32) -> watch::Receiver<News> {
+    fn add(&self, asked: &Asked) -> watch::Receiver<News> {
         let (news, heard) = watch::channel(News::Nothing);
-        self.lock().insert(serial, Open { cell, news });
+        self.lock().insert(asked.serial(), Open { cell: asked.cell(), chain: asked.chain().to_vec(), news });
         heard
     }
 
@@ -132,7 +143,7 @@ impl OpenQuestions {
 impl SessionInner {
     /// Puts a question to whoever looks into the control file, and tells the asker how it ended.
     pub(crate) fn ask(self: &Arc<Self>, asked: Asked, asker: Asker) {
-        let heard = self.questions.add(asked.serial(), asked.cell());
+        let heard = self.questions.add(&asked);
         let session = Arc::clone(self);
         drop(self.gate.runtime().spawn(async move {
             let serial = asked.serial();
@@ -150,6 +161,14 @@ impl SessionInner {
         // What cannot be read now is looked for at the next change, and at the latest when the time is over.
         for serial in self.gate.control.answered(self.id.as_bytes()).unwrap_or_default() {
             self.questions.answered(serial);
+        }
+    }
+
+    /// Ends the questions of grants that were revoked: a yes would allow nothing.
+    pub(crate) fn end_revoked(&self) {
+        if !self.questions.is_empty() {
+            let usage = self.book.usage();
+            self.questions.revoked(|grant| usage.is_revoked_itself(grant));
         }
     }
 
@@ -175,6 +194,11 @@ impl SessionInner {
                     Some(taken) => return ended(taken),
                     None => tokio::time::sleep(AGAIN).await,
                 },
+                News::Revoked => {
+                    self.control(move |control| control.close(id, QuestionState::Revoked)).await;
+                    let message = "the grant was revoked while it was asked whether this may happen";
+                    return Ended::Void(Denial::new(ReasonCode::Revoked, message));
+                }
                 News::Withdrawn => {
                     // Should it not be closed now, it is when its gate is gone.
                     self.control(move |control| control.close(id, QuestionState::Withdrawn)).await;

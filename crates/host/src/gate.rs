@@ -13,8 +13,8 @@ use crate::session::{OnLog, Session, SessionInner};
 use crate::tokens::{self, Judge, Opened, Presentation};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{
-    Caveat, Classes, Format, HeldGrants, Manifest, ManifestGrant, Mint, PointKind, Principal, PrincipalKind, ReasonCode,
-    ServerNetwork, ServerWall, Source, Wall,
+    Caveat, Classes, Format, HeldGrants, Manifest, ManifestGrant, Mint, PointKind, Principal, PrincipalKind,
+    ReasonCode, ServerNetwork, ServerWall, Source, Wall,
 };
 use lockgate_control::{BEAT_MS, Control, ControlError};
 use lockgate_crossing::{Failed, Floating, Recorder, Ruling, SessionBook, Types};

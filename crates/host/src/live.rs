@@ -38,8 +38,12 @@ pub struct Finished {
     pub output_bytes: u64,
     /// What was allowed and used, where the run was traced.
     pub used: Vec<UsedGrant>,
-    /// The label of all that the cell had read, and so of its result.
+    /// What its result depends on: all that the cell had read, and what its result holds sealed.
     pub floating: Arc<Floating>,
+    /// What it had read when it ended.
+    pub own: Arc<Floating>,
+    /// All that it could have come to read.
+    pub reach: Arc<Floating>,
 }
 
 /// Called once, when the cell has ended.
@@ -81,6 +85,8 @@ pub(crate) struct State {
     /// Whether the cell is in a turn, so that it cannot be answered now.
     running: bool,
     pub(crate) finish: Option<OnFinish>,
+    /// What its result depends on, where it ended by one.
+    result_depends: Option<Arc<Floating>>,
     /// The result of a program that is done while effects of it go on.
     pub(crate) draining: Option<Result<Value, RunError>>,
 }
@@ -97,6 +103,7 @@ impl State {
             undelivered: 0,
             running: true,
             finish: Some(finish),
+            result_depends: None,
             draining: None,
         }
     }
@@ -151,6 +158,8 @@ impl Live {
         let mut unsealing = state.book.unsealing();
         let turn = Turn::read_unsealing(bytes, &RESULT, &mut unsealing);
         let in_result = unsealing.into_used();
+        // Also whether what it holds sealed is a value.
+        state.result_depends = Some(state.book.result_depends(&in_result));
         let turn = match turn {
             Ok(turn) => turn,
             Err(refused) => return self.finish(state, Err(broken(refused.code, &refused.to_string())), true),
@@ -172,7 +181,8 @@ impl Live {
         match turn.status {
             TurnStatus::Waiting => self.resume(state),
             TurnStatus::Done(value) => {
-                state.book.result_holds(&in_result);
+                // What the turn's requests made it read belongs to it.
+                state.result_depends = Some(state.book.result_depends(&in_result));
                 match state.book.spend_output(value.weight()) {
                     Ok(()) => self.finish_or_drain(state, Ok(value)),
                     Err(stopped) => self.stop(state, stopped),
@@ -334,7 +344,7 @@ impl Live {
         state.streams.clear();
         drop(state);
         for child in children {
-            child.live.end(RunError::new(ReasonCode::CellEnded, "the parent cell has ended"));
+            child.end(RunError::new(ReasonCode::CellEnded, "the parent cell has ended"));
         }
         if let Some(parent) = &self.parent {
             parent.mailbox.close();
@@ -343,6 +353,17 @@ impl Live {
     }
 
     fn gather(&self, state: &mut State, result: &Result<Value, RunError>) -> Finished {
+        let own = Arc::clone(state.book.floating());
+        let joined = |other: &Floating, more: &Floating| {
+            let mut all = Floating::clone(other);
+            all.absorb(more);
+            Arc::new(all)
+        };
+        let floating = match &state.result_depends {
+            Some(depends) => joined(&own, depends),
+            None => Arc::clone(&own),
+        };
+        let reach = joined(state.book.reach(), &floating);
         Finished {
             result: result.clone(),
             cpu_us: state.usage.cpu_us,
@@ -352,7 +373,9 @@ impl Live {
             refusals: state.book.refusals(),
             output_bytes: state.book.output(),
             used: state.book.used().to_vec(),
-            floating: Arc::clone(state.book.floating()),
+            floating,
+            own,
+            reach,
         }
     }
 }
@@ -360,6 +383,9 @@ impl Live {
 fn broken(code: ReasonCode, found: &str) -> RunError {
     let message = match code {
         ReasonCode::TooLarge | ReasonCode::TooDeep => format!("the program's result cannot cross: {found}"),
+        ReasonCode::UnknownSealed | ReasonCode::SealedFailure => {
+            format!("the program's result cannot be put together: {found}")
+        }
         _ => format!("the cell broke the contract with its gate: {found}"),
     };
     RunError::new(code, message)

@@ -184,6 +184,7 @@ impl SessionInner {
     pub(crate) fn on_control(self: &Arc<Self>) -> bool {
         // First, so that an answer allows nothing that was revoked.
         let heard = self.apply_revocations();
+        self.end_revoked();
         self.apply_answers();
         heard
     }
@@ -261,6 +262,26 @@ impl SessionInner {
             live.end(error);
         }
         Ok(live)
+    }
+
+    /// The end of a child that could not be started, for a reason that depends on `floating`: its parent learns it only as
+    /// that of any child.
+    pub(crate) fn stillborn(&self, failed: &Failed, floating: &Arc<Floating>) -> Result<Arc<Finished>, Failed> {
+        let error = RunError::new(failed.code, failed.message.clone());
+        let finished = Finished {
+            floating: Arc::clone(floating),
+            own: Arc::clone(floating),
+            reach: Arc::clone(floating),
+            ..Finished::without_run(error)
+        };
+        let (gate, number) = (&self.gate, self.next_number());
+        let (now, body) = (gate.now_us(), entries::ended(&finished));
+        let recorded =
+            lockgate_crossing::Recorder::append(&gate.journal, self.book.key(), Kind::Note, number, now, &body);
+        match recorded {
+            Ok(_) => Ok(Arc::new(finished)),
+            Err(error) => Err(Failed::new(ReasonCode::JournalUnavailable, error.to_string())),
+        }
     }
 
     /// What `parent` gives a child named `name` that asks: the intersection, and never more.
@@ -363,6 +384,8 @@ impl Finished {
             output_bytes: 0,
             used: Vec::new(),
             floating: Arc::default(),
+            own: Arc::default(),
+            reach: Arc::default(),
         }
     }
 }

@@ -378,7 +378,7 @@ impl SessionView {
                 None => return,
             },
         };
-        label::add(&mut view.sources, label::of(entry.serial, "program", &fields));
+        label::add(&mut view.sources, label::of(entry.serial, "program", &fields, "label"));
         self.cells.insert(entry.cell, view);
     }
 
@@ -442,16 +442,15 @@ impl SessionView {
         self.in_flight.insert(entry.serial, in_flight);
     }
 
-    /// A decision that told something of a sealed value has made the cell's label rise: each refusal that has a label, and
-    /// each intent that says so.
+    /// A decision that told something of a sealed value, or of what other cells did, has made the cell's label rise: each
+    /// refusal that has a label, and each intent that says so.
     fn rise(&mut self, entry: &Entry) {
         let Some(fields) = Fields::read(&entry.body) else { return };
-        if entry.kind == Kind::Intent && fields.get("rises").is_none() {
-            return;
-        }
-        if let Some(cell) = self.cells.get_mut(&entry.cell) {
-            let point = fields.text("point").unwrap_or_default();
-            label::add(&mut cell.sources, label::of(entry.serial, point, &fields));
+        let Some(cell) = self.cells.get_mut(&entry.cell) else { return };
+        let point = fields.text("point").unwrap_or_default();
+        label::add(&mut cell.sources, label::of(entry.serial, point, &fields, "heard"));
+        if entry.kind != Kind::Intent || fields.get("rises").is_some() {
+            label::add(&mut cell.sources, label::of(entry.serial, point, &fields, "label"));
         }
     }
 
@@ -472,11 +471,13 @@ impl SessionView {
     fn settle(&mut self, entry: &Entry) {
         let Some(fields) = Fields::read(&entry.body) else { return };
         let Some(in_flight) = fields.number("of").and_then(|of| self.in_flight.remove(&of)) else { return };
-        if let Some(cell) = self.cells.get_mut(&entry.cell)
-            && fields.get("sealed").is_none()
-        {
+        if let Some(cell) = self.cells.get_mut(&entry.cell) {
             let point = shown(in_flight.kind, &in_flight.name);
-            label::add(&mut cell.sources, label::of(entry.serial, &point, &fields));
+            // Something came of another cell: that is read even where what came is not.
+            label::add(&mut cell.sources, label::of(entry.serial, &point, &fields, "heard"));
+            if fields.get("sealed").is_none() {
+                label::add(&mut cell.sources, label::of(entry.serial, &point, &fields, "label"));
+            }
         }
         if fields.text("code") == Some(ReasonCode::CellEnded.as_str()) {
             // What was set aside stays spent: the effect may have happened.

@@ -75,7 +75,7 @@ fn questions(place: &Place, flags: &[&str]) -> Vec<Json> {
     all.extend(flags);
     let listed = place.lockgate(&all);
     assert_eq!(listed.status, 0, "{listed:?}");
-    listed.stdout.lines().map(|line| serde_json::from_str(line).expect("a question a line")).collect()
+    serde_json::from_str(&listed.stdout).expect("a list")
 }
 
 /// Waits until so many questions are open.
@@ -463,5 +463,33 @@ fn a12_an_approver_can_trust_a_value_for_the_session() {
         (&json!("prompt"), &json!("operator:operator"))
     );
     assert_eq!(receipts[0]["body"]["value"], "bob@example.com");
+    place.verify();
+}
+
+#[test]
+fn a12_nothing_open_is_an_empty_list() {
+    let place = place(MANIFEST);
+    assert_eq!(place.lockgate(&["approvals"]).stdout.trim(), "[]");
+    assert_eq!(place.lockgate(&["approvals", "list", "--all"]).stdout.trim(), "[]");
+}
+
+#[test]
+fn a05_a_question_ends_when_its_grant_is_revoked() {
+    let place = place(MANIFEST);
+    let run = Running::start(
+        &place,
+        "const first = await attempt(fs.out.write('a.txt', 'x')); await fs.free.write('b', 'x'); return first",
+        &[],
+    );
+    let question = open(&place, 1).remove(0);
+    let session = id(&question).split('-').next().expect("a session").to_owned();
+    let revoked = place.lockgate(&["grant", "revoke", "--session", &session, "--grant", "fs.out"]);
+    assert_eq!(revoked.status, 0, "{revoked:?}");
+    let value = run.end().value();
+    assert_eq!(value["code"], "revoked", "{value}");
+    assert!(!place.path("out/a.txt").exists() && place.path("free/b").exists());
+    assert_eq!(questions(&place, &["--all"])[0]["state"], "revoked");
+    assert_eq!(states(&place), ["asked", "void"]);
+    place.lockgate(&["approvals", "approve", id(&question)]).trouble(1, "question_closed", &["the grant was revoked"]);
     place.verify();
 }

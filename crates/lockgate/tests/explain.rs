@@ -176,3 +176,14 @@ fn a15_bad_input_to_explain_is_named() {
     let ran = place.plain(&["explain", "fs.data", "read", "a.txt", "--json"]);
     assert!(ran.error(2, "misconfigured")["hint"].is_string());
 }
+
+#[test]
+fn a15_a_manifest_and_a_journal_ask_two_things() {
+    let place = Place::new();
+    place.file("lockgate.toml", "[kv.notes]\nallow = [\"get\"]\n");
+    let asked = ["explain", "--manifest", "lockgate.toml", "kv.notes", "get", "k"];
+    place.lockgate(&asked).trouble(2, "misconfigured", &["--manifest lockgate.toml", "--journal"]);
+    let mut alone = asked.to_vec();
+    alone.push("--json");
+    assert_eq!(place.plain(&alone).value()["allowed"], true);
+}

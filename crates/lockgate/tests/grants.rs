@@ -541,6 +541,83 @@ fn a05_a_revocation_travels_as_the_issuers_signed_statement() {
 }
 
 #[test]
+fn a05_a_revocation_that_nobody_would_hear_is_not_called_one() {
+    let place = place();
+    create(&place, "data.token", READ);
+    let other = create(&place, "other.token", READ);
+    let id = other["id"].as_str().expect("an id");
+    // No gate has been here.
+    place.lockgate(&["grant", "revoke", "data.token"]).trouble(
+        2,
+        "misconfigured",
+        &["journal.sqlite", "no gate would hear"],
+    );
+    assert!(!place.path("control.sqlite").exists());
+    let verified =
+        place.plain(&["grant", "verify", "data.token", "--root", "operator.pub", "--journal", "journal.sqlite"]);
+    assert!(verified.status == 0 && verified.stdout.contains("not looked up: whether it was revoked"), "{verified:?}");
+    let created = ok(place.lockgate(&["grant", "revoke", "other.token", "--create"]));
+    assert_eq!((&created["new"], &created["known"]), (&json!(true), &json!(false)));
+    // Now one was, with another token.
+    assert_eq!(place.program(BOTH, &flags("data.token", &[])).status, 0);
+    let verified =
+        place.plain(&["grant", "verify", "data.token", "--root", "operator.pub", "--journal", "journal.sqlite"]);
+    assert!(verified.status == 0 && !verified.stdout.contains("not looked up"), "{verified:?}");
+    let told = |what: &str| place.plain(&["grant", "revoke", what, "--journal", "journal.sqlite"]);
+    let unknown = told(id);
+    assert!(
+        unknown.status == 0 && unknown.stderr.contains("unknown no session in `journal.sqlite` has held a token"),
+        "{unknown:?}"
+    );
+    let known = told("data.token");
+    assert!(known.status == 0 && !known.stderr.contains("unknown"), "{known:?}");
+}
+
+#[test]
+fn a04_a_token_that_would_never_be_valid_is_not_made() {
+    let place = place();
+    let made = |more: &[&str]| {
+        let mut all =
+            vec!["grant", "create", "--json", "--key", "operator.key", "--point", "fs.data", "--holder", "bob.pub"];
+        all.extend(["--out", "never.token"]);
+        all.extend(more);
+        place.plain(&all)
+    };
+    let never = made(&["--not-before", "2030-01-02T00:00:00Z", "--until", "2030-01-01T00:00:00Z"]);
+    never.trouble(2, "misconfigured", &["would never be valid", "2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z"]);
+    assert!(!place.path("never.token").exists());
+    create(&place, "later.token", &["--not-before", "2030-01-02T00:00:00Z"]);
+    let less = place.plain(&[
+        "grant",
+        "attenuate",
+        "later.token",
+        "--json",
+        "--out",
+        "never.token",
+        "--until",
+        "2030-01-01T00:00:00Z",
+    ]);
+    less.trouble(2, "misconfigured", &["would never be valid"]);
+    let slip = made(&["--set", "alow = [\"read\"]"]).error(2, "misconfigured");
+    assert!(slip.to_string().contains("did you mean `allow`?"), "{slip}");
+    let help = place.plain(&["grant", "create", "--help"]);
+    assert!(help.stdout.contains("`allow = [\"read\"]`"), "{help:?}");
+}
+
+#[test]
+fn a02_a_root_is_named_by_its_public_half() {
+    let place = place();
+    create(&place, "data.token", READ);
+    let private = place.plain(&["grant", "verify", "data.token", "--root", "operator.key", "--json"]);
+    let error = private.trouble(2, "misconfigured", &["`operator.key` is a private key"]);
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("operator.pub")), "{error}");
+    let mut run = flags("data.token", &[]);
+    run.retain(|flag| *flag != "operator.pub");
+    run.push("operator.key");
+    place.program(BOTH, &run).trouble(2, "misconfigured", &["is a private key"]);
+}
+
+#[test]
 fn a05_the_example_of_a_grant_that_travels_runs() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/travelling/run");
     let ran = std::process::Command::new(example).env("LOCKGATE", common::LOCKGATE).output().expect("it starts");

@@ -199,3 +199,27 @@ fn a09_contradictions_are_refused_with_line_and_next_step() {
     let error = refused.trouble(2, "misconfigured", &[":4:10:", "`kv.x.trusts`", "read back as written by `model`"]);
     assert!(error["hint"].as_str().expect("a hint").contains("take it out of `trusts`"), "{error}");
 }
+
+#[test]
+fn a09_a_party_that_is_named_once_and_nearly_as_another_is_doubted() {
+    let place = Place::new();
+    let manifest = |written: &str| {
+        format!(
+            "[fs.a]\npath = \".\"\nallow = [\"read\"]\nwritten_by = [\"{written}\"]\n[kv.k]\nallow = [\"set\"]\ntrusts = [\"vendor\", \"finance\"]\n"
+        )
+    };
+    let told = |written: &str| {
+        place.file("lockgate.toml", &manifest(written));
+        place.plain(&["eval", "1", "--manifest", "lockgate.toml", "--journal", "j.sqlite"]).stderr
+    };
+    let warned = told("outsde");
+    assert!(
+        warned
+            .contains("warning lockgate.toml:4: `outsde` is a party that nothing else names; did you mean `outside`?"),
+        "{warned}"
+    );
+    assert!(told("vendors").contains("`vendors` is a party that nothing else names; did you mean `vendor`?"));
+    for fine in ["vendor", "outside", "somebody"] {
+        assert!(!told(fine).contains("warning"), "{}", told(fine));
+    }
+}

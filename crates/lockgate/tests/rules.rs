@@ -325,3 +325,18 @@ fn a16_a_rule_that_asks_waits_for_its_answer() {
     assert!(place.path("out/final").exists());
     place.verify();
 }
+
+#[test]
+fn a16_check_warns_of_what_a_rule_probably_does_not_mean() {
+    let place = place(
+        "@id(\"night\") forbid(principal, action == Action::\"fs.out.write\", resource)\nwhen { context.agent == \"asistant\" || context.time.hour > 24 };",
+    );
+    let checked = place.plain(&["rules", "check", "--manifest", "lockgate.toml"]);
+    assert_eq!(checked.status, 0, "{checked:?}");
+    for words in ["warning rules.cedar:2:25: ", "an agent `asistant`", "did you mean `assistant`?", "never 24"] {
+        assert!(checked.stderr.contains(words), "`{words}` is not in {checked:?}");
+    }
+    let warnings =
+        place.plain(&["rules", "check", "--manifest", "lockgate.toml", "--json"]).value()["warnings"].clone();
+    assert_eq!((warnings.as_array().map(Vec::len), &warnings[0]["line"]), (Some(2), &json!(2)), "{warnings}");
+}

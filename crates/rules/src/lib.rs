@@ -17,6 +17,7 @@
 )]
 
 mod act;
+mod doubts;
 mod error;
 mod facts;
 mod history;

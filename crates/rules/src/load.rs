@@ -1,7 +1,8 @@
 //! Reading rules: parsed, checked against the schema of the points, sliced by operation.
 
 use crate::act::Way;
-use crate::error::{Found, RuleErrors};
+use crate::doubts::{doubts, nearest};
+use crate::error::{Found, RuleError, RuleErrors};
 use crate::history::History;
 use crate::names::Types;
 use crate::needs::Needs;
@@ -54,6 +55,7 @@ pub struct Rule {
 #[derive(Debug)]
 pub struct Rules {
     rules: Vec<Rule>,
+    doubts: Vec<RuleError>,
     texts: Vec<RuleText>,
     handles: BTreeMap<PointKind, BTreeMap<Box<str>, Handle>>,
     /// Numbers of the points of kinds that share a handle.
@@ -161,8 +163,12 @@ impl Rules {
         if !found.is_empty() {
             return Err(found.into_errors());
         }
+        let doubtful =
+            read.iter().flat_map(|one| doubts(&one.policy, &one.source.file, &one.source.text, one.start, points));
+        let doubts = doubtful.collect();
         sliced(read, points, types).map(|(rules, handles, vocabulary)| Rules {
             rules,
+            doubts,
             texts,
             handles,
             sections: sections(points),
@@ -173,6 +179,11 @@ impl Rules {
     /// Every rule, in the order of the texts.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// What they probably do not mean: names that nobody has, children that are not reached.
+    pub fn doubts(&self) -> &[RuleError] {
+        &self.doubts
     }
 
     /// The texts that they were read from.
@@ -220,6 +231,16 @@ impl Rules {
             needs.wants(&["args", argument]) || facts.into_iter().any(|fact| needs.wants(&[fact]))
         };
         !arguments.is_empty() && (needs.wants(&["bytes"]) || arguments.iter().any(looks))
+    }
+
+    /// Whether a rule that concerns an operation asks what was done before at `point`, as the manifest names it; without one,
+    /// whether it asks what was done anywhere.
+    pub fn looks_back(&self, (kind, name): (PointKind, &str), op: &str, point: Option<&str>) -> bool {
+        let Concern::Rules(Slice { needs, .. }) = self.concern(kind, name, op) else { return false };
+        match point {
+            None => ["done", "count", "calls", "refusals"].iter().any(|fact| needs.wants(&["session", fact])),
+            Some(point) => ["read", "sent"].iter().any(|fact| needs.wants_member(&["session", fact], point)),
+        }
     }
 
     /// The rules that concern an operation of a handle.
@@ -316,6 +337,9 @@ fn check(read: &Read<'_>, found: &mut Found) {
             "write for example `action == Action::\"tool.mail.send\"`, or `action in [Action::\"fs.data\", Action::\"http\"]`",
         );
     }
+    if read.policy.annotation("ask").is_some_and(|question| question.trim().is_empty()) {
+        read.problem(found, "`@ask` has no text", "say what the approver is asked: `@ask(\"may this be sent?\")`");
+    }
     for (name, _) in read.policy.annotations().filter(|(name, _)| !ANNOTATIONS.contains(name)) {
         let near = ANNOTATIONS.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name));
         let hint = format!(
@@ -394,12 +418,9 @@ fn hint(error: &DetailedError, points: &Points) -> Option<String> {
     let (_, rest) = error.message.split_once("unrecognized action `Action::\"")?;
     let (name, _) = rest.split_once("\"`")?;
     let groups = Groups::of(points).0;
-    let near = groups.keys().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
-    Some(match near {
-        Some((distance, known)) if distance <= (name.len() / 4).max(1) => {
-            format!("did you mean `Action::\"{known}\"`?")
-        }
-        _ => "`lockgate rules schema` lists the actions".to_owned(),
+    Some(match nearest(name, groups.keys().map(String::as_str)) {
+        Some(known) => format!("did you mean `Action::\"{known}\"`?"),
+        None => "`lockgate rules schema` lists the actions".to_owned(),
     })
 }
 

@@ -68,7 +68,7 @@ impl Needs {
 }
 
 /// The path below `context` that an expression is, such as `context.session.read` or `context has path`.
-fn path(expression: &Json) -> Option<Path> {
+pub(crate) fn path(expression: &Json) -> Option<Path> {
     let fields = expression.as_object().filter(|fields| fields.len() == 1)?;
     if fields.get("Var").and_then(Json::as_str) == Some("context") {
         return Some(Vec::new());

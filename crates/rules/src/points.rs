@@ -27,6 +27,10 @@ pub struct Points {
     pub(crate) sections: Vec<Section>,
     /// Servers whose tools are known only as far as the manifest names them.
     pub(crate) unasked: Vec<String>,
+    /// On whose behalf sessions under the manifest run.
+    pub(crate) agent: String,
+    /// The parties that the manifest names, and the built-in ones.
+    pub(crate) parties: Vec<String>,
 }
 
 /// A point of a kind that shares a handle.
@@ -57,7 +61,13 @@ impl Points {
     /// The points of a manifest. `tools` holds what the tool servers announced; of a server that is not in it only the
     /// tools that the manifest names are known, and not their arguments.
     pub fn of(manifest: &Manifest, tools: &Tools) -> Points {
-        let mut points = Points { handles: Vec::new(), sections: Vec::new(), unasked: Vec::new() };
+        let mut points = Points {
+            handles: Vec::new(),
+            sections: Vec::new(),
+            unasked: Vec::new(),
+            agent: manifest.agent().unwrap_or("agent").to_owned(),
+            parties: manifest.parties().all().map(str::to_owned).collect(),
+        };
         for kind in PointKind::ALL.iter().filter(|kind| !kind.is_named() || kind.shares_handle()) {
             points.handles.push(HandleOf::known(*kind, kind.as_str()));
         }

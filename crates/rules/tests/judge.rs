@@ -59,7 +59,7 @@ fn a16_a_rule_asks_and_a_rule_that_forbids_is_stronger() {
         @id("big") @ask("is this much right?")
         forbid(principal, action == Action::"tool.mail.send", resource)
         when { context.args has amount && context.args.amount.greaterThan(decimal("100.0")) };
-        @id("urgent") @ask
+        @id("urgent") @ask("is it?")
         forbid(principal, action in Action::"tool.mail", resource)
         when { context has args && context.args has urgent && context.args.urgent };
         @id("huge")
@@ -75,7 +75,7 @@ fn a16_a_rule_asks_and_a_rule_that_forbids_is_stronger() {
     assert_eq!(of(json!({"to": "a", "amount": 101, "urgent": true})), both);
     assert_eq!(of(json!({"to": "a", "amount": 1001, "urgent": true})), forbidden("huge"));
     let questions: Vec<String> = rules.rules().iter().map(lockgate_rules::Rule::question).collect();
-    assert_eq!(questions[..2], ["the rule `big` asks: is this much right?", "the rule `urgent` asks"]);
+    assert_eq!(questions[..2], ["the rule `big` asks: is this much right?", "the rule `urgent` asks: is it?"]);
 }
 
 #[test]

@@ -91,6 +91,9 @@ fn a16_conditions_name_what_there_is() {
 fn a16_annotations_mean_something_and_ids_are_unique() {
     let rule = "forbid(principal, action == Action::\"fs.out.write\", resource);";
     refused(&format!("@aks(\"?\")\n{rule}"), "`@aks` means nothing here", "did you mean `@ask`?");
+    for empty in ["@ask", "@ask(\"\")", "@ask(\"  \")"] {
+        refused(&format!("{empty} {rule}"), "`@ask` has no text", "say what the approver is asked");
+    }
     refused(
         &format!("@id(\"a\") {rule}\n@id(\"a\") {rule}"),
         "rules.cedar:2:1: there is a rule `a` already, at rules.cedar:1",
@@ -156,4 +159,64 @@ fn a16_names_that_a_server_makes_up_stay_names() {
     let text = "forbid(principal, action in Action::\"tool.mail\", resource) when { context.args has \"in\" && context.args[\"in\"] == \"x\" };";
     let rules = Rules::load(vec![RuleText { file: "r".to_owned(), text: text.to_owned() }], &points).expect("names");
     assert_eq!(*rules.rules()[0].concerns, [format!("tool.mail.{hostile}").into()]);
+}
+
+/// What is doubtful about a rule that can be used, with its hints.
+fn doubts(head: &str, condition: &str) -> Vec<(String, String)> {
+    let text = format!("forbid({head}, action == Action::\"fs.out.write\", resource)\nwhen {{ {condition} }};");
+    let rules = load(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    rules.doubts().iter().map(|doubt| (doubt.to_string(), doubt.hint.clone().unwrap_or_default())).collect()
+}
+
+#[test]
+fn a16_names_that_nobody_has_are_doubted_where_they_stand() {
+    let cases = [
+        (
+            r#"context.agent == "writter""#,
+            "rules.cedar:2:25: no session under this manifest has an agent `writter`",
+            "did you mean `writer`?",
+        ),
+        (
+            r#"context.agent != "payroll""#,
+            "no session under this manifest has an agent `payroll`",
+            "its agent is `writer`",
+        ),
+        (
+            r#"context.label.writers.contains("vender")"#,
+            "rules.cedar:2:39: the manifest names no party `vender`",
+            "did you mean `vendor`?",
+        ),
+        (
+            r#"context.label.readers.containsAny(["finance", "hr"])"#,
+            "the manifest names no party `hr`",
+            "it names operator, outside, vendor, finance",
+        ),
+        (r#"["legal"].contains(context.agent)"#, "an agent `legal`", ""),
+        ("context.time.hour >= 24", "rules.cedar:2:29: `context.time.hour` is 0 to 23 and never 24", ""),
+        ("context.time.weekday == 0", "`context.time.weekday` is 1 to 7 and never 0", ""),
+    ];
+    for (condition, message, hint) in cases {
+        let found = doubts("principal", condition);
+        let [(told, help)] = &found[..] else { panic!("one doubt about `{condition}`: {found:?}") };
+        assert!(told.contains(message) && help.contains(hint), "{told} ({help})");
+    }
+    let certain = r#"context.agent == "writer" && context.label.writers.contains("vendor") && context.time.hour < 23 && context.depth < 99"#;
+    assert_eq!(doubts("principal", certain), []);
+}
+
+#[test]
+fn a16_a_rule_that_misses_children_is_doubted() {
+    let [(told, help)] = &doubts("principal", r#"principal == Agent::"writer""#)[..] else { panic!("one doubt") };
+    assert!(told.contains("its child cells are not reached"), "{told}");
+    assert_eq!(help, "write `principal in Agent::\"writer\"` to mean them too");
+    let [(told, help)] = &doubts(r#"principal == Cell::"writer/a""#, "context.depth > 0")[..] else {
+        panic!("one doubt")
+    };
+    assert!(
+        told.contains("its child cells are not reached") && help.contains(r#"principal in Cell::"writer/a""#),
+        "{told}"
+    );
+    assert_eq!(doubts(r#"principal in Agent::"writer""#, r#"principal in Cell::"writer/a""#), []);
+    let [(told, _)] = &doubts(r#"principal in Agent::"waiter""#, "context.depth > 0")[..] else { panic!("one doubt") };
+    assert!(told.contains("an agent `waiter`"), "{told}");
 }

@@ -125,6 +125,10 @@ pub(super) fn received(kind: PointKind, op: &str, outcome: &Fields) -> Option<u6
     if matches!((kind, op), (PointKind::Fs, "write") | (PointKind::Cell | PointKind::Parent, "send")) {
         return Some(0);
     }
+    // Of what was kept unread all was charged that it could have been.
+    if outcome.get("sealed").is_some() {
+        return None;
+    }
     let Some(result) = outcome.get("ok") else { return Some(0) };
     match digest_of(result) {
         None if condensed(result) > 0 => None,
@@ -153,7 +157,17 @@ mod tests {
         let parties = PartyNames::default();
         // Written by anyone: the entry then has a field before the arguments that not every entry has.
         let label = Shown { label: Label::TOP, parties: &parties };
-        let intent = body::Intent { point, op, grant: 3, approval: Some(2), label, sealed: &[], rises: false, args };
+        let intent = body::Intent {
+            point,
+            op,
+            grant: 3,
+            approval: Some(2),
+            label,
+            sealed: &[],
+            rises: false,
+            heard: label,
+            args,
+        };
         body::intent(&mut out, &intent);
         out
     }
@@ -193,8 +207,15 @@ mod tests {
             let mut out = Vec::new();
             let parties = PartyNames::default();
             let label = Shown { label: Label::BOTTOM, parties: &parties };
-            let refusal =
-                body::Refusal { point: Some("fs.data"), op: "read", denial: &denial, about: None, label, args: junk };
+            let refusal = body::Refusal {
+                point: Some("fs.data"),
+                op: "read",
+                denial: &denial,
+                about: None,
+                label,
+                heard: label,
+                args: junk,
+            };
             body::refusal(&mut out, &refusal);
             let fields = Fields::read(&out).expect("a body");
             assert_eq!(fields.text("code"), Some("malformed"), "{junk:?}");

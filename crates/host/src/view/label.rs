@@ -16,9 +16,9 @@ pub struct LabelSource {
     pub readers: Option<Vec<String>>,
 }
 
-/// The label in an entry's body, where there is anything to tell of it.
-pub(super) fn of(serial: u64, point: &str, fields: &Fields) -> Option<LabelSource> {
-    let label = fields.get("label")?;
+/// The label under `key` in an entry's body, where there is anything to tell of it.
+pub(super) fn of(serial: u64, point: &str, fields: &Fields, key: &str) -> Option<LabelSource> {
+    let label = fields.get(key)?;
     let names = |key: &str| {
         let listed = label.get(key)?.as_list()?;
         Some(listed.iter().filter_map(Value::as_text).map(str::to_owned).collect::<Vec<_>>())

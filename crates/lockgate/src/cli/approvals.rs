@@ -158,11 +158,15 @@ fn list(path: &Path, all: bool, json: bool) -> Done {
         Some(control) => control.inquiries(all, now_ms())?,
         None => Vec::new(),
     };
-    if !json && questions.is_empty() {
+    if json {
+        print_json(&questions.iter().map(as_json).collect::<Json>())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if questions.is_empty() {
         streams::line(if all { "no questions" } else { "no open questions" })?;
     }
     for question in &questions {
-        tell(question, json)?;
+        tell(question, false)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -373,7 +377,7 @@ fn colour(state: QuestionState) -> &'static str {
         QuestionState::Open => YELLOW,
         QuestionState::Approved => GREEN,
         QuestionState::Denied => RED,
-        QuestionState::TimedOut | QuestionState::Withdrawn | QuestionState::Gone => DIM,
+        QuestionState::TimedOut | QuestionState::Withdrawn | QuestionState::Revoked | QuestionState::Gone => DIM,
     }
 }
 

@@ -74,6 +74,14 @@ enum About {
 pub(crate) fn explain(arguments: &Arguments) -> Done {
     let read = arguments.manifest.as_deref().map(setup::read_manifest).transpose()?;
     let manifest = read.as_ref().map(|(manifest, _)| manifest);
+    let named = arguments.session.is_some() || arguments.serial.is_some();
+    if let (Some(manifest), Some(journal), false) = (&arguments.manifest, &arguments.journal, named) {
+        let message =
+            format!("`--manifest {}` and `--journal {}` ask two things", manifest.display(), journal.display());
+        return Err(Trouble::usage(message).hint(
+            "leave `--journal` out to ask what the manifest allows, or name the session that is meant with `--session`",
+        ));
+    }
     let past = arguments.session.is_some() || arguments.serial.is_some() || arguments.journal.is_some();
     if arguments.what.is_empty() && past {
         return recorded::recorded(arguments, manifest);

@@ -5,7 +5,7 @@ mod revoke;
 mod show;
 
 use super::Done;
-use super::key::{public_key, statement};
+use super::key::{is_private, public_key, statement};
 use super::output::Trouble;
 use super::setup;
 use clap::Subcommand;
@@ -70,7 +70,7 @@ impl From<TokenError> for Trouble {
 /// What a token adds: settings and, as one of them, until when.
 #[derive(clap::Args)]
 struct Settings {
-    /// A setting, such as `calls = 10` or `under = "2024"`
+    /// A setting, such as `allow = ["read"]` (the operations; of a tool server `tools`), `calls = 10` or `under = "2024"`
     #[arg(long = "set", value_name = "SETTING")]
     set: Vec<String>,
     /// Until when: a time such as `2026-12-31T00:00:00Z`, or so long from now, as in `30m`, `8h`, `7d`
@@ -103,9 +103,35 @@ fn about(path: &Path, error: TokenError) -> Trouble {
 
 /// The root keys that flags name, and those that follow them by signed statements.
 pub(super) fn roots(keys: &[String], statements: &[PathBuf]) -> Result<Vec<PublicKey>, Trouble> {
-    let keys = keys.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
+    let keys = keys.iter().map(|key| root_key(key)).collect::<Result<Vec<_>, _>>()?;
     let statements = statements.iter().map(|path| statement(path)).collect::<Result<Vec<Statement>, _>>()?;
     Ok(Statement::with_successors(keys, &statements))
+}
+
+/// A key that others are to have signed with: its public half, which alone belongs where it is only looked at.
+fn root_key(flag: &str) -> Result<PublicKey, Trouble> {
+    let path = Path::new(flag);
+    if !flag.starts_with("ed25519/") && setup::read_text(path, "key").is_ok_and(|text| is_private(&text)) {
+        return Err(Trouble::usage(format!("`{flag}` is a private key, and `--root` takes the public one")).hint(
+            format!("give `{}`, or what `lockgate key show {flag}` prints", path.with_extension("pub").display()),
+        ));
+    }
+    public_key(flag)
+}
+
+/// A token that is over before it begins is a slip.
+fn is_ever_valid(token: &Token) -> Result<(), Trouble> {
+    match (token.head().not_before_ms, token.until_ms()) {
+        (Some(from), Some(until)) if until <= from => {
+            let message = format!(
+                "the token would never be valid: until {}, and from {} on",
+                shown_time(until),
+                shown_time(from)
+            );
+            Err(Trouble::usage(message).hint("give `--until` a later time than `--not-before`"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn trusted(keys: &[String], statements: &[PathBuf]) -> Result<Roots, Trouble> {

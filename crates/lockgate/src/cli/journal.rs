@@ -246,7 +246,9 @@ fn told(kind: Kind, body: &Json) -> String {
             format!("{} {}{sealed} {}", text("point"), text("op"), args())
         }
         Kind::Outcome if body.get("code").is_some() => {
-            format!("of {}: {} ({})", short(body.get("of")), text("message"), text("code"))
+            let kept = body.get("sealed").map(|number| format!(", kept sealed as {number}")).unwrap_or_default();
+            let untold = body.get("untold").map_or("", |_| ", which the cell does not know");
+            format!("of {}{kept}{untold}: {} ({})", short(body.get("of")), text("message"), text("code"))
         }
         Kind::Outcome => {
             let kept = body.get("sealed").map(|number| format!(", kept sealed as {number}")).unwrap_or_default();

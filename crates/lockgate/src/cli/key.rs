@@ -156,6 +156,11 @@ pub(super) fn public_key(flag: &str) -> Result<PublicKey, Trouble> {
     }
 }
 
+/// Whether a key's text is that of a private one.
+pub(super) fn is_private(text: &str) -> bool {
+    matches!(PublicKey::from_text(text), Err(KeyError::Private))
+}
+
 /// The private key in a file.
 pub(super) fn secret_key(path: &Path) -> Result<SecretKey, Trouble> {
     Ok(read_secret_key(path)?)

@@ -1,12 +1,12 @@
 //! `lockgate rules`.
 
 use super::Done;
-use super::output::{DIM, GREEN, Trouble, paint, print_json, terminal};
+use super::output::{DIM, GREEN, Trouble, YELLOW, one_line, paint, print_json, terminal};
 use super::setup;
 use super::streams::{self, Page};
 use lockgate_authority::Manifest;
 use lockgate_host::{rule_points, rule_text, rule_texts};
-use lockgate_rules::{Points, Rule, RuleErrors, RuleText, Rules, Tools};
+use lockgate_rules::{Points, Rule, RuleError, RuleErrors, RuleText, Rules, Tools};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -27,6 +27,8 @@ enum Command {
 Examples:
   lockgate rules check --manifest lockgate.toml
   lockgate rules check --manifest lockgate.toml draft.cedar --offline
+
+What a rule probably does not mean (a name that nobody has, child cells that it does not reach) is a warning.
 
 Exit status: 0 the rules can be used, 2 they cannot.")]
     Check {
@@ -87,6 +89,12 @@ fn check(of: &Of, files: &[PathBuf]) -> Done {
         print_json(&json!({"ok": true, "value": as_json(&rules)}))?;
     } else {
         streams::page(|page| tell(page, &rules))?;
+        for doubt in rules.doubts() {
+            streams::note(&format!("{} {}", paint("warning", YELLOW), terminal(&one_line(&doubt.to_string()))));
+            if let Some(hint) = &doubt.hint {
+                streams::note(&format!("{}    {}", paint("hint", DIM), terminal(&one_line(hint))));
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -147,6 +155,7 @@ fn as_json(rules: &Rules) -> Json {
         "files": rules.texts().iter().map(file).collect::<Vec<_>>(),
         "rules": rules.rules().iter().map(rule).collect::<Vec<_>>(),
         "operations": counts,
+        "warnings": rules.doubts().iter().map(problem).collect::<Vec<_>>(),
     })
 }
 
@@ -168,21 +177,20 @@ fn tell(page: &mut Page<'_>, rules: &Rules) -> io::Result<()> {
     Ok(())
 }
 
+/// One thing that is wrong, or doubtful.
+fn problem(error: &RuleError) -> Json {
+    json!({
+        "file": error.file,
+        "line": error.place.map(|place| place.line),
+        "column": error.place.map(|place| place.column),
+        "message": error.message,
+        "hint": error.hint,
+    })
+}
+
 impl From<RuleErrors> for Trouble {
     fn from(errors: RuleErrors) -> Trouble {
-        let problems: Vec<Json> = errors
-            .0
-            .iter()
-            .map(|error| {
-                json!({
-                    "file": error.file,
-                    "line": error.place.map(|place| place.line),
-                    "column": error.place.map(|place| place.column),
-                    "message": error.message,
-                    "hint": error.hint,
-                })
-            })
-            .collect();
+        let problems: Vec<Json> = errors.0.iter().map(problem).collect();
         let mut fields = Map::new();
         if let Some(first) = errors.0.first() {
             fields.insert("file".to_owned(), json!(first.file));

@@ -119,6 +119,7 @@ fn as_json(
             object.insert("head".to_owned(), json!(closed.head));
         }
         object.insert("refused".to_owned(), Json::Array(crossed.refused.clone()));
+        object.insert("unread".to_owned(), Json::Array(crossed.unread.clone()));
         object.insert(
             "usage".to_owned(),
             json!({
@@ -149,6 +150,16 @@ fn summary(gate: &Gate, finished: &Finished, closed: &Result<Closed, RunError>, 
             terminal(&one_line(&about)),
             terminal(&one_line(&part("message"))),
             part("code"),
+        ));
+    }
+    for failure in &crossed.unread {
+        let part = |key: &str| failure.get(key).and_then(Json::as_str).unwrap_or("?").to_owned();
+        let of = failure.get("of").and_then(Json::as_u64).unwrap_or(0);
+        let message = terminal(&one_line(&part("message")));
+        let unread = paint("unread", YELLOW);
+        note(&format!(
+            "{unread}    entry {of} came to nothing, which its cell does not know: {message} ({})",
+            part("code")
         ));
     }
     let allowed = crossed.crossings.saturating_sub(crossed.refusals);

@@ -1,6 +1,6 @@
 //! What `run` and `eval` share: flags, the manifest, the gate.
 
-use super::output::{Trouble, YELLOW, paint};
+use super::output::{Trouble, YELLOW, one_line, paint, terminal};
 use super::streams::{Console, note};
 use super::tokens::Tokens;
 use lockgate_authority::{Limit, Manifest, PartialLimits, Principal, ReasonCode, Value};
@@ -115,6 +115,12 @@ pub(crate) fn read_manifest(path: &Path) -> Result<(Manifest, PathBuf), Trouble>
         }
     })?;
     let manifest = Manifest::parse(&text, &shown)?;
+    for (found, meant) in manifest.doubtful_parties() {
+        // It is named once, so this is where.
+        let line = text.lines().position(|line| line.contains(&format!("\"{found}\""))).map_or(0, |line| line + 1);
+        let message = format!("`{found}` is a party that nothing else names; did you mean `{meant}`?");
+        note(&format!("{} {}:{line}: {message}", paint("warning", YELLOW), terminal(&one_line(&shown))));
+    }
     let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok((manifest, base.to_owned()))
 }

@@ -6,7 +6,7 @@ use super::super::key::{public_key, secret_key};
 use super::super::output::{CYAN, Trouble, paint, print_json};
 use super::super::setup;
 use super::super::streams;
-use super::{Settings, read_token, show, time};
+use super::{Settings, is_ever_valid, read_token, show, time};
 use lockgate_authority::{Point, Principal, PrincipalKind};
 use lockgate_host::fresh_seed;
 use lockgate_token::{Head, Token};
@@ -100,6 +100,7 @@ fn named_point(text: &str) -> Result<Point, Trouble> {
 }
 
 fn hand_over(token: &Token, out: Option<&Path>, json: bool) -> Done {
+    is_ever_valid(token)?;
     if let Some(path) = out {
         setup::write_new(path, &format!("{}\n", token.to_text()))?;
     }

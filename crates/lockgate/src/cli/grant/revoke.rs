@@ -3,7 +3,7 @@
 use super::super::Done;
 use super::super::journal::find;
 use super::super::key::{secret_key, statement, unsaid};
-use super::super::output::{GREEN, Trouble, paint, print_json};
+use super::super::output::{GREEN, Trouble, YELLOW, paint, print_json};
 use super::super::setup;
 use super::super::streams;
 use super::{read_token, roots};
@@ -53,6 +53,9 @@ pub(super) struct Revoke {
     /// The journal beside which revocations lie
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// Write it down although there is no journal yet: a gate that will be started there finds it
+    #[arg(long)]
+    create: bool,
 }
 
 pub(super) fn revoke(flags: &Revoke, json: bool) -> Done {
@@ -68,7 +71,15 @@ pub(super) fn revoke(flags: &Revoke, json: bool) -> Done {
     }
     let journal = setup::journal_path(flags.journal.as_deref())?;
     let (what, by) = what(flags, &journal)?;
-    let control = Control::open(&setup::control_path(&journal))?;
+    let beside = setup::control_path(&journal);
+    if !journal.exists() && !beside.exists() && !flags.create {
+        return Err(Trouble::usage(format!(
+            "there is no journal `{}`, so no gate would hear of it",
+            journal.display()
+        ))
+        .hint("name the journal of the gate with `--journal FILE`, or write it down for one to come with `--create`"));
+    }
+    let control = Control::open(&beside)?;
     let new = control.revoke(&Revocation { what, by, time_ms: now_ms() })?;
     let (words, mut value) = match what {
         Revoked::Block(id) => {
@@ -78,7 +89,36 @@ pub(super) fn revoke(flags: &Revoke, json: bool) -> Done {
         Revoked::Grant { grant, .. } => (format!("grant {grant} of the session"), json!({"grant": grant})),
     };
     value["new"] = json!(new);
-    told(&if new { words } else { format!("{words} (it was already)") }, &value, json)
+    let known = match what {
+        Revoked::Block(id) => is_known(&journal, &BlockId::from_bytes(id).to_string())?,
+        Revoked::Grant { .. } => true,
+    };
+    value["known"] = json!(known);
+    told(&if new { words } else { format!("{words} (it was already)") }, &value, json)?;
+    if !known && !json {
+        streams::note(&format!(
+            "{} no session in `{}` has held a token with this block; it is written down in `{}`, for whoever brings one",
+            paint("unknown", YELLOW),
+            journal.display(),
+            beside.display()
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a session of the journal was opened with a token that has this block: its first entry lists the blocks.
+fn is_known(journal: &Path, block: &str) -> Result<bool, Trouble> {
+    if !journal.exists() {
+        return Ok(false);
+    }
+    let reader = Reader::open(journal)?;
+    for session in reader.sessions()? {
+        let start = reader.entries(Query::session(session.head.session)).next().transpose()?;
+        if start.is_some_and(|start| start.body.windows(block.len()).any(|part| part == block.as_bytes())) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn told(words: &str, value: &serde_json::Value, json: bool) -> Done {

@@ -1,7 +1,7 @@
 //! `lockgate grant show` and `verify`.
 
 use super::super::Done;
-use super::super::output::{CYAN, DIM, GREEN, Trouble, paint, print_json, terminal};
+use super::super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, paint, print_json, terminal};
 use super::super::setup;
 use super::super::streams::{self, Page};
 use super::{about, read_token, shown_time, time, trusted};
@@ -91,7 +91,12 @@ pub(super) fn verify(flags: &Verify, json: bool) -> Done {
     } else {
         streams::page(|page| {
             tell(page, verified.token())?;
-            writeln!(page, "{} by {}", paint("verified: signed", GREEN), verified.root())
+            writeln!(page, "{} by {}", paint("verified: signed", GREEN), verified.root())?;
+            if control.is_none() {
+                let message = "not looked up: whether it was revoked, as no gate's `control.sqlite` is here; name its journal with `--journal`";
+                writeln!(page, "{}", paint(message, YELLOW))?;
+            }
+            Ok(())
         })?;
     }
     Ok(ExitCode::SUCCESS)
