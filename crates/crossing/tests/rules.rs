@@ -194,13 +194,13 @@ fn a16_an_approval_does_not_clear_a_rule_that_was_not_asked_about() {
            when { context.session.read.contains(Point::"fs.inbox") };"#,
     );
     assert!(matches!(stage.set("notes", "k"), Step::Later));
-    assert_eq!(stage.reasons(), ["the rule `first` asks"]);
+    assert_eq!(stage.reasons(), ["the rule `first` asks: may it?"]);
     stage.read_inbox();
     let step = stage.approve();
     assert_eq!(stage.code(step), Err(ReasonCode::ApprovalDrift));
     // Asked again, both are.
     assert!(matches!(stage.set("notes", "k"), Step::Later));
-    assert_eq!(stage.reasons(), ["the rule `first` asks", "the rule `then` asks: after the inbox?"]);
+    assert_eq!(stage.reasons(), ["the rule `first` asks: may it?", "the rule `then` asks: after the inbox?"]);
     let step = stage.approve();
     assert_eq!(stage.code(step), Ok(()));
 }

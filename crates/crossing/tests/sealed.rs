@@ -80,7 +80,7 @@ fn a07_only_an_outcome_is_answered_and_none_is_dropped_unseen() {
         ("pub fn f(outcome: &mut Outcome) { outcome.intent = 1; }", "E0616"),
         ("pub fn f(outcome: &mut Outcome) { outcome.result = any(); }", "E0616"),
         ("pub fn f(b: &mut CellBook, r: &dyn Recorder) -> Option<Reply> { settle(b, Ok(any()), 0, r) }", "E0308"),
-        ("pub fn f(ready: Ready) { ready.outcome(any()); }", "unused `Outcome` that must be used"),
+        ("pub fn f(ready: Ready) { ready.outcome(any()); }", "Outcome` that must be used"),
     ]);
 }
 

@@ -583,10 +583,17 @@ fn a04_a_token_that_would_never_be_valid_is_not_made() {
         all.extend(more);
         place.plain(&all)
     };
-    let never = made(&["--not-before", "2030-01-02T00:00:00Z", "--until", "2030-01-01T00:00:00Z"]);
+    let never = made(&[
+        "--set",
+        "allow = [\"read\"]",
+        "--not-before",
+        "2030-01-02T00:00:00Z",
+        "--until",
+        "2030-01-01T00:00:00Z",
+    ]);
     never.trouble(2, "misconfigured", &["would never be valid", "2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z"]);
     assert!(!place.path("never.token").exists());
-    create(&place, "later.token", &["--not-before", "2030-01-02T00:00:00Z"]);
+    create(&place, "later.token", &["--set", "allow = [\"read\"]", "--not-before", "2030-01-02T00:00:00Z"]);
     let less = place.plain(&[
         "grant",
         "attenuate",

@@ -311,8 +311,8 @@ fn a16_a_rule_that_asks_waits_for_its_answer() {
         let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
         let question = loop {
             let listed = place.lockgate(&["approvals", "list"]);
-            if let Some(line) = listed.stdout.lines().next() {
-                break serde_json::from_str::<Json>(line).expect("a question a line");
+            if let Some(question) = listed.json().as_array().and_then(|open| open.first()) {
+                break question.clone();
             }
             assert!(std::time::Instant::now() < until, "nothing is asked: {listed:?}");
             std::thread::sleep(std::time::Duration::from_millis(50));
@@ -333,7 +333,7 @@ fn a16_check_warns_of_what_a_rule_probably_does_not_mean() {
     );
     let checked = place.plain(&["rules", "check", "--manifest", "lockgate.toml"]);
     assert_eq!(checked.status, 0, "{checked:?}");
-    for words in ["warning rules.cedar:2:25: ", "an agent `asistant`", "did you mean `assistant`?", "never 24"] {
+    for words in ["rules.cedar:2:25: no session", "an agent `asistant`", "did you mean `assistant`?", "never 24"] {
         assert!(checked.stderr.contains(words), "`{words}` is not in {checked:?}");
     }
     let warnings =
