@@ -296,7 +296,11 @@ impl Gate {
             pins.check_files(grant, base)?;
             match &grant.source {
                 Source::Directory(path) => {
-                    let directory = Directory::open(&base.join(path)).map_err(|error| {
+                    let opened = match pins.directory(&grant.point.to_string()) {
+                        Some(real) => Directory::open_real(real),
+                        None => Directory::open(&base.join(path)),
+                    };
+                    let directory = opened.map_err(|error| {
                         failed(
                             format!("cannot open the directory `{path}`: {error}"),
                             "make the directory, or correct `path`, which is relative to the manifest",

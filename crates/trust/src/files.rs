@@ -1,6 +1,6 @@
 //! The files and directories that a manifest leads to, as they are now. They are hashed, and not looked into.
 
-use crate::pins::FilePin;
+use crate::pins::{DIRECTORY, FilePin};
 use lockgate_authority::{Manifest, ManifestGrant, Source, ToolCommand};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -13,7 +13,7 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// What a section leads to.
 pub(crate) fn of_grant(grant: &ManifestGrant, base: &Path) -> Vec<FilePin> {
     match &grant.source {
-        Source::Directory(path) => vec![directory("directory", &base.join(path))],
+        Source::Directory(path) => vec![directory(&base.join(path))],
         Source::Command(command) => of_command(command, base),
         _ => Vec::new(),
     }
@@ -27,7 +27,7 @@ pub(crate) fn of_rules(manifest: &Manifest, base: &Path) -> Vec<FilePin> {
 /// The working directory, the program, and the arguments that name a file.
 fn of_command(command: &ToolCommand, base: &Path) -> Vec<FilePin> {
     let working = base.join(command.directory.as_deref().unwrap_or("."));
-    let mut out = vec![directory("directory", &working)];
+    let mut out = vec![directory(&working)];
     let Some((program, arguments)) = command.command.split_first() else { return out };
     out.push(pin("program", &find_program(program, command, &working)));
     for (index, argument) in arguments.iter().enumerate() {
@@ -50,8 +50,8 @@ fn find_program(program: &str, command: &ToolCommand, working: &Path) -> PathBuf
     places.next().unwrap_or_else(|| PathBuf::from(program))
 }
 
-fn directory(role: &str, path: &Path) -> FilePin {
-    FilePin { role: role.to_owned(), path: real(path), sha256: None }
+fn directory(path: &Path) -> FilePin {
+    FilePin { role: DIRECTORY.to_owned(), path: real(path), sha256: None }
 }
 
 fn pin(role: &str, path: &Path) -> FilePin {

@@ -10,6 +10,9 @@ use std::sync::{Mutex, PoisonError};
 /// Longest description of a tool that is kept to be shown, in bytes.
 const MAX_DESCRIPTION: usize = 4 << 10;
 
+/// The role of a directory: what is granted, or where a program is started.
+pub(crate) const DIRECTORY: &str = "directory";
+
 /// A file or directory that a section leads to.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +56,7 @@ pub struct ToolPin {
 
 impl From<&Definition<'_>> for ToolPin {
     fn from(tool: &Definition<'_>) -> ToolPin {
-        let schema = |schema: &Value| hex::encode(lockgate_token::digest_of(schema));
+        let schema = |schema: &Value| hex::encode(lockgate_authority::digest_of(schema));
         let shown = &tool.description[..tool.description.floor_char_boundary(MAX_DESCRIPTION)];
         ToolPin {
             name: tool.name.to_owned(),
@@ -114,6 +117,12 @@ impl Pins {
         let point = grant.point.to_string();
         let Some(pinned) = self.points.get(&point) else { return Ok(()) };
         drifted(point, file_changes(&pinned.files, &crate::files::of_grant(grant, base)))
+    }
+
+    /// The real path of the directory that was approved, by which it has to be opened: what leads there may change.
+    pub fn directory(&self, point: &str) -> Option<&Path> {
+        let pinned = self.points.get(point)?.files.iter().find(|pin| pin.role == DIRECTORY)?;
+        Some(Path::new(&pinned.path))
     }
 
     /// Whether the text of the file of rules at `index` is the one that was approved. Those after the manifest's are the

@@ -82,6 +82,7 @@ fn m02_a_store_that_is_not_the_operators_alone_approves_nothing() {
     let store = desk.store();
     let mut record = std::fs::read_dir(&store).expect("a store").map(|entry| entry.expect("an entry").path());
     let record = record.find(|path| path.file_name().is_some_and(|name| name.len() > 60)).expect("a record");
+    let home = desk.place.path("home");
     let mode =
         |path: &Path, mode: u32| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
     let kept = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
