@@ -5,6 +5,9 @@ use super::common::client::node;
 use serde_json::{Value as Json, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+/// What somebody does to a workspace after it was approved.
+type Change = fn(&Desk);
+
 /// A tool server whose description of itself lies in a file.
 const SERVER: &str = "const { readFileSync } = require('fs');
 process.stdin.on('data', (data) => { for (const line of String(data).trim().split('\\n')) {
@@ -97,7 +100,7 @@ fn m07_a_program_that_changed_is_not_started() {
     // It starts, and is no tool server.
     desk.eval("1", &[]).trouble(2, "misconfigured", &["tool.x"]);
     assert!(desk.work().join("started").exists());
-    let changes: [(&str, fn(&Desk)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("content of the program", |desk| drop(desk.file("tool", "#!/bin/sh\ntouch started evil\n"))),
         ("content of the argument 1", |desk| drop(desk.file("conf.txt", "2"))),
         ("content of the argument 2", |desk| drop(desk.file("data.txt", "2"))),
