@@ -129,6 +129,13 @@ pub struct ManifestGrant {
     pub known: Known,
 }
 
+impl ManifestGrant {
+    /// The section as TOML, with nothing left to the order or the spelling of a text: two sections are equal where this is.
+    pub fn to_toml(&self) -> String {
+        render::grant(self)
+    }
+}
+
 /// A manifest that was read without a single problem and that its isolation policy accepts.
 ///
 #[doc = include_str!("../MANIFEST.md")]
@@ -321,6 +328,18 @@ impl Manifest {
     /// The manifest as TOML that [`Manifest::parse`] reads back to the same manifest.
     pub fn to_toml(&self) -> String {
         render::manifest(self)
+    }
+
+    /// All of it that grants no point, as TOML: isolation, agent, rules, limits, walls, clock, random bytes, labels, tokens,
+    /// approvers.
+    pub fn settings_to_toml(&self) -> String {
+        render::frame(self)
+    }
+
+    /// Takes away the points that `keep` does not want, as if their sections were not there.
+    pub fn keep_points(&mut self, keep: impl Fn(&ManifestGrant) -> bool) {
+        self.grants.retain(keep);
+        self.tokens.required.retain(|point| self.grants.iter().any(|grant| grant.point == *point));
     }
 
     /// The same with the parties and points that it still names and no others, as if it had been read so.

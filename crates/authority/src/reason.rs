@@ -163,6 +163,8 @@ reasons! {
     JournalUnavailable = "journal_unavailable", "The intent could not be recorded, so nothing was done.";
     ReplayDiverged = "replay_diverged", "The replayed program did something else than the recorded one.";
     Misconfigured = "misconfigured", "The manifest, a flag or a limit is not acceptable.";
+    NotTrusted = "not_trusted", "The operator has not approved the manifest as it is now.";
+    PinDrift = "pin_drift", "What was pinned when a point was approved is not what is there now.";
     Internal = "internal", "The gate met a state that it should never be in.";
 }
 

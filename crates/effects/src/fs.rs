@@ -34,6 +34,14 @@ impl Directory {
         Ok(Directory { root })
     }
 
+    /// Opens `path`, which must be the real path of a directory: no link is followed, in no part of it.
+    pub fn open_real(path: &Path) -> io::Result<Directory> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let root = fs::openat2(fs::CWD, path, flags, Mode::empty(), resolve)?;
+        Ok(Directory { root })
+    }
+
     /// Performs one operation. Blocks on the disk: call it where blocking is allowed.
     ///
     /// Files larger than `max_bytes` are not read; an append does not make a file larger than [`MAX_FILE`].
@@ -242,4 +250,23 @@ fn refused(errno: Errno) -> EffectError {
         _ => (ReasonCode::EffectFailed, "the file system reported an error"),
     };
     EffectError::new(code, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m07_a_real_path_leads_through_no_link() {
+        let place = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(place.path()).unwrap();
+        std::fs::create_dir_all(real.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("a", real.join("link")).unwrap();
+        std::os::unix::fs::symlink("b", real.join("a/last")).unwrap();
+        assert!(Directory::open_real(&real.join("a/b")).is_ok());
+        for path in ["link/b", "a/last", "link"] {
+            assert!(Directory::open(&real.join(path)).is_ok());
+            assert!(Directory::open_real(&real.join(path)).is_err(), "{path}");
+        }
+    }
 }

@@ -28,13 +28,14 @@ pub(crate) fn inline(value: &Value) -> Value {
     Value::map([("sha256", Value::Bytes(Sha256::digest(&bytes).to_vec())), ("bytes", Value::Int(bytes.len() as i64))])
 }
 
-/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, the manifest as it is `written` out, what stands behind its grants, and `{rules}`
-/// where there are any.
+/// `{lockgate, agent, isolation, clock, random, limits, manifest}` of a session, the manifest as it is `written` out, what stands behind its grants, and
+/// `{trust, rules}` where there are any: by whose word the manifest's file counts, and what of it is withheld.
 pub(crate) fn start(
     agent: &str,
     manifest: &Manifest,
     written: &str,
     tokens: Vec<(&'static str, Value)>,
+    trust: Option<Value>,
     rules: &[RuleText],
 ) -> Vec<u8> {
     let mut body = vec![
@@ -48,6 +49,7 @@ pub(crate) fn start(
         ("manifest", inline(&Value::text(written))),
     ];
     body.extend(tokens);
+    body.extend(trust.map(|trust| ("trust", trust)));
     if !rules.is_empty() {
         // Where all of them would not fit, their digests remain.
         let whole = rules.iter().map(|rules| rules.text.len()).sum::<usize>() <= MAX_INLINE / 2;

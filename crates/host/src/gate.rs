@@ -14,7 +14,7 @@ use crate::tokens::{self, Judge, Opened, Presentation};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{
     Caveat, Classes, Format, HeldGrants, Manifest, ManifestGrant, Mint, PointKind, Principal, PrincipalKind,
-    ReasonCode, ServerNetwork, ServerWall, Source, Wall,
+    ReasonCode, ServerNetwork, ServerWall, Source, Value, Wall,
 };
 use lockgate_control::{BEAT_MS, Control, ControlError};
 use lockgate_crossing::{Failed, Floating, Recorder, Ruling, SessionBook, Types};
@@ -23,10 +23,13 @@ use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
 use lockgate_effects::http::{HttpClient, Reach};
 use lockgate_effects::kv::KeyValueFile;
-use lockgate_effects::tool::{StartError, ToolLimits, ToolServer, ToolServerSpec, ToolServers, ToolTransport};
+use lockgate_effects::tool::{
+    StartError, ToolInfo, ToolLimits, ToolServer, ToolServerSpec, ToolServers, ToolTransport,
+};
 use lockgate_journal::{Journal, Options, SessionId};
 use lockgate_rules::{Points, RuleErrors, Rules, Tools};
 use lockgate_token::PublicKey;
+use lockgate_trust::{Definition, Drift, Granted, Pins};
 use lockgate_wall::{Network, ProgramWall};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
@@ -152,6 +155,9 @@ pub enum OpenError {
     /// The gate's own key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// What was pinned when a point was approved is not what is there now.
+    #[error(transparent)]
+    Drift(#[from] Drift),
 }
 
 impl OpenError {
@@ -163,6 +169,9 @@ impl OpenError {
                 Some(hint.clone())
             }
             OpenError::Key(error) => Some(error.hint()),
+            OpenError::Drift(_) => Some(
+                "`lockgate trust diff` shows it beside the rest; `lockgate trust approve` if you mean it".to_owned(),
+            ),
             OpenError::Io { .. } => None,
             OpenError::RuleFile { .. } => {
                 Some("`rules` in the manifest is relative to it; `--rules` is not".to_owned())
@@ -253,6 +262,28 @@ impl Gate {
         presented: Option<Presentation>,
         on_log: OnLog,
     ) -> Result<Session, OpenError> {
+        self.begin(manifest, base, presented, (&Pins::default(), None), on_log)
+    }
+
+    /// Begins a session with what an operator grants, and refuses it where what was pinned is no longer so.
+    pub fn session_granted(
+        &self,
+        granted: &Granted,
+        presented: Option<Presentation>,
+        on_log: OnLog,
+    ) -> Result<Session, OpenError> {
+        let trust = (granted.pins(), granted.recorded());
+        self.begin(granted.manifest(), granted.base(), presented, trust, on_log)
+    }
+
+    fn begin(
+        &self,
+        manifest: &Manifest,
+        base: &Path,
+        presented: Option<Presentation>,
+        (pins, trust): (&Pins, Option<Value>),
+        on_log: OnLog,
+    ) -> Result<Session, OpenError> {
         let gate = &self.0;
         tokens::check_required(manifest, presented.as_ref())?;
         let agent = tokens::agent(manifest, presented.as_ref())?;
@@ -271,9 +302,14 @@ impl Gate {
                 message,
                 hint: hint.to_owned(),
             };
+            pins.check_files(grant, base)?;
             match &grant.source {
                 Source::Directory(path) => {
-                    let directory = Directory::open(&base.join(path)).map_err(|error| {
+                    let opened = match pins.directory(&grant.point.to_string()) {
+                        Some(real) => Directory::open_real(real),
+                        None => Directory::open(&base.join(path)),
+                    };
+                    let directory = opened.map_err(|error| {
                         failed(
                             format!("cannot open the directory `{path}`: {error}"),
                             "make the directory, or correct `path`, which is relative to the manifest",
@@ -289,6 +325,7 @@ impl Gate {
                     let server = connect(gate.runtime(), &gate.http, &name, &grant.source, base, manifest.walls())
                         .map_err(|error| not_connected(grant, &error))?;
                     check_tools(&server, grant).map_err(|(message, hint)| failed(message, &hint))?;
+                    pins.check_tools(&grant.point.to_string(), server.tools().iter().map(definition))?;
                     tools.insert(name, Arc::new(server));
                 }
                 Source::Receipt { point, manifest } => {
@@ -301,7 +338,7 @@ impl Gate {
         if manifest.grants().iter().any(is_sealed) {
             gate.seals.keys()?;
         }
-        let rules = session_rules(manifest, base, &tools)?;
+        let rules = session_rules(manifest, base, &tools, pins)?;
         let unrecorded = |error: String| OpenError::Unrecorded(error);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| unrecorded(error.to_string()))?;
@@ -311,6 +348,7 @@ impl Gate {
             manifest,
             &manifest_text,
             opened.as_ref().map_or(Ok(Vec::new()), Opened::recorded)?,
+            trust,
             rules.as_ref().map_or(&[], Rules::texts),
         );
         let id = SessionId::from_bytes(id);
@@ -418,15 +456,18 @@ fn check_types(manifest: &Manifest) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The points of a manifest as rules speak of them. Starts its tool servers, whose commands are relative to `base`, to ask
-/// what their tools take, and ends them again.
-pub fn rule_points(manifest: &Manifest, base: &Path) -> Result<Points, OpenError> {
+/// The points of a manifest as rules speak of them. Starts its tool servers to ask what their tools take, and ends them
+/// again; so it takes what an operator grants, and not any manifest.
+pub fn rule_points(granted: &Granted) -> Result<Points, OpenError> {
+    let (manifest, base, pins) = (granted.manifest(), granted.base(), granted.pins());
     let (runtime, http) = (start_runtime()?, HttpClient::new());
     let mut tools = Tools::new();
     for grant in manifest.grants().iter().filter(|grant| matches!(grant.source, Source::Command(_) | Source::Url(_))) {
         let name = grant.point.name.to_string();
+        pins.check_files(grant, base)?;
         let server = connect(&runtime, &http, &name, &grant.source, base, manifest.walls())
             .map_err(|error| not_connected(grant, &error))?;
+        pins.check_tools(&grant.point.to_string(), server.tools().iter().map(definition))?;
         tools.insert(name, arguments(&server));
     }
     Ok(Points::of(manifest, &tools))
@@ -552,6 +593,16 @@ fn types(servers: &HashMap<String, Arc<ToolServer>>) -> Types {
 /// What only the operator may see, below the message.
 fn indented(detail: &str) -> String {
     detail.lines().map(|line| format!("\n    {line}")).collect()
+}
+
+/// A tool as it is pinned.
+fn definition(tool: &ToolInfo) -> Definition<'_> {
+    Definition {
+        name: &tool.name,
+        description: &tool.description,
+        input: &tool.input_schema,
+        output: tool.output_schema.as_ref(),
+    }
 }
 
 /// Every tool that a manifest names must be there: a name with a slip in it would silently grant nothing.

@@ -4,6 +4,7 @@ use crate::gate::OpenError;
 use lockgate_authority::{Manifest, Value};
 use lockgate_effects::tool::ToolServer;
 use lockgate_rules::{Points, RuleText, Rules, ToolArguments, Tools};
+use lockgate_trust::Pins;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -37,12 +38,15 @@ pub(crate) fn session_rules(
     manifest: &Manifest,
     base: &Path,
     servers: &HashMap<String, Arc<ToolServer>>,
+    pins: &Pins,
 ) -> Result<Option<Rules>, OpenError> {
     if manifest.rules().is_empty() {
         return Ok(None);
     }
     let tools: Tools = servers.iter().map(|(name, server)| (name.clone(), arguments(server))).collect();
-    Ok(Some(Rules::load(rule_texts(manifest, base)?, &Points::of(manifest, &tools))?))
+    let texts = rule_texts(manifest, base)?;
+    texts.iter().enumerate().try_for_each(|(index, rules)| pins.check_rules(index, &rules.text))?;
+    Ok(Some(Rules::load(texts, &Points::of(manifest, &tools))?))
 }
 
 /// What the tools of a server take, as it announced.

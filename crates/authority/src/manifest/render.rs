@@ -6,6 +6,22 @@ use crate::label::LabelCaveat;
 use toml::Value as Toml;
 
 pub(super) fn manifest(manifest: &Manifest) -> String {
+    let mut out = frame(manifest);
+    for grant in &manifest.grants {
+        section(&mut out, &grant.point.to_string(), &grant_settings(grant));
+    }
+    out
+}
+
+/// One section that grants a point.
+pub(super) fn grant(grant: &ManifestGrant) -> String {
+    let mut out = String::new();
+    section(&mut out, &grant.point.to_string(), &grant_settings(grant));
+    out
+}
+
+/// All that grants no point.
+pub(super) fn frame(manifest: &Manifest) -> String {
     let mut out = format!("isolation = \"{}\"\n", manifest.isolation);
     if let Some(agent) = &manifest.agent {
         out.push_str(&format!("agent = {}\n", Toml::String(agent.clone())));
@@ -38,9 +54,6 @@ pub(super) fn manifest(manifest: &Manifest) -> String {
     if let Some(asking) = manifest.asking {
         let wait = units::display_duration(asking.wait_ms);
         section(&mut out, "approval", &[text("by", "operator"), text("wait", &wait)]);
-    }
-    for grant in &manifest.grants {
-        section(&mut out, &grant.point.to_string(), &grant_settings(grant));
     }
     out
 }

@@ -4,16 +4,17 @@ mod recorded;
 mod ruled;
 
 use super::Done;
-use super::output::{DIM, GREEN, RED, Trouble, paint, print_json, terminal};
+use super::output::{DIM, GREEN, RED, Trouble, one_line, paint, print_json, terminal};
 use super::setup;
 use super::streams::{self, Page};
+use super::vouching::{Given, Vouching};
 use lockgate_authority::{
     Asking, CanonicalPath, CanonicalUrl, Explanation, HeldGrants, Limit, Manifest, Mint, PointKind, Principal,
     PrincipalKind, ReasonCode, Request, Subject, Usage, Value, explain as explain_request,
 };
 use serde_json::json;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Flags of `explain`.
@@ -38,6 +39,8 @@ pub(crate) struct Arguments {
     /// The manifest; with a session, only where the journal did not keep it
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+    #[command(flatten)]
+    vouching: Vouching,
     /// A recorded session, by the beginning of its id: what was held, spent and revoked in it counts
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
@@ -72,12 +75,11 @@ enum About {
 }
 
 pub(crate) fn explain(arguments: &Arguments) -> Done {
-    let read = arguments.manifest.as_deref().map(setup::read_manifest).transpose()?;
-    let manifest = read.as_ref().map(|(manifest, _)| manifest);
+    let given = arguments.manifest.as_deref().map(|path| arguments.vouching.given(path)).transpose()?;
+    let manifest = given.as_ref().map(Given::manifest);
     let named = arguments.session.is_some() || arguments.serial.is_some();
-    if let (Some(manifest), Some(journal), false) = (&arguments.manifest, &arguments.journal, named) {
-        let message =
-            format!("`--manifest {}` and `--journal {}` ask two things", manifest.display(), journal.display());
+    if let (Some(path), Some(journal), false) = (&arguments.manifest, &arguments.journal, named) {
+        let message = format!("`--manifest {}` and `--journal {}` ask two things", path.display(), journal.display());
         return Err(Trouble::usage(message).hint(
             "leave `--journal` out to ask what the manifest allows, or name the session that is meant with `--session`",
         ));
@@ -96,8 +98,9 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
         }
     };
     // What a session's past means for its rules is told by the entries of what they refused.
-    let rules = read.as_ref().filter(|_| !past).map(|(manifest, base)| (manifest, base.as_path()));
+    let rules = given.as_ref().filter(|_| !past);
     let (explanation, ruled) = decide(arguments, &action, &held, &usage, rules)?;
+    let untrusted = rules.and_then(Given::not_trusted);
     // What nothing but an approval keeps from being allowed waits for one, where somebody can give it.
     let needs_approval = explanation.code == Some(ReasonCode::ApprovalRequired);
     if arguments.json {
@@ -105,6 +108,9 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
         let wait = asking.filter(|_| needs_approval).map(|asking| json!({"wait_ms": asking.wait_ms}));
         if let Some(value) = value.as_object_mut() {
             value.insert("approval".to_owned(), json!(wait));
+            if let Some(refused) = untrusted {
+                value.insert("not_trusted".to_owned(), json!(refused.to_string()));
+            }
             if !ruled.is_empty() {
                 value.insert("rules".to_owned(), ruled.iter().map(ruled::Held::to_json).collect());
             }
@@ -113,6 +119,9 @@ pub(crate) fn explain(arguments: &Arguments) -> Done {
     } else {
         streams::page(|page| {
             tell(page, &explanation)?;
+            if let Some(refused) = untrusted {
+                writeln!(page, "  {}", terminal(&one_line(&format!("but {refused}"))))?;
+            }
             ruled.iter().try_for_each(|rule| writeln!(page, "  {}", terminal(&rule.line())))?;
             if needs_approval { tell_approval(page, asking) } else { Ok(()) }
         })?;
@@ -134,7 +143,7 @@ fn decide(
     action: &Action<'_>,
     held: &HeldGrants,
     usage: &Usage,
-    rules: Option<(&Manifest, &Path)>,
+    rules: Option<&Given>,
 ) -> Result<(Explanation, Vec<ruled::Held>), Trouble> {
     let (kind, name) = point(action.point)?;
     let args = match &arguments.args {
@@ -169,7 +178,7 @@ fn decide(
     };
     let mut explanation = explain_request(held, &request, usage);
     let ruled = match rules {
-        Some((manifest, base)) => ruled::judge(&mut explanation, &request, held, manifest, base)?,
+        Some(given) => ruled::judge(&mut explanation, &request, held, given)?,
         None => Vec::new(),
     };
     Ok((explanation, ruled))

@@ -2,8 +2,8 @@
 
 use super::Done;
 use super::output::{DIM, GREEN, RED, Trouble, YELLOW, paint, print_json, terminal, to_json};
-use super::setup;
 use super::streams::{self, Page};
+use super::vouching::look_at;
 use lockgate_authority::{Mint, Principal, PrincipalKind, ReasonCode};
 use lockgate_decode::{
     Accept, Allowed, Group, Report, SealReport, Strict, classes, inspect as inspect_bytes, inspect_sealed,
@@ -64,7 +64,7 @@ pub(crate) fn inspect(arguments: &Arguments) -> Done {
         None => inspect_bytes(&bytes, &accept),
     };
     if let Some(manifest) = &arguments.manifest {
-        let (manifest, _) = setup::read_manifest(manifest)?;
+        let manifest = look_at(manifest)?;
         let agent = Principal::new(PrincipalKind::Agent, manifest.agent().unwrap_or("agent"));
         let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
         report.check_hosts(&manifest.hold(agent, &mut Mint::new()), now_ms);

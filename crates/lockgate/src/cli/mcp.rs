@@ -6,6 +6,7 @@ use super::output::{CYAN, Trouble, paint};
 use super::setup;
 use super::streams::{Console, note};
 use super::tokens::Tokens;
+use super::vouching::{Vouching, begin, tell_withheld};
 use lockgate_authority::{Point, Principal, PrincipalKind};
 use lockgate_host::Opening;
 use lockgate_mcp::serve_stdio;
@@ -24,6 +25,8 @@ pub(crate) struct Arguments {
     /// The manifest (`lockgate.toml`) that names the tool servers and says what is granted
     #[arg(long, value_name = "FILE")]
     manifest: PathBuf,
+    #[command(flatten)]
+    vouching: Vouching,
     /// To whom the calls are attributed; there is no anonymous client
     #[arg(long = "as", value_name = "NAME")]
     name: String,
@@ -52,16 +55,18 @@ pub(crate) fn mcp(arguments: &Arguments) -> Done {
         return Err(Trouble::usage(format!("`--as {}` is not a name", arguments.name))
             .hint("a name is a letter, then letters, digits, `_` or `-`"));
     }
+    let mut granted = arguments.vouching.granted(&arguments.manifest)?;
+    granted.amend(|manifest| setup::add_rules(manifest, &arguments.rules))?;
+    let manifest = granted.manifest();
     let prompt = prompt(arguments.prompt.as_deref())?;
-    let (mut manifest, base) = setup::read_manifest(&arguments.manifest)?;
-    setup::add_rules(&mut manifest, &arguments.rules)?;
-    let tokens = arguments.tokens.load(&manifest)?;
-    let gate = setup::gate_for(arguments.journal.as_deref(), &arguments.tokens, false, &manifest)?;
+    let tokens = arguments.tokens.load(manifest)?;
+    let gate = setup::gate_for(arguments.journal.as_deref(), &arguments.tokens, false, manifest)?;
     let console = Arc::new(Console::default());
     let principal = Principal::new(PrincipalKind::External, arguments.name.as_str());
-    let opening = || Opening::of_caller(&manifest, &principal, &prompt);
+    let opening = || Opening::of_caller(manifest, &principal, &prompt);
     let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
-    let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, arguments.quiet))?;
+    tell_withheld(&granted, arguments.quiet);
+    let session = begin(&gate, &granted, presented, setup::on_log(&console, arguments.quiet))?;
     session.on_ask(on_ask(arguments.quiet));
     setup::remarks(&session, arguments.quiet);
     let caller = Arc::new(session.caller(principal, &prompt)?);

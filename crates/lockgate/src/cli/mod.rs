@@ -18,7 +18,9 @@ mod setup;
 mod streams;
 mod tighten;
 mod tokens;
+mod trust;
 mod usage;
+mod vouching;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use output::Trouble;
@@ -57,6 +59,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Print the least manifest that would have sufficed for recorded sessions
     Tighten(tighten::Arguments),
+    /// Say which manifests are trusted, show what they ask for, approve and revoke their points
+    Trust(trust::Arguments),
     /// Check the operator's rules, and show what rules can name
     Rules(rules::Arguments),
     /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
@@ -103,6 +107,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(arguments) => (arguments.json, explain::explain(&arguments)),
         Command::Inspect(arguments) => (arguments.json, inspect::inspect(&arguments)),
         Command::Tighten(arguments) => (arguments.json, tighten::tighten(&arguments)),
+        Command::Trust(arguments) => (arguments.json, trust::trust(&arguments)),
         Command::Rules(arguments) => (arguments.json(), rules::rules(&arguments)),
         Command::Approvals(arguments) => (arguments.json(), approvals::approvals(&arguments)),
         Command::Mcp(arguments) => {

@@ -169,6 +169,7 @@ impl From<OpenError> for Trouble {
             | OpenError::Io { .. }
             | OpenError::Control(_)
             | OpenError::Key(_) => (2, ReasonCode::Misconfigured),
+            OpenError::Drift(_) => (2, ReasonCode::PinDrift),
         };
         let hint = error.hint();
         Trouble { status, code: code.as_str().to_owned(), hint, ..Trouble::usage(error.to_string()) }

@@ -2,15 +2,15 @@
 
 use super::Done;
 use super::output::{DIM, GREEN, Trouble, YELLOW, one_line, paint, print_json, terminal};
-use super::setup;
 use super::streams::{self, Page};
-use lockgate_authority::Manifest;
+use super::vouching::{Given, Vouching};
+
 use lockgate_host::{rule_points, rule_text, rule_texts};
 use lockgate_rules::{Points, Rule, RuleError, RuleErrors, RuleText, Rules, Tools};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The subcommands of `rules`.
@@ -51,6 +51,8 @@ struct Of {
     /// The manifest (`lockgate.toml`) whose points the rules concern
     #[arg(long, value_name = "FILE")]
     manifest: PathBuf,
+    #[command(flatten)]
+    vouching: Vouching,
     /// Do not start the manifest's tool servers; what their tools take is not known then
     #[arg(long)]
     offline: bool,
@@ -75,16 +77,16 @@ pub(crate) fn rules(arguments: &Arguments) -> Done {
 }
 
 fn check(of: &Of, files: &[PathBuf]) -> Done {
-    let (manifest, base) = setup::read_manifest(&of.manifest)?;
+    let given = of.given()?;
     let texts = match files {
-        [] => rule_texts(&manifest, &base)?,
+        [] => rule_texts(given.manifest(), given.base())?,
         files => files.iter().map(|file| rule_text(file)).collect::<Result<_, _>>()?,
     };
     if texts.is_empty() {
         return Err(Trouble::usage(format!("the manifest `{}` names no rules", of.manifest.display()))
             .hint("name a file in it with `rules = \"rules.cedar\"`, or give one after the command"));
     }
-    let rules = Rules::load(texts, &points(of, &manifest, &base)?)?;
+    let rules = Rules::load(texts, &of.points(&given)?)?;
     if of.json {
         print_json(&json!({"ok": true, "value": as_json(&rules)}))?;
     } else {
@@ -100,8 +102,7 @@ fn check(of: &Of, files: &[PathBuf]) -> Done {
 }
 
 fn schema(of: &Of) -> Done {
-    let (manifest, base) = setup::read_manifest(&of.manifest)?;
-    let schema = points(of, &manifest, &base)?.schema();
+    let schema = of.points(&of.given()?)?.schema();
     if of.json {
         print_json(&json!({"ok": true, "value": {"schema": schema}}))?;
     } else {
@@ -110,20 +111,33 @@ fn schema(of: &Of) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn points(of: &Of, manifest: &Manifest, base: &Path) -> Result<Points, Trouble> {
-    if of.offline { Ok(Points::of(manifest, &Tools::new())) } else { Ok(rule_points(manifest, base)?) }
+impl Of {
+    /// Without its servers a manifest is only looked at.
+    fn given(&self) -> Result<Given, Trouble> {
+        if self.offline { Given::looked_at(&self.manifest) } else { self.vouching.given(&self.manifest) }
+    }
+
+    fn points(&self, given: &Given) -> Result<Points, Trouble> {
+        if self.offline {
+            return Ok(Points::of(given.manifest(), &Tools::new()));
+        }
+        Ok(rule_points(given.granted().map_err(|trouble| {
+            trouble.hint("`--offline` starts none of its tool servers and needs no trust; or see `lockgate trust diff`")
+        })?)?)
+    }
 }
 
 /// The rules of a manifest for a question about it: its tool servers are started only where the rules speak of what tools
-/// take. `None` where it names none.
-pub(crate) fn of_manifest(manifest: &Manifest, base: &Path) -> Result<Option<Rules>, Trouble> {
+/// take, and only where the manifest is trusted. `None` where it names none.
+pub(crate) fn of_manifest(given: &Given) -> Result<Option<Rules>, Trouble> {
+    let manifest = given.manifest();
     if manifest.rules().is_empty() {
         return Ok(None);
     }
-    let texts = rule_texts(manifest, base)?;
+    let texts = rule_texts(manifest, given.base())?;
     match Rules::load(texts.clone(), &Points::of(manifest, &Tools::new())) {
         Ok(rules) => Ok(Some(rules)),
-        Err(_) => Ok(Some(Rules::load(texts, &rule_points(manifest, base)?)?)),
+        Err(_) => Ok(Some(Rules::load(texts, &rule_points(given.granted()?)?)?)),
     }
 }
 

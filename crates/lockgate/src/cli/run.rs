@@ -6,8 +6,10 @@ use super::crossed::Crossed;
 use super::output::{CYAN, DIM, GREEN, Trouble, YELLOW, one_line, paint, print_json, print_result, terminal, to_json};
 use super::setup::{self, Common};
 use super::streams::{Console, note};
+use super::vouching::{begin, tell_withheld, withheld_json};
 use lockgate_authority::{Manifest, Value};
 use lockgate_host::{Closed, Finished, Gate, Opening, Program, RunError};
+use lockgate_trust::Granted;
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,34 +50,41 @@ fn unloaded(error: RunError) -> Trouble {
 
 /// Opens a gate, runs one program in a session of its own and tells how it went.
 pub(crate) fn execute(common: &Common, load: impl FnOnce(&Gate) -> Result<Program, Trouble>) -> Done {
-    let (manifest, base) = setup::manifest(common)?;
+    // Before anything else is looked at: what of the workspace would be read is said by a file that has to be trusted.
+    let granted = setup::granted(common)?;
+    let manifest = granted.manifest();
     let input = setup::input(common.input.as_deref())?;
-    let tokens = common.tokens.load(&manifest)?;
-    let gate = setup::gate(common, &manifest)?;
+    let tokens = common.tokens.load(manifest)?;
+    let gate = setup::gate(common, manifest)?;
     let program = load(&gate)?;
     let console = Arc::new(Console::default());
-    let opening = || Opening::of_program(&manifest, &program, &input);
+    let opening = || Opening::of_program(manifest, &program, &input);
     let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
-    let session = gate.session_with(&manifest, &base, presented, setup::on_log(&console, common.quiet))?;
+    tell_withheld(&granted, common.quiet || common.json);
+    let session = begin(&gate, &granted, presented, setup::on_log(&console, common.quiet))?;
     session.on_ask(on_ask(common.quiet));
     setup::remarks(&session, common.quiet);
     let finished = session.run(&program, &input, common.trace);
     let closed = session.close();
     console.drain();
-    report(common, &manifest, &gate, &finished, closed)
+    report(common, &granted, &gate, &finished, closed)
 }
 
 fn report(
     common: &Common,
-    manifest: &Manifest,
+    granted: &Granted,
     gate: &Gate,
     finished: &Finished,
     closed: Result<Closed, RunError>,
 ) -> Done {
     let crossed = Crossed::read(gate, closed.as_ref().ok(), finished);
-    let trace = common.trace.then(|| lockgate_host::traced_manifest(manifest, finished));
+    let trace = common.trace.then(|| lockgate_host::traced_manifest(granted.manifest(), finished));
     let written = if common.json {
-        print_json(&as_json(gate, finished, &closed, &crossed, trace.as_deref()))
+        let mut told = as_json(gate, finished, &closed, &crossed, trace.as_deref());
+        if let Some(withheld) = withheld_json(granted) {
+            told["withheld"] = withheld;
+        }
+        print_json(&told)
     } else {
         let written = finished.result.as_ref().map_or(Ok(()), print_result);
         if let Some(trace) = &trace {

@@ -1,10 +1,12 @@
 //! What `run` and `eval` share: flags, the manifest, the gate.
 
-use super::output::{Trouble, YELLOW, one_line, paint, terminal};
+use super::output::{Trouble, YELLOW, paint};
 use super::streams::{Console, note};
 use super::tokens::Tokens;
+use super::vouching::Vouching;
 use lockgate_authority::{Limit, Manifest, PartialLimits, Principal, ReasonCode, Value};
 use lockgate_host::{Gate, GateOptions, OnLog, Placement, Session, Walling};
+use lockgate_trust::Granted;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,6 +19,8 @@ pub(crate) struct Common {
     /// The manifest (`lockgate.toml`) that says what is granted; nothing is granted without one
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) vouching: Vouching,
     /// Grant one thing more; see the examples below
     #[arg(long, value_name = "GRANT")]
     pub(crate) allow: Vec<String>,
@@ -73,20 +77,23 @@ pub(crate) fn journal_path(flag: Option<&Path>) -> Result<PathBuf, Trouble> {
     }
 }
 
-/// The manifest with the flags applied, and the directory that its paths are relative to.
-pub(crate) fn manifest(common: &Common) -> Result<(Manifest, PathBuf), Trouble> {
-    let (mut manifest, base) = match &common.manifest {
-        None => (Manifest::default(), PathBuf::from(".")),
-        Some(path) => read_manifest(path)?,
+/// What the manifest and the flags grant. The flags are the operator's own words.
+pub(crate) fn granted(common: &Common) -> Result<Granted, Trouble> {
+    let mut granted = match &common.manifest {
+        None => Granted::nothing(),
+        Some(path) => common.vouching.granted(path)?,
     };
-    for expression in &common.allow {
-        manifest.allow(expression)?;
-    }
-    add_rules(&mut manifest, &common.rules)?;
-    if !common.limit.is_empty() {
-        manifest.set_limits(&limits(&common.limit)?)?;
-    }
-    Ok((manifest, base))
+    granted.amend(|manifest| {
+        for expression in &common.allow {
+            manifest.allow(expression)?;
+        }
+        add_rules(manifest, &common.rules)?;
+        if !common.limit.is_empty() {
+            manifest.set_limits(&limits(&common.limit)?)?;
+        }
+        Ok::<_, Trouble>(())
+    })?;
+    Ok(granted)
 }
 
 /// Adds files of rules that flags name, which are relative to the working directory and not to the manifest.
@@ -101,28 +108,6 @@ pub(crate) fn add_rules(manifest: &mut Manifest, files: &[PathBuf]) -> Result<()
         manifest.add_rules(text);
     }
     Ok(())
-}
-
-pub(crate) fn read_manifest(path: &Path) -> Result<(Manifest, PathBuf), Trouble> {
-    let shown = path.display().to_string();
-    let text = read_file(path, MAX_MANIFEST).map_err(|unread| match unread {
-        Unread::Io(error) => Trouble::usage(format!("cannot read the manifest `{shown}`: {error}"))
-            .hint("give the path of a `lockgate.toml`"),
-        Unread::TooLarge => Trouble::usage(format!("the manifest `{shown}` is larger than {MAX_MANIFEST} bytes"))
-            .hint("give the path of a `lockgate.toml`; one manifest grants what one program needs"),
-        Unread::NotText => {
-            Trouble::usage(format!("the manifest `{shown}` is not UTF-8 text")).hint("save the file as UTF-8")
-        }
-    })?;
-    let manifest = Manifest::parse(&text, &shown)?;
-    for (found, meant) in manifest.doubtful_parties() {
-        // It is named once, so this is where.
-        let line = text.lines().position(|line| line.contains(&format!("\"{found}\""))).map_or(0, |line| line + 1);
-        let message = format!("`{found}` is a party that nothing else names; did you mean `{meant}`?");
-        note(&format!("{} {}:{line}: {message}", paint("warning", YELLOW), terminal(&one_line(&shown))));
-    }
-    let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok((manifest, base.to_owned()))
 }
 
 fn limits(flags: &[String]) -> Result<PartialLimits, Trouble> {
@@ -171,8 +156,6 @@ pub(crate) fn json_flag(name: &str, example: &str, flag: &str) -> Result<Value, 
     Ok(Value::from_json(json))
 }
 
-/// Largest manifest, in bytes.
-const MAX_MANIFEST: u64 = 1 << 20;
 /// Largest input in a file, in bytes.
 const MAX_INPUT: u64 = 16 << 20;
 

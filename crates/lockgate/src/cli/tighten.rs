@@ -5,6 +5,7 @@ use super::journal::find;
 use super::output::{DIM, GREEN, Trouble, YELLOW, paint, print_json, terminal};
 use super::setup;
 use super::streams::{self, note};
+use super::vouching::look_at;
 use lockgate_authority::{ReasonCode, SectionDifference};
 use lockgate_host::{Tighten, TightenError};
 use lockgate_journal::{Reader, SessionId, verify};
@@ -49,8 +50,8 @@ pub(crate) fn tighten(arguments: &Arguments) -> Done {
     }
     let reader = Reader::open(&path)?;
     let sessions = sessions(&reader, names, all)?;
-    let given = arguments.manifest.as_deref().map(setup::read_manifest).transpose()?;
-    let found = Tighten::from_journal(&reader, &sessions, given.as_ref().map(|(manifest, _)| manifest))?;
+    let given = arguments.manifest.as_deref().map(look_at).transpose()?;
+    let found = Tighten::from_journal(&reader, &sessions, given.as_ref())?;
     let difference = found.before.difference(&found.tightened.manifest);
     if arguments.json {
         print_json(&json!({"ok": true, "value": as_json(&found, &difference)}))?;

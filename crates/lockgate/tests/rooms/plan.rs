@@ -24,6 +24,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "lockgate-control", floor: 1, may_use: &["lockgate-authority"] },
     Room { name: "lockgate-cell", floor: 2, may_use: &["lockgate-wall"] },
     Room { name: "lockgate-effects", floor: 2, may_use: &["lockgate-authority", "lockgate-decode", "lockgate-wall"] },
+    Room { name: "lockgate-trust", floor: 2, may_use: &["lockgate-authority", "lockgate-decode", "lockgate-token"] },
     Room {
         name: "lockgate-crossing",
         floor: 2,
@@ -43,6 +44,7 @@ pub const ROOMS: &[Room] = &[
             "lockgate-rules",
             "lockgate-syntax",
             "lockgate-token",
+            "lockgate-trust",
             "lockgate-wall",
         ],
     },
@@ -60,6 +62,7 @@ pub const ROOMS: &[Room] = &[
             "lockgate-mcp",
             "lockgate-rules",
             "lockgate-token",
+            "lockgate-trust",
             "lockgate-wall",
         ],
     },
@@ -121,7 +124,7 @@ pub const EXTERNAL: &[External] = &[
     // The kernel.
     at("landlock", &["lockgate-wall"]),
     at("libc", &["lockgate-cell", "lockgate-wall", "lockgate-effects"]),
-    at("rustix", &["lockgate-wall", "lockgate-effects"]),
+    at("rustix", &["lockgate-wall", "lockgate-effects", "lockgate-trust"]),
     at("seccompiler", &["lockgate-wall"]),
     at("tempfile", &["lockgate-wall"]),
     // Seeds of cells and keys, names of sessions.
@@ -215,6 +218,19 @@ pub const ALLOWED: &[Allowed] = &[
         places: &["src/store.rs"],
         doors: &[Door::Files],
         why: "creates and opens the file",
+    },
+    // trust: a manifest as it lies there, and the operator's store.
+    Allowed {
+        room: "lockgate-trust",
+        places: &["src/place.rs", "src/files.rs", "src/store.rs"],
+        doors: &[Door::Files],
+        why: "opens a manifest once, hashes what it leads to, keeps what the operator approved",
+    },
+    Allowed {
+        room: "lockgate-trust",
+        places: &["src/store.rs"],
+        doors: &[Door::Processes],
+        why: "whose the store has to be",
     },
     // syntax
     Allowed {

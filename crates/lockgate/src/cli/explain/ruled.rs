@@ -2,10 +2,10 @@
 
 use super::super::output::Trouble;
 use super::super::rules::of_manifest;
-use lockgate_authority::{Explanation, HeldGrants, Manifest, Request};
+use super::super::vouching::Given;
+use lockgate_authority::{Explanation, HeldGrants, Request};
 use lockgate_rules::{Act, Rule, Verdict};
 use serde_json::{Value as Json, json};
-use std::path::Path;
 
 /// A rule that holds.
 pub(super) struct Held {
@@ -40,14 +40,14 @@ pub(super) fn judge(
     explanation: &mut Explanation,
     request: &Request<'_>,
     held: &HeldGrants,
-    manifest: &Manifest,
-    base: &Path,
+    given: &Given,
 ) -> Result<Vec<Held>, Trouble> {
     let Some(point) = explanation.candidates.iter().find(|candidate| candidate.allows).map(|found| found.point.clone())
     else {
         return Ok(Vec::new());
     };
-    let Some(rules) = of_manifest(manifest, base)? else { return Ok(Vec::new()) };
+    let Some(rules) = of_manifest(given)? else { return Ok(Vec::new()) };
+    let manifest = given.manifest();
     let agent = manifest.agent().unwrap_or("agent");
     let act = Act {
         principal: held.principal(),

@@ -1,0 +1,92 @@
+//! The files and directories that a manifest leads to, as they are now. They are hashed, and not looked into.
+
+use crate::pins::{DIRECTORY, FilePin};
+use lockgate_authority::{Manifest, ManifestGrant, Source, ToolCommand};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// Where a program without `/` is looked for, unless the section's environment sets `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What a section leads to.
+pub(crate) fn of_grant(grant: &ManifestGrant, base: &Path) -> Vec<FilePin> {
+    match &grant.source {
+        Source::Directory(path) => vec![directory(&base.join(path))],
+        Source::Command(command) => of_command(command, base),
+        _ => Vec::new(),
+    }
+}
+
+/// The files of rules, in the manifest's order.
+pub(crate) fn of_rules(manifest: &Manifest, base: &Path) -> Vec<FilePin> {
+    manifest.rules().iter().map(|file| pin("rules", &base.join(file))).collect()
+}
+
+/// The working directory, the program, and the arguments that name a file.
+fn of_command(command: &ToolCommand, base: &Path) -> Vec<FilePin> {
+    let working = base.join(command.directory.as_deref().unwrap_or("."));
+    let mut out = vec![directory(&working)];
+    let Some((program, arguments)) = command.command.split_first() else { return out };
+    out.push(pin("program", &find_program(program, command, &working)));
+    for (index, argument) in arguments.iter().enumerate() {
+        // `--config=FILE` names one too.
+        let names = [Some(argument.as_str()), argument.split_once('=').map(|(_, value)| value)];
+        let files = names.into_iter().flatten().filter(|name| !name.is_empty()).map(|name| working.join(name));
+        out.extend(files.filter(|path| path.is_file()).map(|path| pin(&format!("argument {}", index + 1), &path)));
+    }
+    out
+}
+
+/// Where the system finds a program that is started in `working`.
+fn find_program(program: &str, command: &ToolCommand, working: &Path) -> PathBuf {
+    if program.contains('/') {
+        return working.join(program);
+    }
+    let set = command.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+    let places = set.unwrap_or(DEFAULT_PATH).split(':').map(|place| working.join(place).join(program));
+    let mut places = places.filter(|path| path.is_file());
+    places.next().unwrap_or_else(|| PathBuf::from(program))
+}
+
+fn directory(path: &Path) -> FilePin {
+    FilePin { role: DIRECTORY.to_owned(), path: real(path), sha256: None }
+}
+
+fn pin(role: &str, path: &Path) -> FilePin {
+    FilePin { role: role.to_owned(), path: real(path), sha256: hash(path).ok() }
+}
+
+fn hash(path: &Path) -> io::Result<String> {
+    // A pipe would have no end.
+    if !path.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut hash = Sha256::new();
+    let mut file = File::open(path)?;
+    let mut part = vec![0; 64 << 10];
+    loop {
+        match io::Read::read(&mut file, &mut part)? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            read => hash.update(part.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+/// The path with every link followed. Where nothing is there: where it would be.
+fn real(path: &Path) -> String {
+    let found = std::fs::canonicalize(path).unwrap_or_else(|_| {
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut out = PathBuf::new();
+        for part in whole.components() {
+            match part {
+                Component::ParentDir => drop(out.pop()),
+                Component::CurDir => {}
+                part => out.push(part),
+            }
+        }
+        out
+    });
+    found.to_string_lossy().into_owned()
+}
