@@ -129,6 +129,9 @@ pub const EXTERNAL: &[External] = &[
     // Tokens: `biscuit-auth` could draw keys by itself; only the calls that are given them are made.
     External { name: "biscuit-auth", rooms: &["lockgate-token"], features: Some(&["datalog-macro"]), building: false },
     at("ed25519-dalek", &["lockgate-token"]),
+    // Schemas of others: nothing is fetched, so none of the features that could.
+    External { name: "jsonschema", rooms: &["lockgate-decode"], features: Some(&[]), building: false },
+    External { name: "chacha20poly1305", rooms: &["lockgate-decode"], features: Some(&["alloc"]), building: false },
     // The operator's rules.
     at("cedar-policy", &["lockgate-rules"]),
     at("prost", &["lockgate-token"]),
@@ -331,6 +334,12 @@ pub const ALLOWED: &[Allowed] = &[
         places: &["src/keys.rs"],
         doors: &[Door::Files],
         why: "reads and makes key files",
+    },
+    Allowed {
+        room: "lockgate-host",
+        places: &["src/seals.rs", "src/gate.rs"],
+        doors: &[Door::Files],
+        why: "the lock by which sealed operations take turns; where directories and stores lie, links resolved",
     },
     Allowed {
         room: "lockgate-host",
