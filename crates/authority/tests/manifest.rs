@@ -394,7 +394,7 @@ fn m05_the_documented_manifest_is_accepted() {
     let text = include_str!("../MANIFEST.md");
     let block = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("there is an example");
     let manifest = Manifest::parse(block, "MANIFEST.md").unwrap_or_else(|errors| panic!("{}", errors.with_hints()));
-    assert_eq!(manifest.grants().len(), 11);
+    assert_eq!(manifest.grants().len(), 12);
     // Every condition and every key of a grant is in the document.
     for key in ["calls", "bytes", "rate", "until", "approval", "each", "at_most", "equals", "min_length", "prefix"] {
         assert!(text.contains(&format!("`{key}`")), "{key}");
