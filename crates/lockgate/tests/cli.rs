@@ -612,7 +612,11 @@ fn f01_the_main_example_runs_as_the_readme_says() {
     std::fs::create_dir_all(place.path("report/out")).expect("made");
     let manifest = place
         .read("report/lockgate.toml")
-        .replace("../../node_modules", &root.join("examples/node_modules").display().to_string());
+        .replace("../../node_modules", &root.join("examples/node_modules").display().to_string())
+        .replace(
+            "\"../node_modules\"",
+            &Json::from(root.join("examples/node_modules").display().to_string()).to_string(),
+        );
     place.file("report/lockgate.toml", &manifest);
     let run = ["run", "report/report.ts", "--manifest", "report/lockgate.toml", "--journal", "journal.sqlite"];
     let ran = place.plain(&run);

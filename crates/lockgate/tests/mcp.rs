@@ -138,7 +138,7 @@ fn a17_a_roster_is_read_before_the_first_call() {
 #[test]
 fn a17_a_list_is_read_for_each_name_of_another_where_the_prompt_needs_it() {
     let place = Place::new();
-    let root = place.root().canonicalize().expect("it exists");
+    let root = work(&place);
     let rosters = "source.get-structured-content = \"trusted\"\n\
          [tool.every.roster.get-structured-content]\nwith = { location = \"Chicago\" }\nnames = [\"/conditions\"]\n\
          [tool.every.roster.echo]\neach = { message = \"get-structured-content\" }\nnames = [\"/*\"]\nall = [\"all of it\"]\n";
@@ -161,7 +161,7 @@ fn a17_a_list_is_read_for_each_name_of_another_where_the_prompt_needs_it() {
 #[test]
 fn a09_a_confined_value_goes_to_no_server_where_others_read_it() {
     let place = Place::new();
-    let root = place.root().canonicalize().expect("it exists");
+    let root = work(&place);
     let confined = "source.get-structured-content = { \"/conditions\" = { label = \"trusted\", readable_by = [\"operator\"] } }\n\
                     [tool.every.shown_to]\necho = [\"operator\"]\n";
     place.file("lockgate.toml", &format!("{}{confined}", sections(&root)));
@@ -176,7 +176,7 @@ fn a09_a_confined_value_goes_to_no_server_where_others_read_it() {
     assert_eq!(echo["content"][0]["text"], format!("Echo: {conditions}"), "only the operator reads it there");
     let humidity = json!({"path": root.join("out.txt"), "content": weather["humidity"].to_string()});
     client.call("files__write_file", humidity);
-    assert_eq!(place.read("out.txt"), weather["humidity"].to_string(), "everyone may read that");
+    assert_eq!(place.read("work/out.txt"), weather["humidity"].to_string(), "everyone may read that");
     assert_eq!(client.end(), 0);
     place.verify();
 }

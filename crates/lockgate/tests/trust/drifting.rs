@@ -26,7 +26,7 @@ fn tool(name: &str, description: &str, argument: &str) -> Json {
 
 fn desk() -> Desk {
     let command = Json::from(vec![node(), "server.js".to_owned()]);
-    let desk = Desk::with(&format!("[tool.bank]\ncommand = {command}\ntools = [\"pay\"]\n"));
+    let desk = Desk::with(&format!("[tool.bank]\ncommand = {command}\nreads = [\"server.js\", \"tools.json\"]\ntools = [\"pay\"]\n"));
     desk.file("server.js", SERVER);
     desk.file("tools.json", &json!([tool("pay", "pays", "to")]).to_string());
     desk.approve_all();
@@ -86,10 +86,11 @@ fn m07_a_missing_tool_is_drift_too() {
 
 #[test]
 fn m07_a_program_that_changed_is_not_started() {
-    let manifest = "[tool.x]\ncommand = [\"./tool\", \"--config=conf.txt\", \"data.txt\", \"word\"]\ntools = [\"a\"]\n";
+    let manifest = "[tool.x]\ncommand = [\"./tool\", \"--config=conf.txt\", \"data.txt\", \"word\"]\nwrites = [\"out\"]\ntools = [\"a\"]\n";
     let fresh = || {
         let desk = Desk::with(manifest);
-        let tool = desk.file("tool", "#!/bin/sh\ntouch started\n");
+        std::fs::create_dir(desk.work().join("out")).expect("made");
+        let tool = desk.file("tool", "#!/bin/sh\ntouch out/started\n");
         std::fs::set_permissions(tool, std::fs::Permissions::from_mode(0o755)).expect("set");
         desk.file("conf.txt", "1");
         desk.file("data.txt", "1");
@@ -99,9 +100,9 @@ fn m07_a_program_that_changed_is_not_started() {
     let desk = fresh();
     // It starts, and is no tool server.
     desk.eval("1", &[]).trouble(2, "misconfigured", &["tool.x"]);
-    assert!(desk.work().join("started").exists());
+    assert!(desk.work().join("out/started").exists());
     let changes: [(&str, Change); 6] = [
-        ("content of the program", |desk| drop(desk.file("tool", "#!/bin/sh\ntouch started evil\n"))),
+        ("content of the program", |desk| drop(desk.file("tool", "#!/bin/sh\ntouch out/started evil\n"))),
         ("content of the argument 1", |desk| drop(desk.file("conf.txt", "2"))),
         ("content of the argument 2", |desk| drop(desk.file("data.txt", "2"))),
         ("argument 3", |desk| drop(desk.file("word", "a file now"))),
@@ -115,7 +116,7 @@ fn m07_a_program_that_changed_is_not_started() {
         let desk = fresh();
         change(&desk);
         desk.eval("1", &[]).trouble(2, "pin_drift", &[words]);
-        assert!(!desk.work().join("started").exists(), "{words}");
+        assert!(!desk.work().join("out/started").exists(), "{words}");
         assert_eq!(desk.point("tool.x")["state"], "changed", "{words}");
     }
 }
