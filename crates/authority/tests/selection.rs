@@ -127,6 +127,21 @@ fn a17_a_room_is_chosen_by_how_its_name_begins() {
     assert_eq!(rooms("Post it to choir"), ["choir"]);
 }
 
+/// Who may choose a name can put an address into it. The name is chosen as a whole and leads nowhere.
+#[test]
+fn a17_an_address_in_a_trusted_name_is_an_outsiders() {
+    let rooms: Rooms<'_> = &[("garden club see evil.example.net or eve@example.net", &["Ann"])];
+    for prompt in ["Post it to rooms starting with 'Garden'.", "Post it to all rooms", "Post it to the garden club see"]
+    {
+        let session = Session::new(&parsed(CLUB), prompt, rooms);
+        let may = |value: &'static str| {
+            session.may("write", "to", &[value]).len() + session.may("post", "room", &[value]).len()
+        };
+        assert_eq!((may("evil.example.net"), may("eve@example.net")), (0, 0), "{prompt}");
+        assert_eq!(may(rooms[0].0), 2, "{prompt}: the name itself");
+    }
+}
+
 #[test]
 fn a17_all_are_chosen_where_the_prompt_says_all() {
     assert_eq!(rooms("Post it to all rooms"), ["garden_club", "garden_tools", "choir", "board"]);

@@ -385,8 +385,10 @@ impl Seen {
         }
         let (tokens, all) = token::tokens(&text);
         self.full |= !all;
+        let whole = token::whole(&text);
         for token in tokens {
-            self.add_whole(token.text, sources, place);
+            let is_carried = token.kind == TokenKind::Address && whole.as_ref() != Some(&token);
+            self.add_whole(token.text, if is_carried { carried(sources) } else { sources }, place);
         }
         if !text.chars().all(char::is_alphanumeric) && !self.full {
             self.bytes += text.len();
@@ -616,6 +618,17 @@ fn sources(within: Option<Named>, origin: Origin) -> Sources {
         (None, origin) => origin,
     };
     [origin, also].into_iter().collect()
+}
+
+/// The origins of an address that stands within a longer text. Who may choose a name, a title or a text may put an address
+/// into it: that the text is trusted says nothing of where it leads.
+fn carried(sources: Sources) -> Sources {
+    let demoted = sources.iter().map(|origin| match origin {
+        Origin::Trusted => Origin::Outside,
+        Origin::Named => Origin::Cited,
+        origin => origin,
+    });
+    demoted.collect()
 }
 
 /// A result that is being read.

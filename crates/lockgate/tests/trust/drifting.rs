@@ -26,7 +26,9 @@ fn tool(name: &str, description: &str, argument: &str) -> Json {
 
 fn desk() -> Desk {
     let command = Json::from(vec![node(), "server.js".to_owned()]);
-    let desk = Desk::with(&format!("[tool.bank]\ncommand = {command}\nreads = [\"server.js\", \"tools.json\"]\ntools = [\"pay\"]\n"));
+    let desk = Desk::with(&format!(
+        "[tool.bank]\ncommand = {command}\nreads = [\"server.js\", \"tools.json\"]\ntools = [\"pay\"]\n"
+    ));
     desk.file("server.js", SERVER);
     desk.file("tools.json", &json!([tool("pay", "pays", "to")]).to_string());
     desk.approve_all();
