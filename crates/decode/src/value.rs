@@ -103,7 +103,7 @@ impl<'b> Reader<'b, '_> {
 
     fn integer(&mut self) -> Result<Value, Refused> {
         let number = self.decoder.i64().map_err(|_| Refused::malformed("an integer out of range"))?;
-        if number.abs() > MAX_EXACT {
+        if number.unsigned_abs() > MAX_EXACT.unsigned_abs() {
             return Err(Refused::malformed("an integer out of range"));
         }
         Ok(Value::Int(number))

@@ -143,6 +143,18 @@ fn d06_hostile_schemas_are_refused_before_they_cost_anything() {
     }
     definitions.insert("d3000".to_owned(), json!({}));
     assert!(refused(&json!({"$defs": definitions, "$ref": "#/$defs/d0"})).contains("within one another"));
+    // References that an old draft resolves against an inner name, and not against the root.
+    let mut definitions = serde_json::Map::new();
+    for level in 0..30 {
+        let next = json!({"$ref": format!("#/definitions/d{}", level + 1)});
+        definitions.insert(format!("d{level}"), json!({"allOf": [next, next]}));
+    }
+    definitions.insert("d30".to_owned(), json!({"type": "integer"}));
+    let inner =
+        json!({"id": "http://example.com/x", "definitions": definitions, "allOf": [{"$ref": "#/definitions/d0"}]});
+    refused(&json!({
+        "$schema": "http://json-schema.org/draft-04/schema#", "definitions": {"d0": {}}, "properties": {"x": inner},
+    }));
     // A key so long that its place would take gigabytes if it were kept for each schema below it.
     let wide: serde_json::Map<String, Json> = (0..15_000).map(|key| (key.to_string(), json!({}))).collect();
     assert!(refused(&json!({"properties": {"k".repeat(400 << 10): {"properties": wide}}})).contains("long keys"));

@@ -103,6 +103,13 @@ impl<'s> Graph<'s> {
         number
     }
 
+    /// Whether references within this schema would be resolved against it, and not against the root: `id` does so in old drafts,
+    /// and which draft it is the schema's author says.
+    fn moves_base(&self, name: &str, value: &Json, schema: &Json) -> bool {
+        let is_id = name == "$id" || (name == "id" && value.is_string());
+        is_id && !std::ptr::eq(schema, self.root)
+    }
+
     fn read(&mut self, number: usize, schema: &'s Json) -> Result<(), SchemaError> {
         let Json::Object(keywords) = schema else { return Ok(()) };
         let (mut same, mut parts, mut own) = (Vec::new(), Vec::new(), 1);
@@ -111,7 +118,7 @@ impl<'s> Graph<'s> {
             if name == "$ref" {
                 let target = self.referred(value)?;
                 same.push(self.place(target));
-            } else if OTHER_NAMES.contains(&name) || (name == "$id" && !std::ptr::eq(schema, self.root)) {
+            } else if OTHER_NAMES.contains(&name) || self.moves_base(name, value, schema) {
                 return Err(self.unfollowed(value));
             } else if SAME.contains(&name) {
                 same.push(self.place(value));
