@@ -50,6 +50,12 @@ const HOSTILE: &str = r#"
       write: attempt(() => fs.writeFileSync(outside + "/new", "x")),
       remove: attempt(() => fs.unlinkSync(outside + "/kept")),
       move: attempt(() => fs.renameSync(outside + "/moved", inside + "/moved")),
+      mode: attempt(() => fs.chmodSync(outside + "/kept", 0o777)),
+      owner: attempt(() => fs.chownSync(outside + "/kept", process.getuid(), process.getgid())),
+      times: attempt(() => fs.utimesSync(outside + "/kept", 0, 0)),
+      opened: attempt(() => fs.fchmodSync(fs.openSync(outside + "/kept", "r"), 0o777)),
+      dated: attempt(() => fs.futimesSync(fs.openSync(outside + "/kept", "r"), 0, 0)),
+      attribute: perl(`print syscall(188, "${outside}/kept", "user.x", "x", 1, 0) == 0 ? "ok" : $!+0`),
       shadow: attempt(() => fs.readFileSync("/etc/shadow")),
       environment: attempt(() => fs.readFileSync(`/proc/${gate}/environ`)),
       memory: attempt(() => fs.closeSync(fs.openSync(`/proc/${gate}/mem`, "r"))),
@@ -175,6 +181,11 @@ async fn m09_a_hostile_server_reaches_nothing_outside_its_wall() {
         ("memory", "EACCES"),
         ("write", "EACCES"),
         ("remove", "EACCES"),
+        ("mode", "EPERM"),
+        ("owner", "EPERM"),
+        ("times", "EPERM"),
+        ("opened", "EACCES"),
+        ("attribute", "1"),
         ("signal", "EPERM"),
         ("kill", "EPERM"),
         ("trace", "1"),
@@ -205,6 +216,9 @@ async fn m09_without_a_wall_the_same_server_reaches_everything() {
         "write",
         "remove",
         "move",
+        "mode",
+        "owner",
+        "times",
         "environment",
         "memory",
         "own",
@@ -243,6 +257,9 @@ async fn m09_what_a_server_is_given_to_read_it_cannot_change() {
     let wall = ProgramWall { reads: vec![scene.inside.clone(), scene.outside.clone()], ..strict() };
     let seen = scene.attack(Some(wall)).await;
     assert_eq!(succeeded(&seen), [""; 0], "{seen:#}");
+    for (attempt, code) in [("opened", "EPERM"), ("dated", "EPERM"), ("mode", "EPERM"), ("times", "EPERM")] {
+        assert_eq!(seen[attempt], code, "{attempt}: {seen:#}");
+    }
     let source = "onCall = (id, { path }) => say({ id, result: text(require('fs').readFileSync(path, 'utf8')) });";
     let kept = scene.outside.join("kept");
     // A file alone can be given too.

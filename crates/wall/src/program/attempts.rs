@@ -1,15 +1,17 @@
 //! What a program inside the wall really cannot do, tried on this machine.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
@@ -94,9 +96,11 @@ struct Aims {
 
 type Attempt = (&'static str, fn(&Aims) -> io::Result<()>);
 
-const ATTEMPTS: [Attempt; 8] = [
+const ATTEMPTS: [Attempt; 10] = [
     ("read a file of its user", |aims| File::open(&aims.secret).map(drop)),
     ("change a file of its user", |aims| File::options().append(true).open(&aims.secret).map(drop)),
+    ("change the mode of a file of its user", |aims| fs::set_permissions(&aims.secret, Permissions::from_mode(0o600))),
+    ("change the times of a file of its user", |aims| set_times(&aims.secret)),
     ("connect to a port", |aims| TcpStream::connect_timeout(&aims.port, Duration::from_secs(1)).map(drop)),
     ("connect to a service's socket", |aims| UnixStream::connect(&aims.service).map(drop)),
     ("read the gate's environment", |aims| {
@@ -106,6 +110,13 @@ const ATTEMPTS: [Attempt; 8] = [
     ("trace the gate", |aims| sys::trace(aims.gate).map_err(io::Error::from)),
     ("make a namespace", |_| sys::unshare(UnshareFlags::NEWUSER).map_err(io::Error::from)),
 ];
+
+/// Sets a file's times to the beginning of time, by its path.
+fn set_times(path: &Path) -> io::Result<()> {
+    let beginning = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let times = Timestamps { last_access: beginning, last_modification: beginning };
+    utimensat(CWD, path, &times, AtFlags::empty()).map_err(io::Error::from)
+}
 
 /// Makes the attempts that the arguments aim at and writes what came of each, a line each.
 pub fn attempts_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -90,6 +90,48 @@ const NEVER: &[i64] = &[
     libc::SYS_kexec_file_load,
 ];
 
+/// Calls that change what is known of a file and not what is in it: its mode, owner, times and attributes. Landlock has no
+/// right for these, so that they would reach every file of its user. Those that take a descriptor are here too, as one
+/// that was opened to read is enough.
+const FILES: &[i64] = &[
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chmod,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    FCHMODAT2,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    SETXATTRAT,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    REMOVEXATTRAT,
+    FILE_SETATTR,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utime,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utimes,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_futimesat,
+    libc::SYS_utimensat,
+];
+
+// Calls that are newer than the library's lists of numbers; these are the same on every architecture.
+const FCHMODAT2: i64 = 452;
+const SETXATTRAT: i64 = 463;
+const REMOVEXATTRAT: i64 = 466;
+const FILE_SETATTR: i64 = 469;
+
+/// The same by `ioctl`: flags of a file, its project, a version, a seal by hash, a policy of encryption.
+const FILE_REQUESTS: [u64; 5] = [0x4008_6602, 0x401c_5820, 0x4008_7602, 0x4080_6685, 0x800c_6613];
+
 /// Calls for which programs know another way: `clone3` hides its flags from a filter, and what goes through a ring of
 /// `io_uring` is seen by none.
 const OTHERWISE: &[i64] =
@@ -122,7 +164,9 @@ pub(super) fn compile(network: &Network, gate: i32) -> Result<Vec<BpfProgram>, B
     let all = |calls: &[i64]| calls.iter().map(|call| (*call, Vec::new())).collect::<Rules>();
     filters.push(refusing(all(OTHERWISE), libc::ENOSYS)?);
     let mut rules = all(NEVER);
+    rules.extend(all(FILES));
     rules.extend(processes(gate)?);
+    rules.insert(libc::SYS_ioctl, requests()?);
     rules.extend(sockets(network)?);
     filters.push(refusing(rules, libc::EPERM)?);
     Ok(filters)
@@ -179,10 +223,14 @@ fn processes(gate: i32) -> Result<Rules, BackendError> {
     ] {
         rules.insert(call, vec![rule([equal(0, u64::from(gate))?])?]);
     }
-    // Typing into the terminal of whoever runs the gate.
-    let typing = [libc::TIOCSTI, libc::TIOCLINUX].into_iter().map(|request| rule([equal(1, request)?]));
-    rules.insert(libc::SYS_ioctl, typing.collect::<Result<_, _>>()?);
     Ok(rules)
+}
+
+/// Requests of `ioctl` that are none of its business: typing into the terminal of whoever runs the gate, and what changes
+/// files that can only be read.
+fn requests() -> Result<Vec<SeccompRule>, BackendError> {
+    let typing = [libc::TIOCSTI, libc::TIOCLINUX];
+    typing.into_iter().chain(FILE_REQUESTS).map(|request| rule([equal(1, request)?])).collect()
 }
 
 /// Sockets of the kinds that are let through. Of the machine's own, such as those of its services, there are none: a path
