@@ -13,7 +13,7 @@ use crate::session::{OnLog, Session, SessionInner};
 use crate::tokens::{self, Judge, Opened, Presentation};
 use crate::workers::{Event, Link, Links};
 use lockgate_authority::{
-    Caveat, Classes, Format, HeldGrants, Manifest, ManifestGrant, Mint, PointKind, Principal, PrincipalKind,
+    Caveat, Classes, Format, HeldGrants, Manifest, ManifestGrant, Mint, Point, PointKind, Principal, PrincipalKind,
     ReasonCode, ServerNetwork, ServerWall, Source, Value, Wall,
 };
 use lockgate_control::{BEAT_MS, Control, ControlError};
@@ -322,7 +322,7 @@ impl Gate {
                     directories.insert(name, Arc::new(directory));
                 }
                 Source::Command(_) | Source::Url(_) => {
-                    let server = connect(gate.runtime(), &gate.http, &name, &grant.source, base, manifest.walls())
+                    let server = connect(gate.runtime(), &gate.http, grant, base, manifest.walls(), pins)
                         .map_err(|error| not_connected(grant, &error))?;
                     check_tools(&server, grant).map_err(|(message, hint)| failed(message, &hint))?;
                     pins.check_tools(&grant.point.to_string(), server.tools().iter().map(definition))?;
@@ -465,7 +465,7 @@ pub fn rule_points(granted: &Granted) -> Result<Points, OpenError> {
     for grant in manifest.grants().iter().filter(|grant| matches!(grant.source, Source::Command(_) | Source::Url(_))) {
         let name = grant.point.name.to_string();
         pins.check_files(grant, base)?;
-        let server = connect(&runtime, &http, &name, &grant.source, base, manifest.walls())
+        let server = connect(&runtime, &http, grant, base, manifest.walls(), pins)
             .map_err(|error| not_connected(grant, &error))?;
         pins.check_tools(&grant.point.to_string(), server.tools().iter().map(definition))?;
         tools.insert(name, arguments(&server));
@@ -482,45 +482,62 @@ fn start_runtime() -> Result<Runtime, OpenError> {
         .map_err(|source| OpenError::Io { doing: "starting the effects' threads".to_owned(), source })
 }
 
-/// Starts or connects to the tool server of a section.
+/// Starts or connects to the tool server of a section. What was pinned is found by its real path, and not looked for anew.
 fn connect(
     runtime: &Runtime,
     http: &HttpClient,
-    name: &str,
-    source: &Source,
+    grant: &ManifestGrant,
     base: &Path,
     walls: &BTreeSet<Wall>,
+    pins: &Pins,
 ) -> Result<ToolServer, StartError> {
-    let transport = match source {
+    let transport = match &grant.source {
         // The operator named it, wherever it is.
         Source::Url(url) => ToolTransport::Http { url: url.clone(), reach: Reach::PrivateToo, headers: Vec::new() },
         Source::Command(command) => ToolTransport::Stdio {
             command: command.command.clone(),
             env: command.env.clone(),
-            directory: base.join(command.directory.as_deref().unwrap_or(".")),
-            wall: command.wall.as_ref().map(|wall| program_wall(name, wall, base, walls)).transpose()?,
+            directory: match pins.directory(&grant.point.to_string()) {
+                Some(real) => real.to_owned(),
+                None => base.join(command.directory.as_deref().unwrap_or(".")),
+            },
+            wall: command.wall.as_ref().map(|wall| program_wall(&grant.point, wall, base, walls, pins)).transpose()?,
         },
         Source::Directory(_) | Source::Receipt { .. } | Source::Name => unreachable!("only tools are connected to"),
     };
-    let spec = ToolServerSpec { name: name.to_owned(), transport };
+    let spec = ToolServerSpec { name: grant.point.name.to_string(), transport };
     runtime.block_on(ToolServers::new(http.clone()).connect(spec, ToolLimits::default()))
 }
 
-/// The wall around a tool server, its paths made whole; of the manifest's walls those that a program of others can have.
-fn program_wall(name: &str, wall: &ServerWall, base: &Path, walls: &BTreeSet<Wall>) -> Result<ProgramWall, StartError> {
+/// The wall around a tool server, its paths those that were pinned, else made whole; of the manifest's walls those that a
+/// program of others can have.
+fn program_wall(
+    point: &Point,
+    wall: &ServerWall,
+    base: &Path,
+    walls: &BTreeSet<Wall>,
+    pins: &Pins,
+) -> Result<ProgramWall, StartError> {
     let failed = |detail: String| StartError {
-        error: EffectError::new(ReasonCode::ToolUnavailable, format!("the tool server `{name}` could not be started")),
+        error: EffectError::new(
+            ReasonCode::ToolUnavailable,
+            format!("the tool server `{}` could not be started", point.name),
+        ),
         detail,
     };
+    let section = point.to_string();
     let whole = |key: &str, paths: &[String]| -> Result<Vec<PathBuf>, StartError> {
-        let one = |path: &String| {
+        let one = |(index, path): (usize, &String)| {
+            if let Some(real) = pins.wall_path(&section, key, index) {
+                return Ok(real.to_owned());
+            }
             base.join(path).canonicalize().map_err(|error| {
                 failed(format!(
                     "its `{key}` has `{path}`: {error}; make it, or correct it: it is relative to the manifest"
                 ))
             })
         };
-        paths.iter().map(one).collect()
+        paths.iter().enumerate().map(one).collect()
     };
     let writes = whole("writes", &wall.writes)?;
     let own = base.canonicalize().map_err(|error| failed(format!("`{}`: {error}", base.display())))?;

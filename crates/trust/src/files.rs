@@ -1,7 +1,7 @@
 //! The files and directories that a manifest leads to, as they are now. They are hashed, and not looked into.
 
-use crate::pins::{DIRECTORY, FilePin};
-use lockgate_authority::{Manifest, ManifestGrant, Source, ToolCommand};
+use crate::pins::{DIRECTORY, FilePin, wall_role};
+use lockgate_authority::{Manifest, ManifestGrant, ServerWall, Source, ToolCommand};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
@@ -14,7 +14,11 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 pub(crate) fn of_grant(grant: &ManifestGrant, base: &Path) -> Vec<FilePin> {
     match &grant.source {
         Source::Directory(path) => vec![directory(&base.join(path))],
-        Source::Command(command) => of_command(command, base),
+        Source::Command(command) => {
+            let mut out = of_command(command, base);
+            out.extend(command.wall.iter().flat_map(|wall| of_wall(wall, base)));
+            out
+        }
         _ => Vec::new(),
     }
 }
@@ -39,6 +43,17 @@ fn of_command(command: &ToolCommand, base: &Path) -> Vec<FilePin> {
     out
 }
 
+/// What a wall lets its server read and change: where it lies, not what is in it.
+fn of_wall(wall: &ServerWall, base: &Path) -> Vec<FilePin> {
+    let at = |key: &str, paths: &[String]| -> Vec<FilePin> {
+        let paths = paths.iter().enumerate();
+        paths.map(|(index, path)| place(wall_role(key, index), &base.join(path))).collect()
+    };
+    let mut out = at("reads", &wall.reads);
+    out.extend(at("writes", &wall.writes));
+    out
+}
+
 /// Where the system finds a program that is started in `working`.
 fn find_program(program: &str, command: &ToolCommand, working: &Path) -> PathBuf {
     if program.contains('/') {
@@ -51,7 +66,11 @@ fn find_program(program: &str, command: &ToolCommand, working: &Path) -> PathBuf
 }
 
 fn directory(path: &Path) -> FilePin {
-    FilePin { role: DIRECTORY.to_owned(), path: real(path), sha256: None }
+    place(DIRECTORY.to_owned(), path)
+}
+
+fn place(role: String, path: &Path) -> FilePin {
+    FilePin { role, path: real(path), sha256: None }
 }
 
 fn pin(role: &str, path: &Path) -> FilePin {

@@ -13,11 +13,16 @@ const MAX_DESCRIPTION: usize = 4 << 10;
 /// The role of a directory: what is granted, or where a program is started.
 pub(crate) const DIRECTORY: &str = "directory";
 
+/// The role of what a wall lets a server read, or change: the key, and which of its paths, from 1.
+pub(crate) fn wall_role(key: &str, index: usize) -> String {
+    format!("{key} {}", index + 1)
+}
+
 /// A file or directory that a section leads to.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilePin {
-    /// What it is to the section: `program`, `argument 1`, `rules`, `directory`.
+    /// What it is to the section: `program`, `argument 1`, `reads 1`, `writes 1`, `rules`, `directory`.
     pub role: String,
     /// Where it really is.
     pub path: String,
@@ -123,6 +128,13 @@ impl Pins {
     /// The real path of the directory that was approved, by which it has to be opened: what leads there may change.
     pub fn directory(&self, point: &str) -> Option<&Path> {
         let pinned = self.points.get(point)?.files.iter().find(|pin| pin.role == DIRECTORY)?;
+        Some(Path::new(&pinned.path))
+    }
+
+    /// The real path of the `index`th path of a wall's `key` that was approved, by which it has to be opened.
+    pub fn wall_path(&self, point: &str, key: &str, index: usize) -> Option<&Path> {
+        let role = wall_role(key, index);
+        let pinned = self.points.get(point)?.files.iter().find(|pin| pin.role == role)?;
         Some(Path::new(&pinned.path))
     }
 

@@ -15,9 +15,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope,
 };
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 use seccompiler::BpfProgram;
 use tempfile::TempDir;
@@ -67,9 +68,9 @@ const KNOWS_SIGNALS: u32 = 6;
 /// What a program may reach besides the system's own directories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramWall {
-    /// Files and directories that it reads, and whose programs it runs.
+    /// Files and directories that it reads, and whose programs it runs: their real paths, in which no link is followed.
     pub reads: Vec<PathBuf>,
-    /// Files and directories that it reads and changes.
+    /// Files and directories that it reads and changes: their real paths, in which no link is followed.
     pub writes: Vec<PathBuf>,
     /// The network.
     pub network: Network,
@@ -187,22 +188,26 @@ impl ProgramWall {
         let change = (AccessFs::from_all(NEWEST) & !AccessFs::Execute & !AccessFs::IoctlDev & !AccessFs::ResolveUnix)
             & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeSock);
         let there = |path: &&str| Path::new(path).exists();
-        let mut rules: Vec<(PathBuf, BitFlags<AccessFs>)> = Vec::new();
-        rules.extend(SYSTEM.iter().chain(&SETTINGS).filter(|path| there(path)).map(|path| (path.into(), read)));
+        // The system's own paths may lead through links, such as `/bin`; what is given is given by its real path.
+        let (own, given) = (ResolveFlags::NO_MAGICLINKS, ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS);
+        let mut rules: Vec<(PathBuf, BitFlags<AccessFs>, ResolveFlags)> = Vec::new();
+        rules.extend(SYSTEM.iter().chain(&SETTINGS).filter(|path| there(path)).map(|path| (path.into(), read, own)));
         let device = AccessFs::ReadFile | AccessFs::WriteFile;
-        rules.extend(DEVICES.iter().filter(|path| there(path)).map(|path| (path.into(), device)));
-        rules.push((program.to_owned(), AccessFs::Execute | AccessFs::ReadFile));
-        rules.extend(self.reads.iter().map(|path| (path.clone(), read)));
-        rules.extend(self.writes.iter().map(PathBuf::as_path).chain(scratch).map(|path| (path.to_owned(), change)));
+        rules.extend(DEVICES.iter().filter(|path| there(path)).map(|path| (path.into(), device, own)));
+        rules.push((program.to_owned(), AccessFs::Execute | AccessFs::ReadFile, given));
+        rules.extend(scratch.map(|path| (path.to_owned(), change, own)));
+        rules.extend(self.reads.iter().map(|path| (path.clone(), read, given)));
+        rules.extend(self.writes.iter().map(|path| (path.clone(), change, given)));
         let refused = |walls: &mut Walls, error: landlock::RulesetError| {
-            let errno = rustix::io::Errno::from_raw_os_error(*landlock::Errno::from(error));
+            let errno = Errno::from_raw_os_error(*landlock::Errno::from(error));
             walls.record_refused(Wall::Landlock, "make the rules of Landlock", errno);
             Ok(None)
         };
-        let opened = rules.into_iter().map(|(path, access)| {
-            let failed = |source| ProgramWallError::Path { path: path.clone(), source };
-            let is_directory = std::fs::metadata(&path).map_err(failed)?.is_dir();
-            let file = PathFd::new(&path).map_err(|error| failed(io::Error::other(error.to_string())))?;
+        let opened = rules.into_iter().map(|(path, access, resolve)| {
+            let failed = |source: Errno| ProgramWallError::Path { path: path.clone(), source: source.into() };
+            let file = openat2(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve).map_err(failed)?;
+            let mode = fstat(&file).map_err(failed)?.st_mode;
+            let is_directory = FileType::from_raw_mode(mode) == FileType::Directory;
             Ok((file, if is_directory { access } else { access & AccessFs::from_file(NEWEST) }))
         });
         let opened: Vec<_> = opened.collect::<Result<_, ProgramWallError>>()?;

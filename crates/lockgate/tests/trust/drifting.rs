@@ -144,6 +144,38 @@ fn m07_rules_and_directories_are_those_that_were_approved() {
 }
 
 #[test]
+fn m07_what_a_wall_lets_through_is_what_was_approved() {
+    for key in ["reads", "writes"] {
+        let command = Json::from(vec![node(), "server.js".to_owned()]);
+        let desk = Desk::with(&format!(
+            "[tool.bank]\ncommand = {command}\n{}\ntools = [\"pay\"]\n",
+            if key == "reads" {
+                "reads = [\"server.js\", \"tools.json\", \"data\"]"
+            } else {
+                "reads = [\"server.js\", \"tools.json\"]\nwrites = [\"data\"]"
+            }
+        ));
+        desk.file("server.js", SERVER);
+        desk.file("tools.json", &json!([tool("pay", "pays", "to")]).to_string());
+        desk.file("data/a.txt", "fine");
+        std::fs::write(desk.place.path("home/secret"), "the operator's own").expect("written");
+        desk.approve_all();
+        assert_eq!(desk.eval("1", &[]).value(), 1);
+        let pinned = desk.point("tool.bank")["files"].clone();
+        let role = format!("{key} 1");
+        let found = pinned.as_array().expect("files").iter().find(|file| file["role"] == role);
+        assert_eq!(found.expect("pinned")["path"], json!(desk.work().join("data").canonicalize().expect("there")));
+        // The manifest is the same, and the directory leads to what nobody approved.
+        std::fs::remove_dir_all(desk.work().join("data")).expect("removed");
+        symlink(desk.place.path("home"), desk.work().join("data")).expect("linked");
+        desk.eval("1", &[]).trouble(2, "pin_drift", &[&format!("the {role} is now"), "/home"]);
+        assert_eq!(desk.point("tool.bank")["state"], "changed");
+        desk.approve_all();
+        assert_eq!(desk.eval("1", &[]).value(), 1);
+    }
+}
+
+#[test]
 fn m07_a_lock_file_can_be_reviewed_and_is_never_believed() {
     let desk = desk();
     desk.eval("1", &[]).value();
