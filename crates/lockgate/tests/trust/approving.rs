@@ -202,3 +202,59 @@ fn d11_a_yes_is_to_the_report_that_was_shown() {
     assert_eq!(record["points"]["tool.x"]["report"], record["acts"][0]["report"]);
     assert_eq!(record["acts"][0]["act"], "approve");
 }
+
+#[test]
+fn m10_what_a_tool_servers_wall_and_variables_let_it_do_is_told() {
+    let server =
+        |rest: &str| format!("isolation = \"trusted\"\n[tool.x]\ncommand = [\"/bin/true\"]\n{rest}\ntools = [\"a\"]\n");
+    let long = "x".repeat(200);
+    let longer = format!("{long}y");
+    let env = |value: &str| format!("env = {{ KEY = \"{value}\" }}");
+    let changes = [
+        ("reads = [\"a\"]", "reads = [\"a\", \"b\"]", "reads `b`"),
+        ("reads = [\"a\"]", "writes = [\"a\"]", "reads and changes `a`"),
+        ("", "network = true", "reaches the network"),
+        ("connect = [80]", "connect = [80, 443]", "reaches the port 443 of any host"),
+        ("", "scratch = true", "has a directory for temporary files"),
+        ("", "wall = \"none\"", "runs without a wall"),
+        ("", "directory = \"..\"", "runs in `..`"),
+        (&env("one"), &env("two words"), "sets its variable KEY=\"two words\""),
+        (&env(&long), &env(&longer), "201 bytes"),
+    ];
+    for (before, after, words) in changes {
+        let desk = Desk::with(&server(before));
+        desk.approve_all();
+        desk.file("lockgate.toml", &server(after));
+        let told = desk.point("tool.x")["now_also"].clone();
+        let told: Vec<String> = serde_json::from_value(told).expect("lines");
+        assert!(told.len() == 1 && told[0].contains(words), "{after}: {told:?}");
+        // Before anything was approved it is told too.
+        let fresh = Desk::with(&server(after));
+        assert!(fresh.point("tool.x")["reaches"].to_string().contains(&json!(told[0]).to_string()), "{after}");
+    }
+}
+
+#[test]
+fn m10_a_seal_or_a_form_that_is_gone_is_told() {
+    let point = |kind: &str, rest: &str| {
+        let path = if kind == "fs" { "path = \".\"\nallow = [\"read\"]" } else { "allow = [\"get\"]" };
+        format!("agent = \"a\"\n[{kind}.p]\n{path}\n{rest}\n")
+    };
+    let changes = [
+        ("seal = true", "", vec!["takes and keeps what is not sealed"], "- seal = true"),
+        ("seal = true", "seal = { writers = [\"b\"] }", vec!["opens what `b` has sealed"], "- seal = true"),
+        ("seal = true", "seal = { readers = [\"b\"] }", vec!["lets `b` open what it seals"], "- seal = true"),
+        ("seal = true\nformat = \"json\"", "seal = true", vec!["takes bytes of any form"], "- format = \"json\""),
+        ("", "seal = true", vec!["opens what it has sealed itself"], "+ seal = true"),
+    ];
+    for kind in ["fs", "kv"] {
+        for (before, after, now_also, key) in &changes {
+            let desk = Desk::with(&point(kind, before));
+            desk.approve_all();
+            desk.file("lockgate.toml", &point(kind, after));
+            let told = desk.point(&format!("{kind}.p"));
+            assert_eq!(told["now_also"], json!(now_also), "{kind}: {before} to {after}");
+            assert!(told["keys"].as_array().expect("lines").contains(&json!(key)), "{kind}: {after}: {told}");
+        }
+    }
+}
