@@ -7,7 +7,7 @@ use crate::reach::reach;
 use crate::record::{Act, Approved, Record, SETTINGS, State};
 use crate::store::Publisher;
 use crate::{files, sha256};
-use lockgate_authority::{Manifest, ManifestGrant, SectionChange};
+use lockgate_authority::{Manifest, ManifestErrors, ManifestGrant, SectionChange};
 use lockgate_token::{PublicKey, Statement};
 
 /// Whether somebody signed the file.
@@ -199,26 +199,31 @@ fn point(grant: &ManifestGrant, sighted: &Sighted, record: Option<&Record>) -> P
     let name = grant.point.to_string();
     let toml = grant.to_toml();
     let approved = record.and_then(|record| record.points.get(&name));
-    // What was approved is read under the policy that refuses nothing, as it is only compared.
-    let as_alone = |toml: &str| Manifest::parse(&format!("isolation = \"trusted\"\n{toml}"), "approved").ok();
-    let old = approved.and_then(|approved| as_alone(&approved.toml));
-    let before = old.as_ref().and_then(|old| old.grants().first()).map(reach).unwrap_or_default();
-    let keys = match (&old, as_alone(&toml)) {
-        (Some(old), Some(new)) => old
-            .difference(&new)
-            .iter()
-            .filter_map(|found| match &found.change {
-                SectionChange::Changed(keys) => {
-                    Some(keys.iter().flat_map(|key| lines_of(&key.to_string())).collect::<Vec<_>>())
-                }
-                _ => None,
-            })
-            .flatten()
-            .collect(),
+    let old = approved.map(|approved| as_alone(&approved.toml));
+    let before = match &old {
+        Some(Ok(old)) => old.grants().first().map(reach).unwrap_or_default(),
         _ => Vec::new(),
+    };
+    let keys = match (&old, &as_alone(&toml)) {
+        (None, _) => Vec::new(),
+        (Some(Ok(old)), Ok(new)) => {
+            let sections = old.difference(new);
+            let changed = sections.iter().filter_map(|found| match &found.change {
+                SectionChange::Changed(keys) => Some(keys.iter().flat_map(|key| lines_of(&key.to_string()))),
+                _ => None,
+            });
+            changed.flatten().collect()
+        }
+        // Then all that it does counts as new.
+        (Some(Err(errors)), _) | (_, Err(errors)) => lines_of(&format!("cannot be compared: {errors}")),
     };
     let files = files::of_grant(grant, sighted.base());
     PointReport::new(&name, toml, reach(grant), before, keys, files, record)
+}
+
+/// A section by itself, as it is only compared: under the policy that refuses nothing, and of some agent, which a seal needs.
+fn as_alone(toml: &str) -> Result<Manifest, ManifestErrors> {
+    Manifest::parse(&format!("isolation = \"trusted\"\nagent = \"approved\"\n{toml}"), "approved")
 }
 
 fn lines_of(text: &str) -> Vec<String> {
