@@ -62,6 +62,8 @@ const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random"
 const NEWEST: ABI = ABI::V10;
 /// The first version that knows TCP ports.
 const KNOWS_PORTS: u32 = 4;
+/// The first version that knows that a file can be emptied without writing to it.
+const KNOWS_TRUNCATION: u32 = 3;
 /// The first version that keeps signals inside.
 const KNOWS_SIGNALS: u32 = 6;
 
@@ -149,7 +151,19 @@ impl ProgramWall {
         let scratch = if self.scratch { Some(make_scratch()?) } else { None };
         let temporary = scratch.as_ref().map(TempDir::path);
         let ruleset = self.landlock(program, temporary, &mut walls, &mut lacks)?;
-        let filters = filter::compile(&self.network, sys::own_pid());
+        let keeps_signals = ruleset.is_some() && sys::landlock_abi().is_some_and(|abi| abi >= KNOWS_SIGNALS);
+        if !keeps_signals {
+            lacks.push(
+                "Landlock without signals (Linux 6.12): it can signal other processes of its user than the gate, and ends \
+                 its own only as a group",
+            );
+        }
+        let gate = filter::Gate {
+            pid: sys::own_pid(),
+            group: rustix::process::getpgrp().as_raw_nonzero().get(),
+            is_out_of_reach: keeps_signals,
+        };
+        let filters = filter::compile(&self.network, gate);
         let filters = match filters {
             Ok(filters) if sys::has_filters() => {
                 walls.record_up(Wall::Seccomp);
@@ -241,9 +255,8 @@ impl ProgramWall {
             walls.record(Wall::Landlock, State::Up, format!("abi {abi}"));
             walls.set_landlock_abi(abi);
         }
-        if abi < KNOWS_SIGNALS {
-            lacks
-                .push("Landlock without signals (Linux 6.12): it can signal other processes of its user than the gate");
+        if abi < KNOWS_TRUNCATION {
+            lacks.push("Landlock without truncation (Linux 6.2): it can empty any file of its user");
         }
         Ok(ruleset)
     }

@@ -155,8 +155,18 @@ const FAST_OPEN: u64 = 0x2000_0000;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The filters, in the order in which they are put over the process. `gate` is the process that must not be signalled.
-pub(super) fn compile(network: &Network, gate: i32) -> Result<Vec<BpfProgram>, BackendError> {
+/// The process that must not be signalled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate {
+    pub(super) pid: i32,
+    /// Its process group.
+    pub(super) group: i32,
+    /// Whether Landlock keeps every signal inside, so that this is not the filter's to do.
+    pub(super) is_out_of_reach: bool,
+}
+
+/// The filters, in the order in which they are put over the process.
+pub(super) fn compile(network: &Network, gate: Gate) -> Result<Vec<BpfProgram>, BackendError> {
     let mut filters = Vec::new();
     if cfg!(target_arch = "x86_64") {
         filters.push(other_numbers());
@@ -193,8 +203,7 @@ fn other_numbers() -> BpfProgram {
 }
 
 /// Calls that are about a process: its own, or none.
-fn processes(gate: i32) -> Result<Rules, BackendError> {
-    let gate = gate as u32;
+fn processes(gate: Gate) -> Result<Rules, BackendError> {
     let mut rules = Rules::new();
     let namespaces: Result<Vec<_>, _> =
         NAMESPACES.iter().map(|flag| rule([masked(0, *flag as u32 as u64, *flag as u32 as u64)?])).collect();
@@ -209,28 +218,46 @@ fn processes(gate: i32) -> Result<Rules, BackendError> {
     for call in [libc::SYS_setpriority, libc::SYS_ioprio_set] {
         rules.insert(call, vec![rule([other(1, 0)?])?]);
     }
-    // Landlock keeps every signal inside where it knows them; these are those that would end the gate where it does not.
-    let everyone = -1_i32 as u32;
-    let its_group = (gate as i32).wrapping_neg() as u32;
-    let kill = [gate, everyone, its_group].into_iter().map(|pid| rule([equal(0, u64::from(pid))?]));
-    rules.insert(libc::SYS_kill, kill.collect::<Result<_, _>>()?);
-    for call in [
-        libc::SYS_tkill,
-        libc::SYS_tgkill,
-        libc::SYS_rt_sigqueueinfo,
-        libc::SYS_rt_tgsigqueueinfo,
-        libc::SYS_pidfd_open,
-    ] {
-        rules.insert(call, vec![rule([equal(0, u64::from(gate))?])?]);
-    }
+    rules.extend(signals(gate)?);
     Ok(rules)
 }
 
-/// Requests of `ioctl` that are none of its business: typing into the terminal of whoever runs the gate, and what changes
-/// files that can only be read.
+/// Calls that signal. Where Landlock does not keep signals inside, `kill` must not be given a number: the kernel takes that
+/// of any thread, and the gate's threads have numbers that are not known here. What is left is the own group, as `0`, and
+/// looking whether somebody is there. `tgkill`, by which languages signal their own threads, says whose threads are meant.
+fn signals(gate: Gate) -> Result<Rules, BackendError> {
+    let mut rules = Rules::new();
+    let pid = u64::from(gate.pid as u32);
+    let numbers = [gate.pid, -1, gate.pid.wrapping_neg(), gate.group.wrapping_neg()];
+    let mut kill: Vec<_> =
+        numbers.into_iter().map(|number| rule([equal(0, u64::from(number as u32))?])).collect::<Result<_, _>>()?;
+    if !gate.is_out_of_reach {
+        kill.push(rule([other(0, 0)?, other(1, 0)?])?);
+    }
+    rules.insert(libc::SYS_kill, kill);
+    for call in [libc::SYS_tgkill, libc::SYS_rt_tgsigqueueinfo] {
+        rules.insert(call, vec![rule([equal(0, pid)?])?]);
+    }
+    for call in [libc::SYS_tkill, libc::SYS_rt_sigqueueinfo, libc::SYS_pidfd_open] {
+        let refused = if gate.is_out_of_reach { vec![rule([equal(0, pid)?])?] } else { Vec::new() };
+        rules.insert(call, refused);
+    }
+    // Who is signalled when something can be read.
+    let owner = [libc::F_SETOWN as u64, F_SETOWN_EX].into_iter().map(|command| rule([equal(1, command)?]));
+    rules.insert(libc::SYS_fcntl, owner.collect::<Result<_, _>>()?);
+    Ok(rules)
+}
+
+/// `fcntl` of an owner that may be a thread.
+const F_SETOWN_EX: u64 = 15;
+/// `FIOSETOWN` and `SIOCSPGRP`, which set the owner of a socket.
+const OWNER_REQUESTS: [u64; 2] = [0x8901, 0x8902];
+
+/// Requests of `ioctl` that are none of its business: typing into the terminal of whoever runs the gate, having others
+/// signalled, and what changes files that can only be read.
 fn requests() -> Result<Vec<SeccompRule>, BackendError> {
     let typing = [libc::TIOCSTI, libc::TIOCLINUX];
-    typing.into_iter().chain(FILE_REQUESTS).map(|request| rule([equal(1, request)?])).collect()
+    typing.into_iter().chain(OWNER_REQUESTS).chain(FILE_REQUESTS).map(|request| rule([equal(1, request)?])).collect()
 }
 
 /// Sockets of the kinds that are let through. Of the machine's own, such as those of its services, there are none: a path
@@ -283,4 +310,56 @@ fn other(index: u8, value: u64) -> Condition {
 /// The bits of argument `index` under `mask`, among its low 32, equal `value`.
 fn masked(index: u8, mask: u64, value: u64) -> Condition {
     SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
+    /// What a shell says inside the filters alone, as where Landlock does not know signals.
+    fn said(is_out_of_reach: bool, script: &str) -> String {
+        let gate = Gate {
+            pid: crate::sys::own_pid(),
+            group: rustix::process::getpgrp().as_raw_nonzero().get(),
+            is_out_of_reach,
+        };
+        let filters = compile(&Network::None, gate).unwrap();
+        let raise = move || {
+            rustix::process::setsid()?;
+            rustix::thread::set_no_new_privs(true)?;
+            filters.iter().try_for_each(|filter| crate::sys::filter_calls(filter))
+        };
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        // SAFETY: only system calls are made: nothing is allocated and no lock is taken.
+        unsafe { command.pre_exec(raise) };
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+
+    #[test]
+    fn m09_where_landlock_knows_no_signals_the_gate_cannot_be_signalled_by_any_number() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            sender.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+            let _ = ended.recv();
+        });
+        let thread_id = receiver.recv().unwrap();
+        let (pid, group) = (crate::sys::own_pid(), rustix::process::getpgrp().as_raw_nonzero().get());
+        for number in [pid, -pid, -group, thread_id, -1] {
+            // Ignored where it arrives.
+            let script = format!("kill -URG -- {number} 2>/dev/null && echo signalled; echo done");
+            assert_eq!(said(false, &script), "done\n", "{number}");
+        }
+        // The same by a thread's number alone is what a filter cannot know, and Landlock does.
+        assert_eq!(said(true, &format!("kill -URG {thread_id} && echo signalled")), "signalled\n");
+        drop(end);
+        thread.join().unwrap();
+        // Children come and go, are looked for, and end with their group.
+        let script = "sleep 1 & kill -0 $! && echo there; kill $! 2>/dev/null || echo refused; wait; \
+                      trap 'echo own' URG; kill -URG 0; /bin/true && echo ran";
+        assert_eq!(said(false, script), "there\nrefused\nown\nran\n");
+    }
 }
