@@ -28,6 +28,7 @@ use crate::point::{Point, PointKind, Principal};
 use crate::provenance::{Known, KnownServers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the guest's clock shows.
@@ -67,6 +68,21 @@ pub struct ToolCommand {
     pub directory: Option<String>,
     /// The wall around it; `None` where the manifest says that there is none, which only `trusted` isolation accepts.
     pub wall: Option<ServerWall>,
+}
+
+impl ToolCommand {
+    /// `PATH` of a server whose environment sets none.
+    pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+    /// Where a program that is started in `directory` with this environment may be, in the order in which it is looked
+    /// for: with a `/` in its name in one place, else in those of `PATH`.
+    pub fn places(program: &str, env: &[(String, String)], directory: &Path) -> Vec<PathBuf> {
+        if program.contains('/') {
+            return vec![directory.join(program)];
+        }
+        let set = env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+        set.unwrap_or(Self::DEFAULT_PATH).split(':').map(|place| directory.join(place).join(program)).collect()
+    }
 }
 
 /// What a tool server reaches besides its own program and the directories of the system from which programs run.

@@ -33,9 +33,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `PATH` of a child whose specification sets none.
-pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
 /// How long a server may take to end by itself after its input was closed.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -56,7 +53,7 @@ pub enum ToolTransport {
         /// Program and arguments; no shell. A program without `/` is looked for in the child's `PATH`, one with a
         /// relative path from `directory`.
         command: Vec<String>,
-        /// The whole environment, but for `PATH`, which is [`DEFAULT_PATH`] where it is not listed.
+        /// The whole environment, but for `PATH`, which is [`lockgate_authority::ToolCommand::DEFAULT_PATH`] where it is not listed.
         env: Vec<(String, String)>,
         /// The child's working directory.
         directory: PathBuf,

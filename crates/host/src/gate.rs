@@ -305,7 +305,8 @@ impl Gate {
             pins.check_files(grant, base)?;
             match &grant.source {
                 Source::Directory(path) => {
-                    let opened = match pins.directory(&grant.point.to_string()) {
+                    let pinned = pins.directory(&grant.point.to_string());
+                    let opened = match pinned {
                         Some(real) => Directory::open_real(real),
                         None => Directory::open(&base.join(path)),
                     };
@@ -315,7 +316,8 @@ impl Gate {
                             "make the directory, or correct `path`, which is relative to the manifest",
                         )
                     })?;
-                    let at = std::fs::canonicalize(base.join(path)).map_err(|error| {
+                    let at = pinned.map_or_else(|| std::fs::canonicalize(base.join(path)), |real| Ok(real.to_owned()));
+                    let at = at.map_err(|error| {
                         failed(format!("cannot find the directory `{path}`: {error}"), "correct `path`")
                     })?;
                     lies_at.insert(name.clone(), at);

@@ -198,7 +198,7 @@ impl Trusted {
         manifest.keep_points(|grant| state(grant) == State::Trusted);
         let pinned = manifest.grants().iter().filter_map(|grant| {
             let point = grant.point.to_string();
-            record.points.get(&point).map(|approved| (point, approved.pins.clone()))
+            record.points.get(&point).cloned().map(|approved| (point, approved))
         });
         let rules: Vec<FilePin> =
             record.points.get(SETTINGS).map(|settings| settings.pins.files.clone()).unwrap_or_default();
@@ -269,7 +269,7 @@ impl Granted {
     }
 
     /// Pins the tools that servers were found to have: those that were never seen as they are, others beside those that
-    /// are pinned, to be shown.
+    /// are pinned, to be shown. Of a point that was approved otherwise since, nothing is known.
     pub fn remember_tools(&self, store: &Store) -> Result<(), StoreError> {
         let seen = self.pins.seen();
         let (Some(sighted), false) = (&self.sighted, seen.is_empty()) else { return Ok(()) };
@@ -277,9 +277,8 @@ impl Granted {
             let Some(mut record) = record.filter(|record| record.is_of(sighted)) else { return Ok(None) };
             let mut news = false;
             for (point, found) in &seen {
-                let Some(approved) = record.points.get_mut(point).filter(|approved| !approved.revoked) else {
-                    continue;
-                };
+                let approved = record.points.get_mut(point).filter(|approved| self.pins.is_still(point, approved));
+                let Some(approved) = approved else { continue };
                 let pins = &mut approved.pins;
                 let other = pins.tools.as_ref().is_some_and(|tools| tools != found);
                 let (tools, also) =

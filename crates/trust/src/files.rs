@@ -7,9 +7,6 @@ use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// Where a program without `/` is looked for, unless the section's environment sets `PATH`.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
 /// What a section leads to.
 pub(crate) fn of_grant(grant: &ManifestGrant, base: &Path) -> Vec<FilePin> {
     match &grant.source {
@@ -56,13 +53,8 @@ fn of_wall(wall: &ServerWall, base: &Path) -> Vec<FilePin> {
 
 /// Where the system finds a program that is started in `working`.
 fn find_program(program: &str, command: &ToolCommand, working: &Path) -> PathBuf {
-    if program.contains('/') {
-        return working.join(program);
-    }
-    let set = command.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
-    let places = set.unwrap_or(DEFAULT_PATH).split(':').map(|place| working.join(place).join(program));
-    let mut places = places.filter(|path| path.is_file());
-    places.next().unwrap_or_else(|| PathBuf::from(program))
+    let places = ToolCommand::places(program, &command.env, working);
+    places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| working.join(program))
 }
 
 fn directory(path: &Path) -> FilePin {

@@ -1,5 +1,6 @@
 //! What was there when a point was approved, and whether it still is.
 
+use crate::record::Approved;
 use crate::sha256;
 use lockgate_authority::Value;
 use std::collections::BTreeMap;
@@ -105,7 +106,7 @@ impl fmt::Display for Drift {
 /// What a session is held to. Sessions that were begun by an operator's word alone are held to nothing.
 #[derive(Debug, Default)]
 pub struct Pins {
-    points: BTreeMap<String, PointPins>,
+    points: BTreeMap<String, Approved>,
     /// Digests of the files of rules, in the manifest's order.
     rules: Option<Vec<FilePin>>,
     /// Tools that servers were found to have.
@@ -114,7 +115,7 @@ pub struct Pins {
 
 impl Pins {
     /// Held to what was approved.
-    pub(crate) fn of(points: BTreeMap<String, PointPins>, rules: Vec<FilePin>) -> Pins {
+    pub(crate) fn of(points: BTreeMap<String, Approved>, rules: Vec<FilePin>) -> Pins {
         Pins { points, rules: Some(rules), seen: Mutex::default() }
     }
 
@@ -122,19 +123,19 @@ impl Pins {
     pub fn check_files(&self, grant: &lockgate_authority::ManifestGrant, base: &Path) -> Result<(), Drift> {
         let point = grant.point.to_string();
         let Some(pinned) = self.points.get(&point) else { return Ok(()) };
-        drifted(point, file_changes(&pinned.files, &crate::files::of_grant(grant, base)))
+        drifted(point, file_changes(&pinned.pins.files, &crate::files::of_grant(grant, base)))
     }
 
     /// The real path of the directory that was approved, by which it has to be opened: what leads there may change.
     pub fn directory(&self, point: &str) -> Option<&Path> {
-        let pinned = self.points.get(point)?.files.iter().find(|pin| pin.role == DIRECTORY)?;
+        let pinned = self.points.get(point)?.pins.files.iter().find(|pin| pin.role == DIRECTORY)?;
         Some(Path::new(&pinned.path))
     }
 
     /// The real path of the `index`th path of a wall's `key` that was approved, by which it has to be opened.
     pub fn wall_path(&self, point: &str, key: &str, index: usize) -> Option<&Path> {
         let role = wall_role(key, index);
-        let pinned = self.points.get(point)?.files.iter().find(|pin| pin.role == role)?;
+        let pinned = self.points.get(point)?.pins.files.iter().find(|pin| pin.role == role)?;
         Some(Path::new(&pinned.path))
     }
 
@@ -151,9 +152,16 @@ impl Pins {
         let Some(pinned) = self.points.get(point) else { return Ok(()) };
         let mut found: Vec<ToolPin> = tools.map(|tool| ToolPin::from(&tool)).collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
-        let changes = pinned.tools.as_ref().map_or_else(Vec::new, |tools| tool_changes(tools, &found));
+        let changes = pinned.pins.tools.as_ref().map_or_else(Vec::new, |tools| tool_changes(tools, &found));
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(point.to_owned(), found);
         drifted(point.to_owned(), changes)
+    }
+
+    /// Whether what is approved of a point by now is what the session began with, so that what the session saw is of that.
+    pub(crate) fn is_still(&self, point: &str, approved: &Approved) -> bool {
+        let began = self.points.get(point);
+        !approved.revoked
+            && began.is_some_and(|began| began.digest == approved.digest && began.pins.files == approved.pins.files)
     }
 
     /// The tools that servers were found to have, by point.

@@ -252,7 +252,7 @@ impl PointReport {
             }
             // Another server's tools are seen when it is first connected to.
             let is_same_server = approved.digest == digest && file_changes(&pins.files, &files).is_empty();
-            to_pin = pins.seen.clone().or_else(|| if is_same_server { pins.tools.clone() } else { None });
+            to_pin = if is_same_server { pins.seen.clone().or_else(|| pins.tools.clone()) } else { None };
         }
         let state = match record.map_or(State::Pending, |record| record.state(name, &digest)) {
             State::Trusted if !drift.is_empty() => State::Changed,

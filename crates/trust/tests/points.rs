@@ -1,6 +1,6 @@
 //! Whatever is approved and however the file changes: a session has the points whose text was approved, and no others.
 
-use lockgate_trust::{Record, Report, SETTINGS, Selection, Sighted, Store, StoreError};
+use lockgate_trust::{Definition, Record, Report, SETTINGS, Selection, Sighted, Store, StoreError};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -184,4 +184,34 @@ fn m02_a_store_is_made_for_its_owner_alone_and_nothing_is_made_by_a_look() {
     std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o700)).unwrap();
     std::fs::write(other.join("x"), "").unwrap();
     assert!(matches!(Store::open_or_make(&other, None), Err(StoreError::Brought(_))));
+}
+
+#[test]
+fn m07_what_a_session_saw_of_a_point_that_was_approved_otherwise_since_is_not_pinned() {
+    let server = |host: &str| format!("[tool.x]\nurl = \"https://{host}.example.com/mcp\"\ntools = [\"t\"]\n");
+    let see = |desk: &Desk, file: &Sighted| {
+        let path = desk.directory.path().join("work").join(file.file());
+        let granted = Sighted::at(&path).unwrap().trusted_by(Store::open(&desk.store_path(), None)).unwrap();
+        let granted = granted.grant().unwrap();
+        let input = serde_json::json!({"type": "object"});
+        let tool = Definition { name: "t", description: "", input: &input, output: None };
+        granted.pins().check_tools("tool.x", [tool].into_iter()).unwrap();
+        granted
+    };
+    let tools = |desk: &Desk, sighted: &Sighted| {
+        let record = desk.store(sighted).record(sighted).unwrap().unwrap();
+        record.points["tool.x"].pins.tools.clone()
+    };
+    let desk = Desk::new();
+    let first = desk.write(&server("one"));
+    let store = desk.store(&first);
+    approve(&store, &first, &Selection::All);
+    let granted = see(&desk, &first);
+    // While that session runs, the operator says yes to another server.
+    let second = desk.write(&server("two"));
+    approve(&store, &second, &Selection::All);
+    granted.remember_tools(&store).unwrap();
+    assert_eq!(tools(&desk, &second), None);
+    see(&desk, &second).remember_tools(&store).unwrap();
+    assert_eq!(tools(&desk, &second).unwrap().len(), 1);
 }

@@ -1,8 +1,8 @@
+use super::StartError;
 use super::ending::Ending;
 use super::result::for_operator;
-use super::{DEFAULT_PATH, StartError};
 use crate::EffectError;
-use lockgate_authority::ReasonCode;
+use lockgate_authority::{ReasonCode, ToolCommand};
 use lockgate_wall::{Network, ProgramWall, ReadyWall};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process_group, set_parent_process_death_signal, setsid, waitid,
@@ -99,7 +99,7 @@ pub(super) async fn start(start: Start<'_>, ending: Arc<Ending>) -> Result<(Proc
     }
     let has_wall = ready.is_some();
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(directory).env_clear().env("PATH", DEFAULT_PATH).envs(env);
+    command.args(arguments).current_dir(directory).env_clear().env("PATH", ToolCommand::DEFAULT_PATH).envs(env);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     keep_apart(&mut command, ready);
 
@@ -133,12 +133,8 @@ pub(super) async fn start(start: Start<'_>, ending: Arc<Ending>) -> Result<(Proc
 
 /// The file of a program, found as the child would find it, without symbolic links.
 fn find(program: &str, env: &[(String, String)], directory: &Path) -> Option<PathBuf> {
-    if program.contains('/') {
-        return directory.join(program).canonicalize().ok();
-    }
-    let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
-    let is_program = |path: &PathBuf| path.is_file();
-    path.split(':').map(|place| directory.join(place).join(program)).find(is_program)?.canonicalize().ok()
+    let is_program = |path: &PathBuf| program.contains('/') || path.is_file();
+    ToolCommand::places(program, env, directory).into_iter().find(is_program)?.canonicalize().ok()
 }
 
 struct Ends {
@@ -306,7 +302,8 @@ fn start_failure(program: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => format!(
             "the command `{program}` was not found; give its full path, or set `PATH` in the server's environment (it is \
-             `{DEFAULT_PATH}` otherwise)"
+             `{}` otherwise)",
+            ToolCommand::DEFAULT_PATH
         ),
         io::ErrorKind::PermissionDenied => format!("the command `{program}` may not be executed"),
         _ => format!("the command `{program}` could not be started: {error}"),

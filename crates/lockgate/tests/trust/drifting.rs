@@ -87,6 +87,18 @@ fn m07_a_missing_tool_is_drift_too() {
 }
 
 #[test]
+fn m07_tools_that_another_server_was_seen_to_have_are_not_pinned() {
+    let desk = desk();
+    desk.eval("1", &[]).value();
+    desk.file("tools.json", &json!([tool("pay", "pays more", "to")]).to_string());
+    desk.eval("1", &[]).error(2, "pin_drift");
+    assert_eq!(desk.point("tool.bank")["tools"], json!(["pay"]));
+    // The server is another now, and nobody has seen what tools that has.
+    desk.file("server.js", &format!("{SERVER}\n// another\n"));
+    assert_eq!(desk.point("tool.bank")["tools"], Json::Null);
+}
+
+#[test]
 fn m07_a_program_that_changed_is_not_started() {
     let manifest = "[tool.x]\ncommand = [\"./tool\", \"--config=conf.txt\", \"data.txt\", \"word\"]\nwrites = [\"out\"]\ntools = [\"a\"]\n";
     let fresh = || {
