@@ -656,6 +656,7 @@ impl Call {
                 return Err(flow::denial(blocked, &grant.point().to_string(), &asked_about, &book.parties));
             }
         };
+        self.is_whole(grant)?;
         match self.has_form(book, grant, &usage, now_ms) {
             Err(denial) if self.sealed.is_empty() => return Err(denial),
             // Whether it has can depend on what is sealed, so it is not told before that is read.
@@ -689,14 +690,20 @@ impl Call {
         Ok(Decided::Allow(grant, reservation, allowance))
     }
 
+    /// Whether what is handed over can be a document, where the grant demands one. Does not depend on what is handed over.
+    fn is_whole(&self, grant: &Grant) -> Result<(), Denial> {
+        let writes = self.held.kind.content_argument(&self.held.op).is_some() && grant.formats().next().is_some();
+        if writes && self.args.get("append") == Some(&Value::Bool(true)) {
+            let message = format!("`{}` takes whole documents only", self.held.shown);
+            return Err(Denial::new(ReasonCode::Malformed, message).with_hint("write it without `append`"));
+        }
+        Ok(())
+    }
+
     /// Whether what is handed over has the form that the grant demands.
     fn has_form(&self, book: &CellBook, grant: &Grant, usage: &Usage, now_ms: u64) -> Result<(), Denial> {
         let written = self.held.kind.content_argument(&self.held.op).and_then(|name| self.args.get(name));
         let (Some(content), Some(_)) = (written, grant.formats().next()) else { return Ok(()) };
-        if self.args.get("append") == Some(&Value::Bool(true)) {
-            let message = format!("`{}` takes whole documents only", self.held.shown);
-            return Err(Denial::new(ReasonCode::Malformed, message).with_hint("write it without `append`"));
-        }
         content::check(content, grant.formats(), &self.held.shown, &book.http_reach(usage, now_ms))
     }
 
