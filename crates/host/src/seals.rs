@@ -90,9 +90,9 @@ impl Seals {
 pub(crate) trait Slot {
     /// The bytes, of at most `most`; `None` where there are none.
     fn read(&self, most: u64) -> Result<Option<Vec<u8>>, Failed>;
-    /// Puts bytes there, whole or not at all.
+    /// Puts bytes there, whole or not at all. On disk when this returns, name and all: what was there before is not accepted again.
     fn put(&self, bytes: Vec<u8>) -> Result<(), Failed>;
-    /// Removes what is there.
+    /// Removes what is there. On disk when this returns.
     fn remove(&self) -> Result<Value, Failed>;
 }
 
@@ -110,11 +110,11 @@ impl Slot for InDirectory<'_> {
 
     fn put(&self, bytes: Vec<u8>) -> Result<(), Failed> {
         let args = Value::map([("data", Value::Bytes(bytes))]);
-        self.0.perform("write", self.1, &args, 0).map(drop).map_err(failed)
+        self.0.perform_durably("write", self.1, &args, 0).map(drop).map_err(failed)
     }
 
     fn remove(&self) -> Result<Value, Failed> {
-        self.0.perform("remove", self.1, &Value::EMPTY_MAP, 0).map_err(failed)
+        self.0.perform_durably("remove", self.1, &Value::EMPTY_MAP, 0).map_err(failed)
     }
 }
 
@@ -359,7 +359,8 @@ pub(crate) fn files(live: &Live, mut ready: Ready, seal: &Seal) -> Outcome {
             ready.outcome(result)
         }
         op => {
-            let result = directory.perform(op, &path, &args, most).map_err(failed);
+            // A directory that is gone after a power cut would take what is sealed in it along.
+            let result = directory.perform_durably(op, &path, &args, most).map_err(failed);
             ready.outcome(result)
         }
     }
