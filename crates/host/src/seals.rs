@@ -188,6 +188,10 @@ impl Keeper<'_> {
         let known = self.control.seals_known(self.place.0).map_err(|_| unknown())?;
         let Some(bytes) = slot.read(most.saturating_add(SEAL_OVERHEAD as u64))? else {
             if known.may_be_gone {
+                if known.taken > known.counter {
+                    // A change was cut off. That there is nothing is told now, so nothing of before may come back.
+                    self.control.seal_know(self.place.0, known.taken, true).map_err(|_| unknown())?;
+                }
                 return Ok(None);
             }
             let message = format!("what was sealed in `{}` is gone, and nobody removed it here", self.shown);
@@ -268,8 +272,8 @@ impl Keeper<'_> {
     /// Removes what lies there: whatever lay there before is not accepted again.
     pub(crate) fn remove(&self, slot: &dyn Slot) -> Result<Value, Failed> {
         let _turn = self.turn()?;
-        if self.control.seals_known(self.place.0).map_err(|_| unknown())?.counter == 0 {
-            // Nothing was ever sealed there: perhaps it is a directory.
+        if self.control.seals_known(self.place.0).map_err(|_| unknown())?.taken == 0 {
+            // Nothing was ever to be sealed there: perhaps it is a directory.
             return slot.remove();
         }
         let counter = self.control.seal_begin(self.place.0, true).map_err(|_| unknown())?;
