@@ -21,6 +21,8 @@ pub(crate) const TABLE: &str = "
 pub struct SealsKnown {
     /// The least counter that is accepted there; 0 where nothing was.
     pub counter: u64,
+    /// The last counter that was taken there, whether what it was taken for followed or not; 0 where none was.
+    pub taken: u64,
     /// Whether there may be nothing there: nothing ever was, or it was removed.
     pub may_be_gone: bool,
 }
@@ -30,12 +32,12 @@ impl Control {
     pub fn seals_known(&self, place: [u8; 32]) -> Result<SealsKnown, ControlError> {
         self.reading(|connection| {
             let row = connection
-                .query_row("SELECT known, gone FROM seals WHERE place = ?1", [place], |row| {
-                    Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?))
+                .query_row("SELECT known, taken, gone FROM seals WHERE place = ?1", [place], |row| {
+                    Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?))
                 })
                 .optional()?;
-            let (known, gone) = row.unwrap_or((0, true));
-            Ok(SealsKnown { counter: unsigned(known), may_be_gone: gone || known == 0 })
+            let (known, taken, gone) = row.unwrap_or((0, 0, true));
+            Ok(SealsKnown { counter: unsigned(known), taken: unsigned(taken), may_be_gone: gone || known == 0 })
         })
     }
 
@@ -90,15 +92,15 @@ mod tests {
     #[test]
     fn d10_counters_only_grow_and_survive_a_restart() {
         let (directory, control) = control();
-        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 0, may_be_gone: true });
+        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 0, taken: 0, may_be_gone: true });
         assert_eq!(control.seal_begin(PLACE, false).unwrap(), 1);
         // Taken and never known, as a crash leaves it.
-        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 0, may_be_gone: true });
+        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 0, taken: 1, may_be_gone: true });
         assert_eq!(control.seal_begin(PLACE, false).unwrap(), 2);
         control.seal_know(PLACE, 2, false).unwrap();
         drop(control);
         let control = Control::open(&directory.path().join("control.sqlite")).unwrap();
-        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 2, may_be_gone: false });
+        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 2, taken: 2, may_be_gone: false });
         control.seal_know(PLACE, 1, false).unwrap();
         assert_eq!(control.seals_known(PLACE).unwrap().counter, 2);
         control.seal_know(PLACE, 9, false).unwrap();
@@ -111,9 +113,9 @@ mod tests {
         let (_directory, control) = control();
         control.seal_know(PLACE, 3, false).unwrap();
         assert_eq!(control.seal_begin(PLACE, true).unwrap(), 4);
-        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 3, may_be_gone: true });
+        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 3, taken: 4, may_be_gone: true });
         control.seal_know(PLACE, 4, true).unwrap();
-        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 4, may_be_gone: true });
+        assert_eq!(control.seals_known(PLACE).unwrap(), SealsKnown { counter: 4, taken: 4, may_be_gone: true });
         assert_eq!(control.seal_begin(PLACE, false).unwrap(), 5);
         control.seal_know(PLACE, 5, false).unwrap();
         assert!(!control.seals_known(PLACE).unwrap().may_be_gone);

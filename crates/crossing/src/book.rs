@@ -174,6 +174,8 @@ pub(crate) struct InFlight {
     pub(crate) unread: u64,
     /// Whether what comes back is content: a file's, or a store's value.
     pub(crate) content: bool,
+    /// Whether it is recorded by its digest, as it is sealed where it lies.
+    pub(crate) hides: bool,
     /// Whether what comes back is read.
     pub(crate) reads: bool,
     /// Whether a failure is not told: where an acknowledgement is all that comes back, and sealed values were sent. Any would

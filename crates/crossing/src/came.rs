@@ -1,14 +1,13 @@
 //! What comes of a crossing: what it depends on, and whether the cell reads it, keeps it unread, or is not told.
 
 use crate::book::CellBook;
-use crate::condense;
+use crate::condense::{self, content_of};
 use crate::effect::Failed;
 use crate::floating::Floating;
 use crate::flow;
 use crate::record::{RecordFailed, Recorder, body};
 use crate::sealed::{Keeps, tells_of_content};
 use lockgate_authority::{Denial, Flowing, Grant, Label, ReasonCode, Value};
-use lockgate_decode::encode_value;
 use lockgate_journal::Kind;
 use std::borrow::Cow;
 
@@ -117,7 +116,7 @@ impl Came<'_> {
             self.record(book, floating.label(), Some(number), content.as_ref(), now_us, recorder).map(|()| floating)
         });
         match recorded {
-            Ok(floating) => Ok(Value::from(book.keep(content, floating.into(), held))),
+            Ok(floating) => Ok(Value::from(book.keep(content, floating.into(), held, self.hides))),
             Err(failed) => {
                 book.release_unread(held);
                 Err(failed)
@@ -250,21 +249,4 @@ fn record_receipt(
         body::receipt(out, &receipt);
     });
     appended.map(drop)
-}
-
-/// The bytes that a receipt's digest is made of: of a text or of bytes what they are, of anything else its CBOR form.
-pub fn content_of(value: &Value) -> Cow<'_, [u8]> {
-    match value {
-        Value::Text(text) => Cow::Borrowed(text.as_bytes()),
-        Value::Bytes(bytes) => Cow::Borrowed(bytes),
-        other => Cow::Owned(encoded(other)),
-    }
-}
-
-/// A value as CBOR.
-pub(crate) fn encoded(value: &Value) -> Vec<u8> {
-    let mut out = Vec::new();
-    // Writing to a `Vec` cannot fail.
-    let _ = encode_value(value, &mut minicbor::Encoder::new(&mut out));
-    out
 }

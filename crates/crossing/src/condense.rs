@@ -7,6 +7,7 @@ use lockgate_authority::Value;
 use lockgate_decode::{Budget, decode_value, encode_value};
 use minicbor::Encoder;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// Longest text or bytes that stay as they are in a condensed value.
 const MAX_LEAF: usize = 256;
@@ -40,23 +41,38 @@ pub(crate) fn shown(value: &Value, cbor: &[u8], most: usize) -> Value {
     decode_value(&condensed(cbor, most), &Budget::ARGUMENT).unwrap_or_default()
 }
 
-/// The arguments with one of them by its digest, whatever its size.
-pub(crate) fn without(args: &Value, name: &str) -> Vec<u8> {
-    let Some(entries) = args.as_map() else { return encoded(&digest(&encoded(args))) };
-    encoded(&Value::map(
-        entries.iter().map(|(key, value)| (key.as_str(), if key == name { of_content(value) } else { value.clone() })),
-    ))
+/// The arguments with some of them by their digest, whatever their size. Where the arguments are no map, or something is hidden
+/// that stands in no argument (the empty name), the digest of all of it.
+pub(crate) fn without(args: &Value, hidden: &[&str]) -> Vec<u8> {
+    let Some(entries) = args.as_map().filter(|_| !hidden.contains(&"")) else { return encoded(&of_content(args)) };
+    encoded(&Value::map(entries.iter().map(|(key, value)| {
+        (key.as_str(), if hidden.contains(&key.as_str()) { of_content(value) } else { value.clone() })
+    })))
 }
 
-/// `{sha256, bytes, sealed: true}` of a value: of a text or of bytes what they are, of anything else its CBOR form.
+/// `{sha256, bytes, sealed: true}` of a value, as [`content_of`] has it.
 pub(crate) fn of_content(value: &Value) -> Value {
-    let digest = match value {
-        Value::Text(text) => digest(text.as_bytes()),
-        Value::Bytes(bytes) => digest(bytes),
-        other => digest(&encoded(other)),
-    };
+    sealed(&content_of(value))
+}
+
+/// The same of arguments that cannot be read.
+pub(crate) fn of_unreadable(cbor: &[u8]) -> Vec<u8> {
+    encoded(&sealed(cbor))
+}
+
+fn sealed(content: &[u8]) -> Value {
+    let digest = digest(content);
     let parts = digest.as_map().unwrap_or_default().iter().cloned();
     Value::map(parts.chain([("sealed".to_owned(), Value::Bool(true))]))
+}
+
+/// The bytes that the digest of a value is made of: of a text or of bytes what they are, of anything else its CBOR form.
+pub fn content_of(value: &Value) -> Cow<'_, [u8]> {
+    match value {
+        Value::Text(text) => Cow::Borrowed(text.as_bytes()),
+        Value::Bytes(bytes) => Cow::Borrowed(bytes),
+        other => Cow::Owned(encoded(other)),
+    }
 }
 
 /// The value with its long leaves replaced.
@@ -92,7 +108,8 @@ fn digest(content: &[u8]) -> Value {
     Value::map([("sha256", Value::Bytes(Sha256::digest(content).to_vec())), ("bytes", Value::Int(bytes))])
 }
 
-fn encoded(value: &Value) -> Vec<u8> {
+/// A value as CBOR.
+pub(crate) fn encoded(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     // Writing to a `Vec` cannot fail.
     let _ = encode_value(value, &mut Encoder::new(&mut out));

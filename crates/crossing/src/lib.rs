@@ -22,7 +22,7 @@ mod typed;
 
 pub use approval::{Answer, Asked, Ended};
 pub use book::{CellBook, Handle, SessionBook, Stopped, UsedGrant};
-pub use came::content_of;
+pub use condense::content_of;
 pub use content::check as check_content;
 pub use effect::{Acted, Effects, Failed, Outcome, Ready, Target};
 pub use floating::{Floating, Origin, Shown};

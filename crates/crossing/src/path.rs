@@ -14,8 +14,8 @@
 
 use crate::approval::{Answer, Asked, Ended, Waiting, state};
 use crate::book::{CellBook, Handle, InFlight, Opened, Stopped};
-use crate::came::{Came, encoded, hold, record_abandoned, untold};
-use crate::condense;
+use crate::came::{Came, hold, record_abandoned, untold};
+use crate::condense::{self, encoded};
 use crate::content;
 use crate::effect::{Acted, Effects, Failed, Outcome, Ready, Target, Telling};
 use crate::floating::Floating;
@@ -30,6 +30,7 @@ use lockgate_authority::{
 use lockgate_decode::{Budget, RawRequest, Refused as Undecoded, decode_unsealing, decode_value};
 use lockgate_journal::{Kind, Ticket};
 use lockgate_rules::Rule;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 /// What became of one request.
@@ -124,16 +125,15 @@ fn ask(
     recorder: &dyn Recorder,
     effects: &dyn Effects,
 ) -> Step {
-    let Asks { call, question, flowing, asking } = asks;
-    let refused = |denial| Refused::new(Some(call.held.shown.clone()), denial);
+    let Asks { call, question, flowing, asking, rises } = asks;
     // A request that wants no answer counts here too: each question takes a person's time.
     if book.in_flight() as u64 >= book.limits.in_flight {
-        let refused = refused(too_many_in_flight(book));
+        let refused = call.refused(too_many_in_flight(book), rises);
         return refuse(book, request, refused, now_us, recorder);
     }
     let (held, unread) = (call.plain.saturating_mul(2), call.unread.saturating_mul(2));
     if let Err(denial) = book.hold(held) {
-        let refused = call.refused(denial, false);
+        let refused = call.refused(denial, rises);
         return refuse(book, request, refused, now_us, recorder);
     }
     if let Err(denial) = book.hold_unread(unread) {
@@ -145,7 +145,8 @@ fn ask(
     let raw: Box<[u8]> = call.encoded.as_deref().unwrap_or(request.args).into();
     let mut asked = call.asked(book, &question, &flowing, &raw, asking, now_us / 1000);
     let appended = book.append(Kind::Approval, now_us, recorder, |book, out| {
-        body::asked(out, &asked, book.shown(flowing.label), call.recorded.as_deref().unwrap_or(&raw));
+        let args = call.recorded.as_deref().unwrap_or(&raw);
+        body::asked(out, &asked, book.shown(flowing.label), rises, book.shown(call.heard), args);
     });
     match appended {
         Ok(ticket) => asked.serial = ticket.serial(),
@@ -173,8 +174,8 @@ pub fn answer(
     let Waiting { call, raw, question, held: (held, unread) } = book.asked.remove(&serial)?;
     book.release(held);
     book.release_unread(unread);
-    let (id, op, shown) = (call.held.id, call.held.op.clone(), call.held.shown.clone());
-    let request = RawRequest { id, handle: 0, op: &op, args: &raw, sealed: false };
+    let (id, op) = (call.held.id, call.held.op.clone());
+    let request = RawRequest { id, handle: call.held.handle, op: &op, args: &raw, sealed: false };
     let foreign = question.foreign().to_vec();
     let approved = match (&ended, ended.denial()) {
         (Ended::Answered(answer), _) => question.answered(&answer.by, answer.digest, answer.approves),
@@ -190,16 +191,17 @@ pub fn answer(
     {
         return Some(Step::Answered(Reply { id, result: Err(unrecorded(&failed)), held: 0 }));
     }
-    let decided = approved
-        .map_err(|denial| Refused::new(Some(shown), denial))
-        .and_then(|approved| call.authorize(book, Some(&approved), now_us / 1000));
+    let decided = match approved {
+        Ok(approved) => call.authorize(book, Some(&approved), now_us / 1000),
+        Err(denial) => Err(call.refused(denial, false)),
+    };
     Some(match decided {
         Ok(Authorized::Allowed(allowed)) => perform(book, allowed, Some(entry), &raw, now_us, recorder, effects),
         // What was asked about was cleared, so this would be another question.
         Ok(Authorized::Asks(asks)) => {
             let message = "what it needs an approval for has changed since it was asked";
             let denial = Denial::new(ReasonCode::ApprovalDrift, message).with_hint("call it again to ask again");
-            refuse(book, request, Refused::new(Some(asks.call.held.shown), denial), now_us, recorder)
+            refuse(book, request, asks.call.refused(denial, asks.rises), now_us, recorder)
         }
         Err(refused) => refuse(book, request, refused, now_us, recorder),
     })
@@ -263,13 +265,13 @@ pub struct Refused {
     tells_of: Option<Arc<Floating>>,
     /// By what the cell's label has risen, since the decision depended on what other cells did.
     heard: Label,
-    /// The arguments with the content of sealed values, where they were read.
-    unsealed: Option<Vec<u8>>,
+    /// The arguments as they are recorded, where they were read and are not what the cell sent.
+    args: Option<Vec<u8>>,
 }
 
 impl Refused {
     fn new(shown: Option<Box<str>>, denial: Denial) -> Self {
-        Refused { shown, denial, tells_of: None, heard: Label::BOTTOM, unsealed: None }
+        Refused { shown, denial, tells_of: None, heard: Label::BOTTOM, args: None }
     }
 }
 
@@ -277,6 +279,7 @@ impl Refused {
 #[derive(Debug)]
 pub struct Held {
     id: u32,
+    handle: u32,
     op: String,
     kind: PointKind,
     name: Arc<str>,
@@ -303,6 +306,7 @@ fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
     }
     Ok(Held {
         id: request.id,
+        handle: request.handle,
         op: request.op.to_owned(),
         kind: handle.kind,
         name: Arc::clone(&handle.name),
@@ -330,7 +334,7 @@ pub struct Call {
     sealed: Used,
     /// The arguments as bytes, where they are not what the cell sent.
     encoded: Option<Vec<u8>>,
-    /// The arguments as they are recorded, where what is sealed at the point stands there by its digest.
+    /// The arguments as they are recorded, where what is sealed at rest stands there by its digest.
     recorded: Option<Vec<u8>>,
     /// Why what is sealed among them cannot be handed over. Whether it can does not show in what is decided.
     void: Option<Failed>,
@@ -371,7 +375,9 @@ impl Held {
         let encoded = (!sealed.is_empty()).then(|| encoded(&args));
         let plain = bytes.len() as u64;
         let unread = encoded.as_ref().map_or(0, |encoded| (encoded.len() as u64).saturating_sub(plain));
-        let recorded = self.hidden().map(|name| condense::without(&args, name));
+        let hidden = hidden(kind, op, &self.candidates).into_iter();
+        let hidden: Vec<&str> = hidden.chain(sealed.at_rest.iter().map(String::as_str)).collect();
+        let recorded = (!hidden.is_empty()).then(|| condense::without(&args, &hidden));
         Ok(Call { args, target, plain, unread, held: self, sealed, encoded, recorded, void, heard: Label::BOTTOM })
     }
 
@@ -382,11 +388,24 @@ impl Held {
         }
         book.session.types().check(self.kind, &self.name, &self.op, args)
     }
+}
 
-    /// The argument that is recorded by its digest alone, since it is sealed at the point.
-    fn hidden(&self) -> Option<&'static str> {
-        self.kind.content_argument(&self.op).filter(|_| self.candidates.iter().any(|grant| grant.seal().is_some()))
-    }
+/// The argument that is recorded by its digest alone, since it is sealed at the point.
+fn hidden(kind: PointKind, op: &str, grants: &[Grant]) -> Option<&'static str> {
+    kind.content_argument(op).filter(|_| grants.iter().any(|grant| grant.seal().is_some()))
+}
+
+/// The arguments of a request as its refusal holds them, where it was refused before they were read.
+fn recorded<'r>(book: &CellBook, request: &RawRequest<'r>) -> Cow<'r, [u8]> {
+    let handle = usize::try_from(request.handle).ok().and_then(|index| book.handles.get(index));
+    let hidden =
+        handle.and_then(|handle| hidden(handle.kind, request.op, &handle.grants).map(|name| (handle.kind, name)));
+    let Some((kind, name)) = hidden else { return Cow::Borrowed(request.args) };
+    let mut unsealing = Unsealing::new(&book.sealed, Some((kind, request.op))).void();
+    Cow::Owned(match decode_unsealing(request.args, &Budget::ARGUMENT, &mut unsealing) {
+        Ok(args) => condense::without(&args, &[name]),
+        Err(_) => condense::of_unreadable(request.args),
+    })
 }
 
 /// Why sealed values cannot be handed over. Who opens one is told what really failed.
@@ -423,6 +442,8 @@ struct Asks {
     question: Question,
     flowing: Flowing,
     asking: Asking,
+    /// Whether the decision itself made the cell's label rise.
+    rises: bool,
 }
 
 /// What came of the decision, refusals apart.
@@ -486,7 +507,7 @@ impl Call {
                 }))
             }
             Ok(Decided::Ask(question)) => match book.session.approver() {
-                Some(asking) => Ok(Authorized::Asks(Asks { call: self, question, flowing, asking })),
+                Some(asking) => Ok(Authorized::Asks(Asks { call: self, question, flowing, asking, rises })),
                 None => Err(self.refused(question.into_denial(), judged)),
             },
             Err(denial) => Err(self.refused(denial, judged)),
@@ -496,9 +517,9 @@ impl Call {
     /// The refusal; `tells` where a condition looked at sealed values.
     fn refused(&self, denial: Denial, tells: bool) -> Refused {
         let tells_of = (tells && !self.sealed.is_empty()).then(|| Arc::clone(&self.sealed.floating));
-        let unsealed = self.recorded.as_ref().or(self.encoded.as_ref()).cloned();
+        let args = self.recorded.as_ref().or(self.encoded.as_ref()).cloned();
         let shown = Some(self.held.shown.clone());
-        Refused { shown, denial, tells_of, heard: self.heard, unsealed }
+        Refused { shown, denial, tells_of, heard: self.heard, args }
     }
 
     /// How much is left of a budget that a child shares, and what the past holds that rules speak of, is what other cells
@@ -635,6 +656,7 @@ impl Call {
                 return Err(flow::denial(blocked, &grant.point().to_string(), &asked_about, &book.parties));
             }
         };
+        self.is_whole(grant)?;
         match self.has_form(book, grant, &usage, now_ms) {
             Err(denial) if self.sealed.is_empty() => return Err(denial),
             // Whether it has can depend on what is sealed, so it is not told before that is read.
@@ -668,14 +690,20 @@ impl Call {
         Ok(Decided::Allow(grant, reservation, allowance))
     }
 
+    /// Whether what is handed over can be a document, where the grant demands one. Does not depend on what is handed over.
+    fn is_whole(&self, grant: &Grant) -> Result<(), Denial> {
+        let writes = self.held.kind.content_argument(&self.held.op).is_some() && grant.formats().next().is_some();
+        if writes && self.args.get("append") == Some(&Value::Bool(true)) {
+            let message = format!("`{}` takes whole documents only", self.held.shown);
+            return Err(Denial::new(ReasonCode::Malformed, message).with_hint("write it without `append`"));
+        }
+        Ok(())
+    }
+
     /// Whether what is handed over has the form that the grant demands.
     fn has_form(&self, book: &CellBook, grant: &Grant, usage: &Usage, now_ms: u64) -> Result<(), Denial> {
         let written = self.held.kind.content_argument(&self.held.op).and_then(|name| self.args.get(name));
         let (Some(content), Some(_)) = (written, grant.formats().next()) else { return Ok(()) };
-        if self.args.get("append") == Some(&Value::Bool(true)) {
-            let message = format!("`{}` takes whole documents only", self.held.shown);
-            return Err(Denial::new(ReasonCode::Malformed, message).with_hint("write it without `append`"));
-        }
         content::check(content, grant.formats(), &self.held.shown, &book.http_reach(usage, now_ms))
     }
 
@@ -795,6 +823,8 @@ impl Allowed {
             sent: plain,
             unread,
             content: held.kind.gives_content(&held.op),
+            hides: held.kind.gives_content(&held.op) && grant.seal().is_some()
+                || (held.kind == PointKind::Sealed || held.kind.regrades()) && !sealed.at_rest.is_empty(),
             reads: flowing.reads,
             silent: !sealed.is_empty() && !reads && !goes_on,
             depends: Arc::clone(&depends),
@@ -899,6 +929,7 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         sent,
         unread,
         content,
+        hides,
         reads,
         silent,
         depends,
@@ -931,7 +962,6 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         }
     };
     let result = if content { book.has_form(&grant, result, now_us) } else { result };
-    let hides = content && grant.seal().is_some();
     let came = Came { of: intent, source, depends: &depends, brings: brings.as_deref(), heard, hides };
     if let Some(keeps) = keeps.filter(|_| result.is_ok() || telling != Telling::Always) {
         let result = came.keep(book, &grant, keeps, result, now_us, recorder);
@@ -971,15 +1001,15 @@ fn refuse(
     now_us: u64,
     recorder: &dyn Recorder,
 ) -> Step {
-    let Refused { shown, denial, tells_of, heard, unsealed } = refused;
-    let args = unsealed.as_deref().unwrap_or(request.args);
+    let Refused { shown, denial, tells_of, heard, args } = refused;
+    let args = args.map_or_else(|| recorded(book, &request), Cow::Owned);
     book.refusals += 1;
     if let Some(mut past) = book.session.past() {
         past.refuse();
     }
     let told = tells_of.map(|sealed| book.joined_with(&sealed));
     let risen = told.clone().filter(|told| told.label().is_within(book.clearance));
-    let about = about(args);
+    let about = about(&args);
     let appended = book.append(Kind::Refusal, now_us, recorder, |book, out| {
         let refusal = body::Refusal {
             point: shown.as_deref(),
@@ -988,7 +1018,7 @@ fn refuse(
             about: about.as_deref(),
             label: book.shown(risen.as_ref().map_or(Label::BOTTOM, |risen| risen.label())),
             heard: book.shown(heard),
-            args,
+            args: &args,
         };
         body::refusal(out, &refusal);
     });

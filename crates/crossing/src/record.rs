@@ -113,12 +113,13 @@ pub mod body {
         raw(out, "args", intent.args, MAX_INLINE);
     }
 
-    /// `{state: "asked", point, op, grant, principal, digest, why, until_ms, label, args}`: an approver is asked.
-    pub fn asked(out: &mut Vec<u8>, asked: &Asked, label: Shown<'_>, args: &[u8]) {
+    /// `{state: "asked", point, op, grant, principal, digest, why, until_ms, label, rises, heard, args}`: an approver is asked;
+    /// whether the cell's label has risen to `label` by the decision, and by what other cells did, as in an intent.
+    pub fn asked(out: &mut Vec<u8>, asked: &Asked, label: Shown<'_>, rises: bool, heard: Shown<'_>, args: &[u8]) {
         out.clear();
         let _ = (|| -> Fine {
             let mut e = Encoder::new(&mut *out);
-            e.map(9 + labels(label))?.str("state")?.str("asked")?;
+            e.map(9 + labels(label) + u64::from(rises) + labels(heard))?.str("state")?.str("asked")?;
             e.str("point")?.str(asked.point())?.str("op")?.str(asked.op())?;
             e.str("grant")?.u64(asked.grant())?.str("principal")?.str(&asked.principal().to_string())?;
             e.str("digest")?.bytes(asked.digest().as_bytes())?;
@@ -127,7 +128,11 @@ pub mod body {
                 e.str(clipped(reason))?;
             }
             e.str("until_ms")?.u64(asked.until_ms())?;
-            write_label(&mut e, "label", label)
+            write_label(&mut e, "label", label)?;
+            if rises {
+                e.str("rises")?.bool(true)?;
+            }
+            write_label(&mut e, "heard", heard)
         })();
         raw(out, "args", args, MAX_INLINE);
     }
@@ -166,7 +171,8 @@ pub mod body {
         pub label: Shown<'a>,
         /// By what its label rose since the decision depended on what other cells did.
         pub heard: Shown<'a>,
-        /// The arguments as the cell sent them.
+        /// The arguments as the cell sent them, with the content of sealed values where it was read, and the digest of what is
+        /// sealed at rest.
         pub args: &'a [u8],
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Sealed {
     pub(crate) floating: Arc<Floating>,
     /// Bytes of it that count as held for the cell.
     pub(crate) held: u64,
+    /// Whether it is sealed where it lies, so that the journal holds its digest only.
+    pub(crate) at_rest: bool,
 }
 
 /// What becomes of a result that is not handed over.
@@ -61,6 +63,8 @@ pub struct Used {
     pub(crate) floating: Arc<Floating>,
     /// The arguments that hold them, each once.
     pub(crate) arguments: Vec<String>,
+    /// Those of these that hold what is sealed where it lies, and are recorded by digest.
+    pub(crate) at_rest: Vec<String>,
     /// The failure that one of them is.
     pub(crate) failed: Option<Failed>,
 }
@@ -114,8 +118,11 @@ impl Unseal for Unsealing<'_> {
         let found =
             found.ok_or_else(|| refused(ReasonCode::UnknownSealed, "a sealed value that the cell does not hold"))?;
         self.used.add(sealed.number, &found.floating);
-        if !self.used.arguments.iter().any(|known| known == stands.under) {
-            self.used.arguments.push(stands.under.to_owned());
+        add_name(&mut self.used.arguments, stands.under);
+        // What another cell is given is recorded there as it comes, so it would hide nothing here.
+        let to_a_cell = matches!(self.of, Some((PointKind::Cell | PointKind::Parent, _)));
+        if found.at_rest && !to_a_cell {
+            add_name(&mut self.used.at_rest, stands.under);
         }
         if self.void {
             return Ok(&Value::Undefined);
@@ -129,6 +136,12 @@ impl Unseal for Unsealing<'_> {
         };
         let part = value.pointer(sealed.pointer);
         part.ok_or_else(|| refused(ReasonCode::UnknownSealed, "a part that a sealed value does not have"))
+    }
+}
+
+fn add_name(names: &mut Vec<String>, name: &str) {
+    if !names.iter().any(|known| known == name) {
+        names.push(name.to_owned());
     }
 }
 
@@ -193,9 +206,15 @@ impl CellBook {
     }
 
     /// Keeps a value, which [`CellBook::hold_unread`] has counted, or why there is none, and gives its number.
-    pub(crate) fn keep(&mut self, content: Result<Value, Failed>, floating: Arc<Floating>, held: u64) -> u32 {
+    pub(crate) fn keep(
+        &mut self,
+        content: Result<Value, Failed>,
+        floating: Arc<Floating>,
+        held: u64,
+        at_rest: bool,
+    ) -> u32 {
         self.last_sealed += 1;
-        self.sealed.insert(self.last_sealed, Sealed { content: content.map(Arc::new), floating, held });
+        self.sealed.insert(self.last_sealed, Sealed { content: content.map(Arc::new), floating, held, at_rest });
         self.last_sealed
     }
 

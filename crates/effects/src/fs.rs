@@ -47,17 +47,39 @@ impl Directory {
     /// Files larger than `max_bytes` are not read; an append does not make a file larger than [`MAX_FILE`].
     /// `read` gives bytes; `list` a list of `{name, kind, size}` sorted by name; `stat` `{kind, size, modified_ms}`;
     /// `write`, `remove` and `mkdir` give null. A write that replaces a file is atomic: it is there whole or not at all.
+    /// After a power cut the old one may be there whole: nothing here builds on which of them it is, so the directory is not
+    /// waited for.
     pub fn perform(&self, op: &str, path: &CanonicalPath, args: &Value, max_bytes: u64) -> Result<Value, EffectError> {
         let path = path.as_str();
         match op {
             "read" => self.read(path, max_bytes),
-            "write" => self.write(path, args),
+            "write" => self.write(path, args).map(|_| Value::Null),
             "list" => self.list(path),
             "stat" => self.stat(path),
-            "remove" => self.remove(path),
-            "mkdir" => self.mkdir(path),
+            "remove" => self.remove(path).map(|_| Value::Null),
+            "mkdir" => self.mkdir(path).map(|_| Value::Null),
             _ => Err(EffectError::new(ReasonCode::UnknownOperation, format!("files have no operation `{op}`"))),
         }
+    }
+
+    /// As [`Directory::perform`], and what a `write`, `remove` or `mkdir` did to the directory is on the disk when this returns.
+    pub fn perform_durably(
+        &self,
+        op: &str,
+        path: &CanonicalPath,
+        args: &Value,
+        max_bytes: u64,
+    ) -> Result<Value, EffectError> {
+        let changed = match op {
+            "write" => self.write(path.as_str(), args)?,
+            "remove" => self.remove(path.as_str())?,
+            "mkdir" => self.mkdir(path.as_str())?,
+            _ => return self.perform(op, path, args, max_bytes),
+        };
+        // It is open as a place only, and that cannot be synchronized.
+        let directory = self.open_below(&changed, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        fs::fsync(directory).map_err(refused)?;
+        Ok(Value::Null)
     }
 
     fn open_below(&self, at: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, EffectError> {
@@ -90,7 +112,8 @@ impl Directory {
         Ok(Value::Bytes(bytes))
     }
 
-    fn write(&self, path: &str, args: &Value) -> Result<Value, EffectError> {
+    /// Writes a file; gives the directory that it is in.
+    fn write(&self, path: &str, args: &Value) -> Result<OwnedFd, EffectError> {
         let data = match args.get("data") {
             Some(Value::Bytes(bytes)) => bytes.as_slice(),
             Some(Value::Text(text)) => text.as_bytes(),
@@ -107,7 +130,7 @@ impl Directory {
         } else {
             self.replace(&parent, name, data)?
         }
-        Ok(Value::Null)
+        Ok(parent)
     }
 
     fn append(&self, parent: &OwnedFd, name: &str, data: &[u8]) -> Result<(), EffectError> {
@@ -172,19 +195,21 @@ impl Directory {
         Ok(Value::map([("kind", kind(&stat)), ("size", size(&stat)), ("modified_ms", Value::Int(modified))]))
     }
 
-    fn remove(&self, path: &str) -> Result<Value, EffectError> {
+    /// Removes a file or an empty directory; gives the directory that it was in.
+    fn remove(&self, path: &str) -> Result<OwnedFd, EffectError> {
         let (parent, name) = self.parent(path)?;
         match fs::unlinkat(&parent, name, AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) => fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).map_err(refused)?,
             result => result.map_err(refused)?,
         }
-        Ok(Value::Null)
+        Ok(parent)
     }
 
-    fn mkdir(&self, path: &str) -> Result<Value, EffectError> {
+    /// Makes a directory; gives the one that it is in.
+    fn mkdir(&self, path: &str) -> Result<OwnedFd, EffectError> {
         let (parent, name) = self.parent(path)?;
         fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).map_err(refused)?;
-        Ok(Value::Null)
+        Ok(parent)
     }
 }
 
@@ -255,6 +280,23 @@ fn refused(errno: Errno) -> EffectError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn d10_what_is_done_durably_is_what_is_done_otherwise() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let path = |path: &str| CanonicalPath::parse(path).unwrap();
+        let data = |text: &str| Value::map([("data", Value::text(text))]);
+        let durably = |op: &str, at: &str, args: &Value| directory.perform_durably(op, &path(at), args, 100);
+        assert_eq!(durably("mkdir", "a", &Value::EMPTY_MAP).unwrap(), Value::Null);
+        assert_eq!(durably("write", "a/b", &data("one")).unwrap(), Value::Null);
+        assert_eq!(durably("write", "top", &data("two")).unwrap(), Value::Null);
+        assert_eq!(durably("read", "a/b", &Value::EMPTY_MAP).unwrap(), Value::Bytes(b"one".to_vec()));
+        assert_eq!(durably("remove", "a", &Value::EMPTY_MAP).unwrap_err().code, ReasonCode::NotEmpty);
+        assert_eq!(durably("remove", "a/b", &Value::EMPTY_MAP).unwrap(), Value::Null);
+        assert_eq!(durably("remove", "a", &Value::EMPTY_MAP).unwrap(), Value::Null);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn m07_a_real_path_leads_through_no_link() {

@@ -147,7 +147,15 @@ pub(crate) fn replace_seal_keys(path: &Path, keys: &SealKeys) -> Result<(), KeyF
     std::fs::rename(&beside, path).map_err(|source| {
         let _ = std::fs::remove_file(&beside);
         KeyFileError::Io { doing: "write", path: path.to_owned(), source }
-    })
+    })?;
+    name_is_kept(path)
+}
+
+/// Waits until the name of a file is on the disk: a key that was used must be there after a power cut too.
+fn name_is_kept(path: &Path) -> Result<(), KeyFileError> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let kept = File::open(above).and_then(|directory| directory.sync_all());
+    kept.map_err(|source| KeyFileError::Io { doing: "write", path: path.to_owned(), source })
 }
 
 /// Writes a new file beside `path`, for its owner alone.
@@ -173,6 +181,8 @@ fn write_own(path: &Path, text: &str) -> Result<(), KeyFileError> {
     // A name is given to it once it is complete, and only where nobody has the name.
     let named = std::fs::hard_link(&beside, path);
     let _ = std::fs::remove_file(&beside);
+    // Also where another gate was faster: its key is used then.
+    name_is_kept(path)?;
     named.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => KeyFileError::Exists(path.to_owned()),
         _ => failed(error),

@@ -90,9 +90,9 @@ impl Seals {
 pub(crate) trait Slot {
     /// The bytes, of at most `most`; `None` where there are none.
     fn read(&self, most: u64) -> Result<Option<Vec<u8>>, Failed>;
-    /// Puts bytes there, whole or not at all.
+    /// Puts bytes there, whole or not at all. On disk when this returns, name and all: what was there before is not accepted again.
     fn put(&self, bytes: Vec<u8>) -> Result<(), Failed>;
-    /// Removes what is there.
+    /// Removes what is there. On disk when this returns.
     fn remove(&self) -> Result<Value, Failed>;
 }
 
@@ -110,11 +110,11 @@ impl Slot for InDirectory<'_> {
 
     fn put(&self, bytes: Vec<u8>) -> Result<(), Failed> {
         let args = Value::map([("data", Value::Bytes(bytes))]);
-        self.0.perform("write", self.1, &args, 0).map(drop).map_err(failed)
+        self.0.perform_durably("write", self.1, &args, 0).map(drop).map_err(failed)
     }
 
     fn remove(&self) -> Result<Value, Failed> {
-        self.0.perform("remove", self.1, &Value::EMPTY_MAP, 0).map_err(failed)
+        self.0.perform_durably("remove", self.1, &Value::EMPTY_MAP, 0).map_err(failed)
     }
 }
 
@@ -188,6 +188,10 @@ impl Keeper<'_> {
         let known = self.control.seals_known(self.place.0).map_err(|_| unknown())?;
         let Some(bytes) = slot.read(most.saturating_add(SEAL_OVERHEAD as u64))? else {
             if known.may_be_gone {
+                if known.taken > known.counter {
+                    // A change was cut off. That there is nothing is told now, so nothing of before may come back.
+                    self.control.seal_know(self.place.0, known.taken, true).map_err(|_| unknown())?;
+                }
                 return Ok(None);
             }
             let message = format!("what was sealed in `{}` is gone, and nobody removed it here", self.shown);
@@ -268,8 +272,8 @@ impl Keeper<'_> {
     /// Removes what lies there: whatever lay there before is not accepted again.
     pub(crate) fn remove(&self, slot: &dyn Slot) -> Result<Value, Failed> {
         let _turn = self.turn()?;
-        if self.control.seals_known(self.place.0).map_err(|_| unknown())?.counter == 0 {
-            // Nothing was ever sealed there: perhaps it is a directory.
+        if self.control.seals_known(self.place.0).map_err(|_| unknown())?.taken == 0 {
+            // Nothing was ever to be sealed there: perhaps it is a directory.
             return slot.remove();
         }
         let counter = self.control.seal_begin(self.place.0, true).map_err(|_| unknown())?;
@@ -359,7 +363,8 @@ pub(crate) fn files(live: &Live, mut ready: Ready, seal: &Seal) -> Outcome {
             ready.outcome(result)
         }
         op => {
-            let result = directory.perform(op, &path, &args, most).map_err(failed);
+            // A directory that is gone after a power cut would take what is sealed in it along.
+            let result = directory.perform_durably(op, &path, &args, most).map_err(failed);
             ready.outcome(result)
         }
     }

@@ -443,13 +443,13 @@ impl SessionView {
     }
 
     /// A decision that told something of a sealed value, or of what other cells did, has made the cell's label rise: each
-    /// refusal that has a label, and each intent that says so.
+    /// refusal that has a label, and each intent and question that says so.
     fn rise(&mut self, entry: &Entry) {
         let Some(fields) = Fields::read(&entry.body) else { return };
         let Some(cell) = self.cells.get_mut(&entry.cell) else { return };
         let point = fields.text("point").unwrap_or_default();
         label::add(&mut cell.sources, label::of(entry.serial, point, &fields, "heard"));
-        if entry.kind != Kind::Intent || fields.get("rises").is_some() {
+        if entry.kind == Kind::Refusal || fields.get("rises").is_some() {
             label::add(&mut cell.sources, label::of(entry.serial, point, &fields, "label"));
         }
     }
@@ -462,6 +462,7 @@ impl SessionView {
     }
 
     fn approve(&mut self, entry: &Entry) {
+        self.rise(entry);
         let Some(fields) = Fields::read(&entry.body) else { return };
         if let (Some("approved"), Some(by)) = (fields.text("state"), fields.text("by")) {
             self.approvals.insert(entry.serial, by.to_owned());

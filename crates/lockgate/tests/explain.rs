@@ -149,6 +149,45 @@ fn a15_a_refused_label_is_explained_with_its_sources() {
     assert!(!place.path("out/a.txt").exists());
 }
 
+#[test]
+fn a15_a_label_that_rose_with_a_question_is_explained() {
+    let place = Place::new();
+    place.file("in/letter", "from outside");
+    std::fs::create_dir_all(place.path("out")).expect("a directory can be made");
+    place.file(
+        "lockgate.toml",
+        r#"[approval]
+wait = "1s"
+[fs.inbox]
+path = "in"
+allow = ["read"]
+written_by = ["web"]
+[fs.asked]
+path = "out"
+allow = ["write"]
+approval = true
+bytes = "1KiB"
+[fs.repo]
+path = "out"
+allow = ["write"]
+trusts = ["operator"]
+"#,
+    );
+    // That what is sealed fits into the budget counts as read, before anybody answers.
+    let source =
+        "export default async () => { const { fs, sealed } = lockgate, letter = await sealed.fs.inbox.read('letter');
+      const code = (what) => what.then(() => 'written', (error) => error.code);
+      return [await code(fs.asked.write('a', letter)), await code(fs.repo.write('b', 'x'))] };";
+    let ran = place.program(source, &["--manifest", "lockgate.toml"]);
+    assert_eq!(ran.value(), json!(["approval_timed_out", "untrusted_data"]));
+    let asked = &place.entries_of("approval")[0];
+    assert_eq!(asked["body"]["rises"], true);
+    let refusal = &place.entries_of("refusal")[1];
+    let (_, found) = explain(&place, &["--serial", &refusal["serial"].to_string()]);
+    let expected = json!([{"serial": asked["serial"], "point": "fs.asked", "writers": ["web"], "readers": null}]);
+    assert_eq!(found["value"]["label_sources"], expected, "{found}");
+}
+
 fn session(place: &Place) -> String {
     place.entries()[0]["session"].as_str().expect("an id").to_owned()
 }

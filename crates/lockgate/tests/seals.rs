@@ -260,3 +260,73 @@ fn g05_a_tightened_manifest_suffices_for_what_was_sealed() {
     place.file("lockgate.toml", &tight.stdout);
     assert_eq!(run(&place, program), 200, "{tight:?}");
 }
+
+/// Whether a file holds these words as they are.
+fn holds(path: &std::path::Path, words: &str) -> bool {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    bytes.windows(words.len()).any(|part| part == words.as_bytes())
+}
+
+#[test]
+fn d10_no_entry_of_the_journal_holds_what_is_sealed() {
+    const MORE: &str = r#"
+[approval]
+wait = "1s"
+
+[kv.asked]
+allow = ["set"]
+seal = true
+approval = true
+
+[fs.asked]
+path = "bank"
+allow = ["write"]
+seal = true
+approval = true
+
+[endorse.memory]
+from = ["web"]
+to = ["operator"]
+
+[fs.plain]
+path = "bank"
+allow = ["write"]
+"#;
+    let place = place();
+    place.file("lockgate.toml", &format!("{MANIFEST}{MORE}"));
+    let did = run(
+        &place,
+        r#"const plan = "what nobody else reads", told = [];
+        // Nobody answers.
+        told.push(await attempt(() => kv.asked.set("k", plan)), await attempt(() => fs.asked.write("k", plan)));
+        // Refused before its arguments are decided about, and where they cannot be read.
+        told.push(await attempt(() => fs.state.write("../k", plan)));
+        await kv.memory.set("k", { plan });
+        // Kept unread it is sealed at rest all the same.
+        const kept = await lockgate.sealed.kv.memory.get("k");
+        await fs.plain.write("copy", kept.at("plan"));
+        const again = await lockgate.endorse.memory(kept.at("plan"));
+        told.push(await kept.at("plan").open() === plan, await again.open() === plan);
+        await fs.plain.write("open", "words that lie open");
+        return told"#,
+    );
+    assert_eq!(did, json!(["approval_timed_out", "approval_timed_out", "path_not_granted", true, true]));
+    assert_eq!(place.read("bank/copy"), "what nobody else reads");
+    let entries = place.entries();
+    let told = serde_json::to_string(&entries).expect("data");
+    assert!(told.contains("words that lie open") && !told.contains("what nobody else reads"), "{told}");
+    // As bytes, whatever form the entries are shown in.
+    for name in ["journal.sqlite", "journal.sqlite-wal"] {
+        assert!(!holds(&place.path(name), "what nobody else reads"), "{name}");
+    }
+    assert!(
+        ["journal.sqlite", "journal.sqlite-wal"].iter().any(|name| holds(&place.path(name), "words that lie open"))
+    );
+    // What each was about is told, with the digest of the rest.
+    let refused: Vec<&Json> = entries.iter().filter(|entry| entry["kind"] == "refusal").collect();
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    assert_eq!(refused[0]["body"]["args"]["key"], "k");
+    assert_eq!(refused[0]["body"]["args"]["value"]["sealed"], true);
+    assert_eq!(refused[2]["body"]["args"]["path"], "../k");
+    place.verify();
+}

@@ -246,18 +246,37 @@ fn n02_a_type_that_is_not_in_the_list_is_a_mistake() {
 }
 
 #[test]
-fn a10_a_form_tells_something_of_a_sealed_value_so_it_counts_as_read() {
-    let place = place(&format!(
+fn a10_whether_a_sealed_value_has_the_form_is_not_told() {
+    let manifest = format!(
         "{MANIFEST}\n[fs.inbox]\npath = \"inbox\"\nallow = [\"read\"]\nwritten_by = [\"web\"]\n[fs.bank]\npath = \"json\"\nallow = [\"write\"]\ntrusts = [\"operator\"]\n"
-    ));
-    place.file("inbox/letter", "not json");
-    let did = run(
-        &place,
-        r#"const letter = await lockgate.sealed.fs.inbox.read("letter");
-        await fs.bank.write("before", "x");
-        const first = await attempt(() => fs.json.write("copy", letter));
-        const after = await attempt(() => fs.bank.write("after", "x"));
-        return [first, after]"#,
     );
-    assert_eq!((&did[0][0], &did[1][0]), (&json!("malformed"), &json!("untrusted_data")), "{did}");
+    for (letter, written) in [("not json", false), ("[1]", true)] {
+        let place = place(&manifest);
+        place.file("inbox/letter", letter);
+        let source = r#"const attempt = async (what) => { try { await what(); return "done" } catch (e) { return e.code } };
+        export default async () => {
+            const { fs } = lockgate, letter = await lockgate.sealed.fs.inbox.read("letter");
+            return [
+                await attempt(() => fs.json.write("copy", letter)),
+                await attempt(() => fs.json.write("copy", letter, { append: true })),
+                await attempt(() => fs.bank.write("after", "x")),
+            ]
+        }"#;
+        let ran = place.program(source, &["--manifest", "lockgate.toml"]);
+        // That nothing is appended to a document does not depend on the letter, so it is told. The form looks at the letter, and
+        // that counts as reading it, whatever it finds.
+        assert_eq!(ran.value(), json!(["done", "malformed", "untrusted_data"]), "{letter}");
+        assert_eq!(place.path("json/copy").exists(), written, "{letter}");
+        assert!(!place.path("json/after").exists(), "{letter}");
+        // The operator is told what became of it.
+        let unread = ran.json()["unread"].as_array().map_or(0, Vec::len);
+        assert_eq!(unread, usize::from(!written), "{}", ran.json());
+        let untold: Vec<Json> =
+            place.entries_of("outcome").into_iter().filter(|entry| entry["body"]["untold"] == true).collect();
+        assert_eq!(
+            untold.iter().map(|entry| entry["body"]["code"].clone()).collect::<Vec<_>>(),
+            vec![json!("malformed"); unread]
+        );
+        place.verify();
+    }
 }

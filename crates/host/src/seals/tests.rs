@@ -245,3 +245,37 @@ fn d10_a_party_that_a_session_does_not_know_is_anyone_as_a_writer_and_nobody_as_
         assert!(label.is_within(again) || label == Label::TOP, "{again:?}");
     }
 }
+
+#[test]
+fn d10_once_it_was_told_that_nothing_is_there_nothing_of_before_comes_back() {
+    // A removal that was cut off after it took place.
+    let (operator, place) = (Operator::new(), Place::default());
+    operator.put(&place, "one").unwrap();
+    let one = place.now();
+    place.crash.set(Crash::After);
+    assert!(operator.gate("a", |gate| gate.remove(&place)).is_err());
+    assert_eq!(operator.open(&place), Ok(None));
+    place.set(one);
+    assert_eq!(operator.open(&place), Err(ReasonCode::SealRolledBack));
+    // A first change that was cut off, of which somebody kept the bytes.
+    let (operator, place) = (Operator::new(), Place::default());
+    place.crash.set(Crash::After);
+    assert!(operator.put(&place, "one").is_err());
+    let one = place.now();
+    place.set(None);
+    assert_eq!(operator.open(&place), Ok(None));
+    place.set(one);
+    assert_eq!(operator.open(&place), Err(ReasonCode::SealRolledBack));
+}
+
+#[test]
+fn d10_a_first_change_that_was_cut_off_and_then_removed_does_not_come_back() {
+    let (operator, place) = (Operator::new(), Place::default());
+    place.crash.set(Crash::After);
+    assert!(operator.put(&place, "one").is_err());
+    place.crash.set(Crash::Never);
+    let one = place.now();
+    operator.gate("a", |gate| gate.remove(&place)).unwrap();
+    place.set(one);
+    assert_eq!(operator.open(&place), Err(ReasonCode::SealRolledBack));
+}
