@@ -26,7 +26,8 @@ class Person:
         )
         told, trouble = await process.communicate()
         assert process.returncode == 0, (arguments, told, trouble)
-        return [json.loads(line) for line in told.splitlines()]
+        said = json.loads(told)
+        return said if isinstance(said, list) else [said]
 
     async def wait_for(self, call: asyncio.Task, tool: str, arguments: dict, wanted: bool) -> list[dict]:
         """Answers what is asked until the call has its result, and says what was asked."""
