@@ -189,8 +189,10 @@ impl Keeper<'_> {
         let Some(bytes) = slot.read(most.saturating_add(SEAL_OVERHEAD as u64))? else {
             if known.may_be_gone {
                 if known.taken > known.counter {
-                    // A change was cut off. That there is nothing is told now, so nothing of before may come back.
-                    self.control.seal_know(self.place.0, known.taken, true).map_err(|_| unknown())?;
+                    // A change was cut off. That there is nothing is told now, so nothing of before may come back, nor what was
+                    // being put there: it has the counter that was taken last.
+                    let counter = self.control.seal_begin(self.place.0, true).map_err(|_| unknown())?;
+                    self.control.seal_know(self.place.0, counter, true).map_err(|_| unknown())?;
                 }
                 return Ok(None);
             }
