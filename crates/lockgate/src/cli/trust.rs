@@ -335,6 +335,12 @@ fn lock(file: &Path, check: Option<&Path>, json: bool) -> Done {
         }
         .hint("`lockgate trust approve` approves it")
     })?;
+    // What is pinned is of the file that runs, and would say nothing of another.
+    if record.runs.as_deref() != Some(sighted.sha256()) {
+        let message = format!("`{}` is not the file that was approved, so its pins are another's", sighted.shown());
+        let trouble = Trouble { code: ReasonCode::NotTrusted.as_str().to_owned(), ..Trouble::usage(message) };
+        return Err(trouble.hint("`lockgate trust diff` shows what is different"));
+    }
     let lock = record.lock();
     let Some(check) = check else {
         let text = serde_json::to_string_pretty(&lock).unwrap_or_default();

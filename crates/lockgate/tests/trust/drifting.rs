@@ -207,4 +207,14 @@ fn m07_a_lock_file_can_be_reviewed_and_is_never_believed() {
     assert_eq!((checked.status, &checked.json()["value"]["different"]), (1, &json!(["tool.bank"])));
     desk.file("tools.json", &json!([tool("pay", "pays more", "to")]).to_string());
     desk.eval("1", &[]).error(2, "pin_drift");
+    // Of a file that was changed since, or revoked, it says nothing.
+    desk.file("lockgate.lock", &printed.stdout);
+    let manifest = desk.place.read("work/lockgate.toml");
+    desk.file("lockgate.toml", &format!("{manifest}# more\n"));
+    desk.lockgate(&["trust", "lock", "--check", "lockgate.lock"]).error(2, "not_trusted");
+    desk.lockgate(&["trust", "lock"]).error(2, "not_trusted");
+    desk.file("lockgate.toml", &manifest);
+    assert_eq!(desk.lockgate(&["trust", "lock", "--check", "lockgate.lock"]).status, 0);
+    assert_eq!(desk.lockgate(&["trust", "revoke"]).status, 0);
+    desk.lockgate(&["trust", "lock", "--check", "lockgate.lock"]).error(2, "not_trusted");
 }
