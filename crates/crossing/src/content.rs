@@ -26,7 +26,7 @@ pub fn check<'f>(
             }
         };
         check_format(bytes, format, reach).map_err(|refused| {
-            let place = refused.pointer.get(..refused.pointer.floor_char_boundary(MAX_PLACE)).unwrap_or_default();
+            let place = refused.place(MAX_PLACE);
             let at = if place.is_empty() { String::new() } else { format!(" at `{}`", place.escape_debug()) };
             Denial::new(refused.code, format!("`{point}` takes {format}, and this holds {}{at}", refused.found))
         })?;

@@ -366,12 +366,7 @@ impl Held {
         let open = |number| book.open.contains_key(&number);
         let target = target(kind, op, &args, book.depth + 1, &open).map_err(refused)?;
         let sealed = unsealing.into_used();
-        let void = match self.is_of_type(book, &args) {
-            Err(denial) if sealed.is_empty() => return Err(refused(denial)),
-            // Whether it is can depend on what is sealed, so it is not told before that is read.
-            Err(denial) => void.or_else(|| Some(denial.into())),
-            Ok(()) => void,
-        };
+        let void = void_instead(self.is_of_type(book, &args), &sealed, void).map_err(refused)?;
         let encoded = (!sealed.is_empty()).then(|| encoded(&args));
         let plain = bytes.len() as u64;
         let unread = encoded.as_ref().map_or(0, |encoded| (encoded.len() as u64).saturating_sub(plain));
@@ -406,6 +401,16 @@ fn recorded<'r>(book: &CellBook, request: &RawRequest<'r>) -> Cow<'r, [u8]> {
         Ok(args) => condense::without(&args, &[name]),
         Err(_) => condense::of_unreadable(request.args),
     })
+}
+
+/// A check of what the arguments hold. What it says can depend on what is sealed among them, and is then not told before that
+/// is read: the call is void instead of refused.
+fn void_instead(checked: Result<(), Denial>, sealed: &Used, void: Option<Failed>) -> Result<Option<Failed>, Denial> {
+    match checked {
+        Ok(()) => Ok(void),
+        Err(denial) if sealed.is_empty() => Err(denial),
+        Err(denial) => Ok(void.or_else(|| Some(denial.into()))),
+    }
 }
 
 /// Why sealed values cannot be handed over. Who opens one is told what really failed.
@@ -657,12 +662,7 @@ impl Call {
             }
         };
         self.is_whole(grant)?;
-        match self.has_form(book, grant, &usage, now_ms) {
-            Err(denial) if self.sealed.is_empty() => return Err(denial),
-            // Whether it has can depend on what is sealed, so it is not told before that is read.
-            Err(denial) => self.void = self.void.take().or_else(|| Some(denial.into())),
-            Ok(()) => {}
-        }
+        self.void = void_instead(self.has_form(book, grant, &usage, now_ms), &self.sealed, self.void.take())?;
         let mut past = session.past();
         let asks = match &past {
             Some(past) => past.judge(book.whose(flowing.label), &request, grant.point())?,

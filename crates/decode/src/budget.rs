@@ -39,6 +39,11 @@ impl Refused {
         Refused::new(ReasonCode::Malformed, found)
     }
 
+    /// The pointer, or as much of it as `most` bytes hold: it is made of whoever's keys.
+    pub fn place(&self, most: usize) -> &str {
+        self.pointer.get(..self.pointer.floor_char_boundary(most)).unwrap_or_default()
+    }
+
     /// Prefixes one pointer segment; called while unwinding, so that success pays nothing.
     pub(crate) fn under(mut self, segment: &str) -> Self {
         let escaped = segment.replace('~', "~0").replace('/', "~1");

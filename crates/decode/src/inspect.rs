@@ -115,7 +115,7 @@ impl Report {
 
     /// SHA-256 of the report's content as compact JSON, in hexadecimal digits. The file's own digest is part of the content.
     pub fn digest(&self) -> String {
-        hex(&Sha256::digest(self.content().to_json_text()))
+        hex::encode(Sha256::digest(self.content().to_json_text()))
     }
 
     /// Whether all of it would be taken.
@@ -163,7 +163,15 @@ impl Report {
 
     fn of(kind: Kind, bytes: &[u8], can: Capabilities, mut refused: Vec<Refused>) -> Report {
         refused.truncate(MOST_REFUSED);
-        Report { kind, bytes: bytes.len(), sha256: hex(&Sha256::digest(bytes)), can, refused, inner: None, seal: None }
+        Report {
+            kind,
+            bytes: bytes.len(),
+            sha256: hex::encode(Sha256::digest(bytes)),
+            can,
+            refused,
+            inner: None,
+            seal: None,
+        }
     }
 }
 
@@ -177,8 +185,8 @@ impl SealReport {
             ("key", Value::from(self.key.to_string())),
             ("writer", Value::from(writer.as_str())),
             ("readers", names(readers)),
-            ("session", Value::from(hex(session))),
-            ("manifest_sha256", Value::from(hex(manifest))),
+            ("session", Value::from(hex::encode(session))),
+            ("manifest_sha256", Value::from(hex::encode(manifest))),
             ("point", Value::from(shown.as_str())),
             // Beyond 2^53 - 1 no JSON number is exact.
             ("counter", Value::from(counter.to_string())),
@@ -190,10 +198,6 @@ impl SealReport {
 
 fn number(number: usize) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Says what `bytes` are, what they would be able to do, and what of them `accept` refuses.

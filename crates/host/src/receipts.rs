@@ -32,8 +32,8 @@ impl Receipts {
         self.read(journal).map_err(|_| {
             Failed::new(ReasonCode::JournalUnavailable, "the journal could not be searched for a receipt")
         })?;
-        let manifest = hex(&needed.manifest);
-        let of_content = self.by_content.get(&hex(&Sha256::digest(content)));
+        let manifest = hex::encode(needed.manifest);
+        let of_content = self.by_content.get(&hex::encode(Sha256::digest(content)));
         let is_it = |(point, under): &(String, String)| **point == *needed.point && *under == manifest;
         Ok(of_content.is_some_and(|receipts| receipts.iter().any(is_it)))
     }
@@ -59,8 +59,4 @@ impl Receipts {
             self.by_content.entry(content).or_default().push((point, manifest));
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

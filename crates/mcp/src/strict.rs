@@ -1,6 +1,7 @@
 //! What a client sends passes the strict reader before the SDK parses it. A message that is refused is answered with a parse
 //! error that names the place, and the connection goes on.
 
+use bytes::BytesMut;
 use lockgate_decode::{BadMessage, Budget, Lines, MessageId, Numbers, Strict, check_message};
 use rmcp::RoleServer;
 use rmcp::model::{ErrorData, RequestId, ServerJsonRpcMessage};
@@ -32,7 +33,7 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Client
     pub(crate) fn new(input: R, output: W) -> Self {
         let (refuse, refused) = mpsc::unbounded_channel();
         let lines = Lines::new(MESSAGE.budget.bytes);
-        let input = Looked { inner: input, lines, passed: Vec::new(), taken: 0, refuse };
+        let input = Looked { inner: input, lines, passed: BytesMut::new(), refuse };
         Client { inner: AsyncRwTransport::new_server(input, output), refused }
     }
 }
@@ -77,8 +78,7 @@ fn answer(bad: BadMessage) -> Option<ServerJsonRpcMessage> {
         MessageId::Number(number) => RequestId::Number(number),
         MessageId::Text(text) => RequestId::String(text.into()),
     });
-    let pointer = &bad.refused.pointer;
-    let pointer = pointer.get(..pointer.floor_char_boundary(MOST_POINTER)).unwrap_or_default();
+    let pointer = bad.refused.place(MOST_POINTER);
     let place = if pointer.is_empty() { String::new() } else { format!(" at `{pointer}`") };
     let code = bad.refused.code.as_str();
     let message = format!("{}{place} ({code})", bad.refused.found);
@@ -90,24 +90,20 @@ fn answer(bad: BadMessage) -> Option<ServerJsonRpcMessage> {
 struct Looked<R> {
     inner: R,
     lines: Lines,
-    passed: Vec<u8>,
-    taken: usize,
+    /// On their way to the SDK.
+    passed: BytesMut,
     refuse: mpsc::UnboundedSender<BadMessage>,
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Looked<R> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Looked { inner, lines, passed, taken, refuse } = self.get_mut();
+        let Looked { inner, lines, passed, refuse } = self.get_mut();
         loop {
-            let waiting = passed.get(*taken..).unwrap_or_default();
-            if !waiting.is_empty() {
-                let count = waiting.len().min(buffer.remaining());
-                buffer.put_slice(waiting.get(..count).unwrap_or_default());
-                *taken += count;
+            if !passed.is_empty() {
+                let count = passed.len().min(buffer.remaining());
+                buffer.put_slice(&passed.split_to(count));
                 return Poll::Ready(Ok(()));
             }
-            passed.clear();
-            *taken = 0;
             let mut piece = [0; PIECE];
             let mut piece = ReadBuf::new(&mut piece);
             std::task::ready!(Pin::new(&mut *inner).poll_read(cx, &mut piece))?;

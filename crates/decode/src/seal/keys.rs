@@ -13,7 +13,7 @@ pub struct KeyId(pub [u8; 8]);
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -122,13 +122,9 @@ impl SealKeys {
 
     /// The keys themselves as text, for their owner's file.
     pub fn to_secret_text(&self) -> String {
-        let keys: String = self.all().map(|key| format!("key {}\n", hex(&key.secret))).collect();
+        let keys: String = self.all().map(|key| format!("key {}\n", hex::encode(key.secret))).collect();
         format!("{TITLE}\n{keys}")
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

@@ -75,8 +75,8 @@ fn refuse<'m>(bad: BadMessage, answers: Option<&RequestId>) -> Look<'m> {
 
 /// An error in the place of the answer that was refused, as a line.
 fn standing_in(refused: &Refused, id: RequestId) -> Vec<u8> {
-    let cut = refused.pointer.get(..refused.pointer.floor_char_boundary(MOST_POINTER)).unwrap_or_default();
-    let data = serde_json::json!({"code": refused.code.as_str(), "pointer": cut, "found": refused.found});
+    let pointer = refused.place(MOST_POINTER);
+    let data = serde_json::json!({"code": refused.code.as_str(), "pointer": pointer, "found": refused.found});
     let message = ServerJsonRpcMessage::error(ErrorData::new(REFUSED, "refused", Some(data)), Some(id));
     let mut out = serde_json::to_vec(&message).unwrap_or_default();
     out.push(b'\n');

@@ -1,6 +1,7 @@
 use super::ending::{Ended, Ending};
 use super::process::Pipes;
 use super::strict::{self, Look};
+use bytes::BytesMut;
 use lockgate_decode::Lines;
 use rmcp::RoleClient;
 use rmcp::model::{JsonRpcMessage, ServerNotification};
@@ -30,8 +31,7 @@ pub(super) fn guarded(pipes: Pipes, message_bytes: usize, ending: Arc<Ending>) -
     let output = LineGuard {
         inner: pipes.output,
         lines: Lines::new(message_bytes),
-        passed: Vec::new(),
-        taken: 0,
+        passed: BytesMut::new(),
         overlooked: 0,
         ending: ending.clone(),
     };
@@ -106,9 +106,8 @@ fn decrement(count: &AtomicUsize) {
 struct LineGuard<R> {
     inner: R,
     lines: Lines,
-    /// Lines that were looked at, on their way to the SDK, and how much of them it has.
-    passed: Vec<u8>,
-    taken: usize,
+    /// Lines that were looked at, on their way to the SDK.
+    passed: BytesMut,
     overlooked: usize,
     ending: Arc<Ending>,
 }
@@ -117,15 +116,11 @@ impl<R: AsyncRead + Unpin> AsyncRead for LineGuard<R> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let guard = self.get_mut();
         loop {
-            let waiting = guard.passed.get(guard.taken..).unwrap_or_default();
-            if !waiting.is_empty() {
-                let count = waiting.len().min(buffer.remaining());
-                buffer.put_slice(waiting.get(..count).unwrap_or_default());
-                guard.taken += count;
+            if !guard.passed.is_empty() {
+                let count = guard.passed.len().min(buffer.remaining());
+                buffer.put_slice(&guard.passed.split_to(count));
                 return Poll::Ready(Ok(()));
             }
-            guard.passed.clear();
-            guard.taken = 0;
             let mut piece = [0; PIECE];
             let mut piece = ReadBuf::new(&mut piece);
             std::task::ready!(Pin::new(&mut guard.inner).poll_read(cx, &mut piece))?;
