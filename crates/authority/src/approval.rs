@@ -19,6 +19,8 @@ use std::fmt;
 pub struct Asking {
     /// How long an answer is waited for, in milliseconds.
     pub wait_ms: u64,
+    /// Whether a person at the client of the session may answer, in a dialog that the client shows.
+    pub elicit: bool,
 }
 
 impl Asking {

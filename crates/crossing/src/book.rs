@@ -322,7 +322,7 @@ impl CellBook {
 
     /// Something came of another cell, or can have come, which had read `other`: that counts as read. Gives by what the
     /// cell's label rises; refused where that is beyond its clearance.
-    pub(crate) fn hear(&mut self, other: &Floating) -> Result<Label, Denial> {
+    pub fn hear(&mut self, other: &Floating) -> Result<Label, Denial> {
         let own = self.floating.label();
         let risen = own.hearing(other.label());
         if risen == own {

@@ -103,7 +103,7 @@ impl Cell {
     }
 
     fn asking() -> Cell {
-        Cell::new(Some(Asking { wait_ms: 60_000 }), 8)
+        Cell::new(Some(Asking { wait_ms: 60_000, elicit: false }), 8)
     }
 
     fn call(&mut self, store: &str, op: &str, key: &str) -> Result<Step, Failed> {
@@ -264,7 +264,7 @@ fn a12_where_nobody_can_approve_nobody_is_asked() {
 
 #[test]
 fn a12_questions_count_as_crossings_in_flight_and_end_with_their_cell() {
-    let mut cell = Cell::new(Some(Asking { wait_ms: 60_000 }), 2);
+    let mut cell = Cell::new(Some(Asking { wait_ms: 60_000, elicit: false }), 2);
     assert!(cell.call("vault", "get", "a").is_ok());
     let (first, digest) = cell.question();
     assert!(cell.call("vault", "get", "b").is_ok());

@@ -4,7 +4,8 @@ use crate::caller;
 use crate::live::Live;
 use crate::session::SessionInner;
 use lockgate_authority::{Denial, GrantId, ReasonCode, Value};
-use lockgate_control::{Control, ControlError, Inquiry, QuestionId, QuestionState, Taken};
+use crate::keys::now_ms;
+use lockgate_control::{AnswerError, Control, ControlError, Inquiry, QuestionId, QuestionState, Reply as ControlReply, Taken};
 use lockgate_crossing::{Answer, Asked, Ended};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,8 +19,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// How long it is waited until an answer that could not be taken is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Is told of each question once it can be answered.
-pub type OnAsk = Arc<dyn Fn(&Inquiry) + Send + Sync>;
+/// Is told of each question once it can be answered, with the number of the caller, or of the topmost cell, whose doing it
+/// is.
+pub type OnAsk = Arc<dyn Fn(&Inquiry, u32) + Send + Sync>;
 
 /// Who waits for the end of a question.
 pub(crate) enum Asker {
@@ -40,6 +42,14 @@ impl Asker {
                     caller.on_answer(serial, ended, given_up);
                 }
             }
+        }
+    }
+
+    /// The caller's number, or that of the topmost cell.
+    fn root(&self) -> Option<u32> {
+        match self {
+            Asker::Cell(live) => live.upgrade().map(|live| live.root),
+            Asker::Caller(caller, _) => caller.upgrade().map(|caller| caller.number()),
         }
     }
 
@@ -172,11 +182,22 @@ impl SessionInner {
         }
     }
 
+    /// Answers a question of the session from within its gate, and wakes who waits for the answer.
+    pub(crate) fn answer(self: &Arc<Self>, id: QuestionId, reply: &ControlReply<'_>) -> Result<Inquiry, AnswerError> {
+        let answered = self.gate.control.answer(id, reply, now_ms())?;
+        self.apply_answers();
+        Ok(answered)
+    }
+
     async fn put_and_wait(self: &Arc<Self>, asked: &Asked, asker: &Asker, mut heard: watch::Receiver<News>) -> Ended {
         let id = QuestionId { session: *self.id.as_bytes(), serial: asked.serial() };
         let inquiry = self.inquiry(id, asked);
         match self.control(move |control| control.ask(&inquiry).map(|()| inquiry)).await {
-            Some(inquiry) => self.on_ask.get().into_iter().for_each(|tell| tell(&inquiry)),
+            Some(inquiry) => {
+                if let (Some(tell), Some(root)) = (self.on_ask.get(), asker.root()) {
+                    tell(&inquiry, root);
+                }
+            }
             None => return Ended::Unasked,
         }
         let until = Instant::now() + Duration::from_millis(asked.until_ms().saturating_sub(asked.asked_ms()));

@@ -6,17 +6,20 @@
 use crate::approvals::Asker;
 use crate::entries;
 use crate::error::RunError;
-use crate::session::{Session, SessionInner};
+use crate::live::{Finished, Live};
+use crate::program::Program;
+use crate::session::{CellSpec, OnLog, Session, SessionInner};
 use lockgate_authority::{HeldGrants, PointKind, Principal, ReasonCode, Seen, Traced, Value, read_rosters};
 use lockgate_crossing::{
     Acted, Asked, CellBook, Effects, Ended, Failed, Outcome, Pending, Ready, Reply, Step, abandon,
     answer as answer_question, cross, settle,
 };
+use lockgate_control::{AnswerError, Inquiry, QuestionId, Reply as Answer};
 use lockgate_decode::{RawRequest, encode_value};
 use lockgate_effects::tool::ToolInfo;
 use lockgate_journal::Kind;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -41,17 +44,33 @@ pub struct VisibleTool {
     pub tool: ToolInfo,
 }
 
+/// A program that a caller runs, to be ended with [`Caller::end_run`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RunId(u32);
+
+/// What of a caller asks for an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// A call of its own.
+    Call(CallId),
+    /// A program that it runs, or a cell that came of it.
+    Run(RunId),
+}
+
 type Then = Box<dyn FnOnce(Result<Value, Failed>) + Send>;
 
 pub(crate) struct Inner {
     session: Arc<SessionInner>,
-    held: HeldGrants,
+    number: u32,
+    held: Arc<HeldGrants>,
     state: Mutex<State>,
 }
 
 struct State {
     book: CellBook,
     waiting: HashMap<u32, Waiting>,
+    /// The programs that it runs, by the numbers of their cells.
+    runs: HashMap<u32, Weak<Live>>,
     next: u32,
     closed: bool,
 }
@@ -81,8 +100,9 @@ impl Session {
         let seen = Seen::new(prompt, Arc::clone(&session.known));
         let mut book = CellBook::new(Arc::clone(&session.book), number, 0, session.limits, &held).seeing(seen);
         book.begin_at(Arc::default(), session.clearance);
-        let state = State { book, waiting: HashMap::new(), next: 1, closed: false };
-        let caller = Caller(Arc::new(Inner { session: Arc::clone(session), held, state: Mutex::new(state) }));
+        let state = State { book, waiting: HashMap::new(), runs: HashMap::new(), next: 1, closed: false };
+        let (session, held) = (Arc::clone(session), Arc::new(held));
+        let caller = Caller(Arc::new(Inner { session, number, held, state: Mutex::new(state) }));
         caller.read_rosters(prompt)?;
         Ok(caller)
     }
@@ -165,6 +185,76 @@ impl Caller {
         self.0.lock().book.seen().map(|seen| seen.trace(value)).unwrap_or_default()
     }
 
+    /// Runs a program of the caller in a fresh cell that holds its grants; `then` is told once how it ended, on a thread of
+    /// the gate, and `on_log` of what it prints.
+    ///
+    /// What the caller has learned, its programs depend on; what one of them read, the caller has learned once it has
+    /// ended. A result that depends on what lies beyond the caller's clearance is withheld.
+    pub fn run(
+        &self,
+        program: &Program,
+        input: &Value,
+        on_log: OnLog,
+        then: impl FnOnce(Arc<Finished>) + Send + 'static,
+    ) -> Result<RunId, RunError> {
+        let (caller, session) = (&self.0, &self.0.session);
+        let (floating, clearance) = {
+            let state = caller.lock();
+            if state.closed {
+                return Err(RunError::new(ReasonCode::CellEnded, "the caller has ended its session"));
+            }
+            (Arc::clone(state.book.floating()), state.book.clearance())
+        };
+        let spec = CellSpec {
+            program,
+            input,
+            held: Arc::clone(&caller.held),
+            limits: session.limits,
+            depth: 0,
+            floating,
+            clearance,
+            parent: None,
+            trace: false,
+            on_log: Some(on_log),
+            awaited: false,
+        };
+        let hearing = Arc::clone(caller);
+        let live = session.start_cell(spec, Box::new(move |finished| then(hearing.hear(finished))))?;
+        let mut state = caller.lock();
+        state.runs.retain(|_, live| live.strong_count() > 0);
+        state.runs.insert(live.number, Arc::downgrade(&live));
+        let closed = state.closed;
+        drop(state);
+        if closed {
+            live.end(given_up());
+        }
+        Ok(RunId(live.number))
+    }
+
+    /// Ends a program that the caller runs. One that has ended is not affected.
+    pub fn end_run(&self, run: RunId) {
+        let live = self.0.lock().runs.remove(&run.0).and_then(|live| live.upgrade());
+        if let Some(live) = live {
+            live.end(given_up());
+        }
+    }
+
+    /// What of this caller's doing asks a question that [`Session::on_ask`] told of with the number `root`; none where it
+    /// is not this caller's.
+    pub fn doing(&self, question: QuestionId, root: u32) -> Option<Doing> {
+        let state = self.0.lock();
+        if root == self.0.number {
+            return state.book.asker(question.serial).map(|id| Doing::Call(CallId(id)));
+        }
+        // A program may ask before its starter knows its number.
+        (question.session == *self.0.session.id.as_bytes()).then_some(Doing::Run(RunId(root)))
+    }
+
+    /// Answers a question of the session, as an approver does from another process.
+    pub fn answer(&self, question: QuestionId, answer: &Answer<'_>) -> Result<Inquiry, AnswerError> {
+        self.0.session.answer(question, answer)
+    }
+
     /// Gives up all calls in flight and records that the caller is gone. What is called afterwards is refused.
     pub fn close(&self) {
         self.0.close();
@@ -216,6 +306,23 @@ impl Inner {
         }
     }
 
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// A program of the caller has ended: what it read the caller learns with its result, or not at all.
+    fn hear(&self, finished: Arc<Finished>) -> Arc<Finished> {
+        let mut state = self.lock();
+        match state.book.hear(&finished.floating) {
+            Ok(_) => finished,
+            Err(denial) => {
+                let error = RunError::new(denial.code, denial.message)
+                    .hint("run it with less to read, or raise `[clearance]` in the manifest");
+                Arc::new(Finished { result: Err(error), ..Finished::clone(&finished) })
+            }
+        }
+    }
+
     fn settle(&self, outcome: Outcome) {
         let gate = &self.session.gate;
         let mut state = self.lock();
@@ -238,12 +345,20 @@ impl Inner {
         let _ = gate.recorder().append(key, Kind::Note, number, now, &gone);
         self.session.questions.withdraw(number);
         let waiting: Vec<Waiting> = state.waiting.drain().map(|(_, waiting)| waiting).collect();
+        let runs: Vec<Arc<Live>> = state.runs.drain().filter_map(|(_, live)| live.upgrade()).collect();
         drop(state);
+        for live in runs {
+            live.end(given_up());
+        }
         for Waiting { then, give_up } in waiting {
             give_up.send_replace(true);
             then(Err(Failed::new(ReasonCode::Cancelled, "the call was given up before it was done")));
         }
     }
+}
+
+fn given_up() -> RunError {
+    RunError::new(ReasonCode::Cancelled, "the program was given up by who ran it")
 }
 
 /// Tells who waits for the call `id` what a step gave, if it gave anything yet.

@@ -100,7 +100,7 @@ fn failed(error: EffectError) -> Failed {
 
 fn log(live: &Live, ready: Ready) -> Outcome {
     let text = ready.args().get("text").and_then(Value::as_text).unwrap_or_default();
-    live.session.log(live.held.principal(), ready.op(), text);
+    (live.on_log)(live.held.principal(), ready.op(), text);
     ready.outcome(Ok(Value::Null))
 }
 

@@ -3,7 +3,7 @@
 use crate::effects::CellEffects;
 use crate::error::RunError;
 use crate::gate::Inner;
-use crate::session::SessionInner;
+use crate::session::{OnLog, SessionInner};
 use crate::spawn::{Child, Mailbox};
 use crate::wall_time::WallTime;
 use crate::workers::Link;
@@ -53,6 +53,12 @@ pub(crate) type OnFinish = Box<dyn FnOnce(Arc<Finished>) + Send>;
 pub(crate) struct Live {
     /// The cell's number at its worker, unique in the gate.
     pub(crate) id: u32,
+    /// Its number in the session.
+    pub(crate) number: u32,
+    /// The number of the cell that the session or a caller started, of which it comes.
+    pub(crate) root: u32,
+    /// Who is told of its console output.
+    pub(crate) on_log: OnLog,
     pub(crate) gate: Arc<Inner>,
     pub(crate) session: Arc<SessionInner>,
     pub(crate) held: Arc<HeldGrants>,

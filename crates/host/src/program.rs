@@ -4,6 +4,7 @@ use crate::error::RunError;
 use lockgate_authority::{CanonicalPath, ReasonCode, Value};
 use lockgate_decode::{ModuleKind, ModuleSpec, ProgramMode};
 use lockgate_effects::fs::Directory;
+use lockgate_syntax::ToolUse;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -20,7 +21,7 @@ const BUILT_IN: [&str; 3] = ["lockgate", "fs/promises", "node:fs/promises"];
 const ENDINGS: [&str; 8] = [".ts", ".mts", ".js", ".mjs", ".cjs", ".json", "/index.ts", "/index.js"];
 
 /// What preparing one source gives: JavaScript, and what it imports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Prepared {
     /// JavaScript with every position where the source had it, or JSON text.
     pub js: String,
@@ -28,6 +29,8 @@ pub struct Prepared {
     pub kind: Option<ModuleKind>,
     /// The specifiers in it, with line and column.
     pub imports: Vec<(String, u32, u32)>,
+    /// The tools it names, as far as its text says so.
+    pub tools: Vec<ToolUse>,
 }
 
 /// Turns source into JavaScript. Done inside a worker, since it parses hostile text.
@@ -47,6 +50,8 @@ pub struct Program {
     pub modules: Vec<ModuleSpec>,
     /// SHA-256 of every module's source as it was read, by name.
     pub digests: Vec<(String, [u8; 32])>,
+    /// The tools that the entry names, as far as its text says so. A worker's word: good for advice, decides nothing.
+    pub tools: Vec<ToolUse>,
 }
 
 impl Program {
@@ -59,6 +64,7 @@ impl Program {
             entry: name.to_owned(),
             digests: vec![(name.to_owned(), digest(source))],
             modules: vec![module],
+            tools: Vec::new(),
         }
     }
 
@@ -100,6 +106,7 @@ impl Loader<'_> {
         let mut done: BTreeMap<String, ModuleSpec> = BTreeMap::new();
         let mut digests = Vec::new();
         let mut mode = ProgramMode::Module;
+        let mut tools = Vec::new();
         let mut waiting = VecDeque::from([(entry.to_owned(), source.map(str::to_owned))]);
         while let Some((name, source)) = waiting.pop_front() {
             if done.contains_key(&name) {
@@ -117,6 +124,7 @@ impl Loader<'_> {
             };
             let prepared = self.prepare.prepare(&name, &source)?;
             if name == entry {
+                tools = prepared.tools;
                 mode = match prepared.kind {
                     None => ProgramMode::Script,
                     Some(ModuleKind::CommonJs) => ProgramMode::CommonJs,
@@ -138,7 +146,7 @@ impl Loader<'_> {
             let kind = prepared.kind.unwrap_or(ModuleKind::Esm);
             done.insert(name.clone(), ModuleSpec { name, source: prepared.js, kind, imports });
         }
-        Ok(Program { mode, entry: entry.to_owned(), modules: done.into_values().collect(), digests })
+        Ok(Program { mode, entry: entry.to_owned(), modules: done.into_values().collect(), digests, tools })
     }
 
     /// The module that `specifier` in `importer` means, and its source.

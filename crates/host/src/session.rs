@@ -78,6 +78,8 @@ pub(crate) struct CellSpec<'a> {
     pub(crate) clearance: Label,
     pub(crate) parent: Option<(&'a Arc<Live>, Arc<Mailbox>)>,
     pub(crate) trace: bool,
+    /// Who is told of its console output; none for whoever is told of its parent's, or the session's.
+    pub(crate) on_log: Option<OnLog>,
     /// Whether the caller waits for it.
     pub(crate) awaited: bool,
 }
@@ -157,6 +159,7 @@ impl Session {
             clearance: session.clearance,
             parent: None,
             trace,
+            on_log: None,
             awaited,
         };
         session.start_cell(spec, then).map(drop)
@@ -244,8 +247,17 @@ impl SessionInner {
             js_stack: u32::try_from(spec.limits.stack_bytes).unwrap_or(u32::MAX),
         });
         let started = Instant::now();
+        let parent = spec.parent.as_ref().map(|(parent, _)| parent);
+        let (root, on_log) = match parent {
+            Some(parent) => (parent.root, &parent.on_log),
+            None => (number, &self.on_log),
+        };
+        let on_log = Arc::clone(spec.on_log.as_ref().unwrap_or(on_log));
         let live = Arc::new(Live {
             id: gate.next_cell(),
+            number,
+            root,
+            on_log,
             gate: Arc::clone(gate),
             session: Arc::clone(self),
             held: spec.held,
@@ -337,10 +349,6 @@ impl SessionInner {
 
     pub(crate) fn agent(&self) -> &str {
         &self.agent
-    }
-
-    pub(crate) fn log(&self, principal: &Principal, level: &str, text: &str) {
-        (self.on_log)(principal, level, text);
     }
 
     pub(crate) fn directory(&self, name: &str) -> Option<&Arc<Directory>> {

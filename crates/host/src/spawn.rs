@@ -249,6 +249,7 @@ fn start(parent: &Arc<Live>, ready: &Ready, mut args: Value) -> Result<Child, Fa
         clearance,
         parent: Some((parent, Arc::clone(&mailbox))),
         trace: false,
+        on_log: None,
         awaited: false,
     };
     let live = session

@@ -2,6 +2,7 @@
 
 use crate::error::RunError;
 use crate::gate::{GateOptions, OpenError, Placement, Walling};
+use crate::tool_uses;
 use crate::program::{MAX_SOURCE, Prepare, Prepared};
 use lockgate_authority::{ReasonCode, Wall};
 use lockgate_cell::{
@@ -345,7 +346,7 @@ impl Prepare for Link {
 }
 
 /// Runs in the worker, on a thread of its own: removes types, finds imports. The answer is
-/// `[true, js, kind, [[specifier, line, column]…]]` or `[false, code, message, hint, file, line, column]`.
+/// `[true, js, kind, [[specifier, line, column]…], tools]` or `[false, code, message, hint, file, line, column]`.
 pub fn prepare_hook(name: &str, source: &str, out: &mut Vec<u8>) {
     let room = PREPARE_STACK_BYTES - PREPARE_RESERVE;
     let prepared = prepare_in_place(name, source, Options::default(), room);
@@ -360,11 +361,12 @@ pub fn prepare_hook(name: &str, source: &str, out: &mut Vec<u8>) {
                     Kind::CommonJs => 2,
                     Kind::Json => 3,
                 };
-                e.array(4)?.bool(true)?.str(&prepared.js)?.u8(kind)?;
+                e.array(5)?.bool(true)?.str(&prepared.js)?.u8(kind)?;
                 e.array(prepared.imports.len() as u64)?;
                 for import in &prepared.imports {
                     e.array(3)?.str(&import.specifier)?.u32(import.line)?.u32(import.column)?;
                 }
+                tool_uses::write(&prepared.tools, &mut e)?;
             }
             Err(error) => {
                 e.array(7)?.bool(false)?.str(error.code.as_str())?.str(&error.message)?;
@@ -405,7 +407,8 @@ fn read_answer(bytes: &[u8]) -> Result<Result<Prepared, RunError>, minicbor::dec
             d.array()?;
             imports.push((d.str()?.to_owned(), d.u32()?, d.u32()?));
         }
-        return Ok(Ok(Prepared { js, kind, imports }));
+        let tools = tool_uses::read(&mut d)?;
+        return Ok(Ok(Prepared { js, kind, imports, tools }));
     }
     let code = match d.str()? {
         "source_too_large" => ReasonCode::TooLarge,

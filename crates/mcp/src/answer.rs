@@ -3,12 +3,11 @@ use lockgate_host::Failed;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::json;
 
-/// What a client reads. `Err` where the gate lost the call.
-pub(crate) fn of<E>(result: Result<Result<Value, Failed>, E>) -> CallToolResult {
+/// What a client reads.
+pub(crate) fn of(result: Result<Value, Failed>) -> CallToolResult {
     match result {
-        Ok(Ok(value)) => done(value),
-        Ok(Err(failed)) => refused(&failed),
-        Err(_) => refused(&Failed::new(ReasonCode::Internal, "the call was lost by the gate")),
+        Ok(value) => done(value),
+        Err(failed) => refused(&failed),
     }
 }
 
@@ -32,7 +31,7 @@ fn done(value: Value) -> CallToolResult {
 }
 
 /// A refusal or failure: for a reader one line and the next step, for a program the same with its code.
-fn refused(failed: &Failed) -> CallToolResult {
+pub(crate) fn refused(failed: &Failed) -> CallToolResult {
     let mut text = format!("{} ({})", failed.message, failed.code);
     if let Some(hint) = &failed.hint {
         text.push_str("\nnext step: ");

@@ -1,39 +1,36 @@
-//! The gate as an MCP server, over standard input and output.
+//! The gate as an MCP server, over standard input and output or streamable HTTP.
 //!
-//! A client sees the tools of the servers behind the gate, as `server__tool`, and calls them as it would call the
-//! servers themselves. Each call is a crossing of one named [`Caller`]: decided, recorded, performed, recorded. A
-//! refusal is a tool's error with its reason and the next step.
+//! A [`Client`] sees one tool that runs a program and one that searches the declarations of all that a program may call,
+//! or the tools of the servers behind the gate one by one, as `server__tool`. Each call, in a program or not, is a crossing of
+//! its [`Caller`](lockgate_host::Caller): decided, recorded, performed, recorded. A refusal is a tool's error with its reason and
+//! the next step. Where the manifest lets the person at the client approve, they are asked in the client's own dialog.
 //!
-//! What is absent: decisions; anonymous clients; resources, prompts, sampling and elicitation.
+//! What is absent: decisions; anonymous clients; prompts, sampling and roots; TLS.
 
 mod answer;
+mod asked;
+mod client;
+mod code;
+mod elicit;
+mod front;
+mod http;
 mod names;
+mod results;
 mod strict;
 
-use lockgate_decode::{BoundFor, value_of_json};
-use lockgate_host::Caller;
-use names::Names;
-use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, InitializeResult, ListToolsResult, PaginatedRequestParams,
-    ProgressNotificationParam, ServerCapabilities, ToolsCapability,
-};
-use rmcp::service::{QuitReason, RequestContext};
-use rmcp::transport::io::stdio_pipes;
-use rmcp::{ErrorData, RoleServer, ServerHandler, serve_server};
-use serde_json::Value as Json;
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::oneshot;
+pub use asked::Asked;
+pub use client::{Client, Mode};
+pub use http::{AddError, ClientsError, ClientsFile, HttpOptions, HttpServer, Issuer, KnownClient, MakeClient, NotMade};
 
-pub use names::SameName;
+use front::Front;
+use rmcp::serve_server;
+use rmcp::service::QuitReason;
+use rmcp::transport::io::stdio_pipes;
+use std::io;
 
 /// Why a client is no longer served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Two tools would have one name.
-    #[error(transparent)]
-    SameName(#[from] SameName),
     /// The operating system refused something.
     #[error("cannot serve on the standard streams: {0}")]
     Io(#[from] io::Error),
@@ -45,11 +42,11 @@ pub enum ServeError {
     Broken(String),
 }
 
-/// Serves one client on the standard streams until it closes its end. Calls in flight are then given up.
+/// Serves one client on the standard streams until it closes its end. What is under way is then given up.
 ///
 /// A client that says nothing and goes is no error.
-pub fn serve_stdio(caller: &Arc<Caller>) -> Result<(), ServeError> {
-    let front = Front { names: Arc::new(Names::of(caller.tools())?), caller: Arc::clone(caller) };
+pub fn serve_stdio(client: &Client) -> Result<(), ServeError> {
+    let front = Front::of(client.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let (input, output) = stdio_pipes();
@@ -63,82 +60,26 @@ pub fn serve_stdio(caller: &Arc<Caller>) -> Result<(), ServeError> {
             Ok(_) => Ok(()),
         }
     });
-    caller.close();
+    client.close();
     // A read of standard input that never returns must not hold up the end.
     runtime.shutdown_background();
     served
 }
 
-/// One client's view of the gate.
-struct Front {
-    caller: Arc<Caller>,
-    names: Arc<Names>,
-}
-
-impl ServerHandler for Front {
-    fn get_info(&self) -> InitializeResult {
-        let mut capabilities = ServerCapabilities::default();
-        capabilities.tools = Some(ToolsCapability::default());
-        InitializeResult::new(capabilities)
-            .with_server_info(Implementation::new("lockgate", env!("CARGO_PKG_VERSION")))
-            .with_instructions("Each call is checked and recorded. A refused call says why and what would help.")
-    }
-
-    async fn list_tools(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.names.tools().to_vec()))
-    }
-
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let (server, tool) = self.names.resolve(&request.name);
-        let args = value_of_json(Json::Object(request.arguments.unwrap_or_default()), BoundFor::JavaScript)
-            .map_err(|refused| ErrorData::invalid_params(refused.to_string(), None))?;
-        let (tell, mut answer) = oneshot::channel();
-        let call = self.caller.submit(server, tool, &args, move |result| drop(tell.send(result)));
-        // Where this future is dropped, the call is given up too.
-        let _given_up = GiveUp { caller: &self.caller, call };
-        let mut told = 0;
-        loop {
+/// Serves clients over HTTP until the process is asked to end, then lets what is under way end.
+pub fn serve_http(server: HttpServer, make: MakeClient) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let served = runtime.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let stop = async move {
             tokio::select! {
-                result = &mut answer => return Ok(answer::of(result).into()),
-                () = context.ct.cancelled() => return Ok(answer::cancelled().into()),
-                () = tokio::time::sleep(PROGRESS) => {}
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
             }
-            if self.caller.waits_for_approval(call) {
-                told += 1;
-                waits(&context, told).await;
-            }
-        }
-    }
-}
-
-/// How often a client is told that its call waits for an approver.
-const PROGRESS: Duration = Duration::from_secs(2);
-
-/// Tells a client that asked for progress, for the `told`th time; others wait without being told.
-async fn waits(context: &RequestContext<RoleServer>, told: u32) {
-    let Some(token) = context.meta.get_progress_token() else { return };
-    let progress = ProgressNotificationParam::new(token, f64::from(told))
-        .with_message("the call waits for an operator's approval (`lockgate approvals`)");
-    // Where it cannot be told, the connection breaks, which ends the call.
-    let _ = context.peer.notify_progress(progress).await;
-}
-
-/// Gives a call up when it goes; one that has its answer is not affected.
-struct GiveUp<'a> {
-    caller: &'a Caller,
-    call: lockgate_host::CallId,
-}
-
-impl Drop for GiveUp<'_> {
-    fn drop(&mut self) {
-        self.caller.cancel(self.call);
-    }
+        };
+        server.serve(make, stop).await
+    });
+    runtime.shutdown_background();
+    Ok(served?)
 }

@@ -1,21 +1,18 @@
+use crate::code::words::is_unseen;
 use lockgate_host::{ToolInfo, VisibleTool};
 use rmcp::model::{JsonObject, Tool};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// What stands between a server's name and a tool's.
 const BETWEEN: &str = "__";
 
-/// Two tools of different servers would have one name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the tool `{tool}` of two servers would have the name `{name}`")]
-pub struct SameName {
-    /// The name that a client would see.
-    pub name: String,
-    /// The tool of the second server.
-    pub tool: String,
-}
+/// Bytes of a name: what the strictest clients take.
+const MOST_NAME: usize = 64;
+/// Bytes of a description.
+const MOST_DESCRIPTION: usize = 4 << 10;
 
 /// The tools as a client sees them, by name.
 pub(crate) struct Names {
@@ -24,18 +21,23 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub(crate) fn of(visible: Vec<VisibleTool>) -> Result<Names, SameName> {
-        let mut known = BTreeMap::new();
-        let mut tools = Vec::new();
-        for VisibleTool { server, tool } in visible {
-            let name = format!("{server}{BETWEEN}{}", tool.name);
-            let own = (server, tool.name.clone());
-            if known.insert(name.clone(), own).is_some() {
-                return Err(SameName { name, tool: tool.name });
-            }
-            tools.push(shown(name, tool));
+    /// Names for tools. One that is no name for a client, or that two would have, ends with a digest of server and tool, so
+    /// that it is the same whatever else there is.
+    pub(crate) fn of(visible: &[VisibleTool]) -> Names {
+        let plain = |VisibleTool { server, tool }: &VisibleTool| format!("{server}{BETWEEN}{}", tool.name);
+        let mut count: BTreeMap<String, u32> = BTreeMap::new();
+        for tool in visible {
+            *count.entry(plain(tool)).or_default() += 1;
         }
-        Ok(Names { tools, known })
+        let (mut known, mut tools) = (BTreeMap::new(), Vec::new());
+        for found in visible {
+            let wanted = plain(found);
+            let alone = count.get(&wanted) == Some(&1);
+            let name = if alone && is_name(&wanted) { wanted } else { with_digest(&wanted, found) };
+            known.insert(name.clone(), (found.server.clone(), found.tool.name.clone()));
+            tools.push(shown(name, &found.tool));
+        }
+        Names { tools, known }
     }
 
     /// In a fixed order.
@@ -53,13 +55,40 @@ impl Names {
     }
 }
 
-/// A tool under its new name, otherwise as its server describes it.
-fn shown(name: String, tool: ToolInfo) -> Tool {
-    let shown = Tool::new(name, tool.description, Arc::new(object(&tool.input_schema)));
+fn is_name(name: &str) -> bool {
+    name.len() <= MOST_NAME && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+fn with_digest(wanted: &str, VisibleTool { server, tool }: &VisibleTool) -> String {
+    let mut hash = Sha256::new();
+    hash.update((server.len() as u64).to_be_bytes());
+    hash.update(server);
+    hash.update(&tool.name);
+    let digest = hex::encode(hash.finalize());
+    let plain: String = wanted
+        .chars()
+        .map(|next| if next.is_ascii_alphanumeric() || matches!(next, '_' | '-') { next } else { '_' })
+        .take(MOST_NAME - 9)
+        .collect();
+    format!("{plain}_{}", digest.get(..8).unwrap_or_default())
+}
+
+/// A tool under its new name, otherwise as its server describes it, without what hides or moves text.
+fn shown(name: String, tool: &ToolInfo) -> Tool {
+    let description = visible_only(&tool.description, MOST_DESCRIPTION);
+    let shown = Tool::new(name, description, Arc::new(object(&tool.input_schema)));
     match &tool.output_schema {
         Some(schema) => shown.with_raw_output_schema(Arc::new(object(schema))),
         None => shown,
     }
+}
+
+/// The start of a text without its unseen characters; lines stay.
+fn visible_only(text: &str, most: usize) -> String {
+    let kept = |next: &char| *next == '\n' || !(next.is_control() || is_unseen(*next));
+    let mut out: String = text.chars().filter(kept).take(most).collect();
+    out.truncate(out.floor_char_boundary(most));
+    out
 }
 
 fn object(schema: &Json) -> JsonObject {
@@ -83,12 +112,34 @@ mod tests {
 
     #[test]
     fn f02_a_name_means_one_tool() {
-        let names = Names::of(vec![tool("a", "read_file"), tool("b", "x__y")]).expect("different names");
+        let names = Names::of(&[tool("a", "read_file"), tool("b", "x__y")]);
         assert_eq!(names.resolve("a__read_file"), ("a", "read_file"));
         assert_eq!(names.resolve("b__x__y"), ("b", "x__y"));
         assert_eq!(names.resolve("c__x"), ("c", "x"));
         assert_eq!(names.resolve("nothing"), ("nothing", ""));
-        let same = Names::of(vec![tool("a", "b__c"), tool("a__b", "c")]).err().expect("one name for two");
-        assert_eq!(same.name, "a__b__c");
+    }
+
+    #[test]
+    fn f02_names_that_would_be_one_are_told_apart_whatever_their_order() {
+        let (first, second) = (tool("a", "b__c"), tool("a__b", "c"));
+        let one = Names::of(&[first.clone(), second.clone()]);
+        let other = Names::of(&[second, first]);
+        let names: Vec<&str> = one.tools().iter().map(|tool| &*tool.name).collect();
+        assert!(names[0] != names[1] && names.iter().all(|name| is_name(name)), "{names:?}");
+        assert_eq!(one.resolve(names[0]), ("a", "b__c"));
+        assert_eq!(other.resolve(names[0]), ("a", "b__c"));
+        assert_eq!(other.resolve(names[1]), ("a__b", "c"));
+    }
+
+    #[test]
+    fn f02_a_name_that_clients_refuse_is_given_another() {
+        let long = "x".repeat(300);
+        let names = Names::of(&[tool("a", "b/c d\u{202e}"), tool("a", &long), tool("a", "b/c d\u{202d}")]);
+        for shown in names.tools() {
+            assert!(is_name(&shown.name), "{}", shown.name);
+        }
+        let all: std::collections::BTreeSet<&str> = names.tools().iter().map(|tool| &*tool.name).collect();
+        assert_eq!(all.len(), 3);
+        assert_eq!(names.resolve(&names.tools()[1].name), ("a", long.as_str()));
     }
 }

@@ -86,6 +86,17 @@ fn answer(bad: BadMessage) -> Option<ServerJsonRpcMessage> {
     Some(ServerJsonRpcMessage::error(ErrorData::parse_error(message, Some(data)), id))
 }
 
+/// Looks at the one message of a body; the answer to one that is refused.
+pub(crate) fn look(body: &[u8]) -> Result<(), String> {
+    check_message(body, &MESSAGE).map_err(|bad| {
+        let told = answer(bad).unwrap_or_else(|| {
+            ServerJsonRpcMessage::error(ErrorData::parse_error("the message is refused", None), None)
+        });
+        // Plain data, which can be written.
+        serde_json::to_string(&told).unwrap_or_default()
+    })
+}
+
 /// Passes on the lines that are not refused.
 struct Looked<R> {
     inner: R,

@@ -67,10 +67,12 @@ mod position;
 mod stack;
 mod strip;
 mod text;
+mod uses;
 
 pub use error::{ErrorCode, SyntaxError};
 pub use kind::Kind;
 pub use nesting::MAX_NESTING;
+pub use uses::{Shape, ToolUse};
 
 use kind::{Language, language_of};
 use position::Lines;
@@ -87,7 +89,7 @@ pub struct Options {
 }
 
 /// A source text that an engine without types can run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Prepared {
     /// JavaScript (or the JSON text, unchanged and unchecked), with every remaining token at its line and column.
     pub js: String,
@@ -95,6 +97,8 @@ pub struct Prepared {
     pub kind: Kind,
     /// The modules it names by string literals, in the order of the text. A name that is computed is not here.
     pub imports: Vec<Import>,
+    /// The tools it names, as far as its text says so, in the order of the text.
+    pub tools: Vec<ToolUse>,
 }
 
 /// One place where a module names another.
@@ -160,12 +164,17 @@ fn prepare_with(
         return Err(lines.error(error::too_large(source.len())));
     }
     if language == Language::Json && !options.script {
-        return Ok(Prepared { js: source.to_owned(), kind: Kind::Json, imports: Vec::new() });
+        return Ok(Prepared { js: source.to_owned(), kind: Kind::Json, imports: Vec::new(), tools: Vec::new() });
     }
     let typescript = !matches!(language, Language::JavaScript(_) | Language::Json);
     nesting::check(source, typescript).map_err(|refused| lines.error(refused))?;
     let stripped = stack::with_room_for(source, stack_bytes, || strip::strip(source, language, options.script))
         .and_then(|result| result)
         .map_err(|refused| lines.error(refused))?;
-    Ok(Prepared { imports: lines.imports(stripped.imports), js: stripped.js, kind: stripped.kind })
+    Ok(Prepared {
+        imports: lines.imports(stripped.imports),
+        tools: lines.tools(stripped.tools),
+        js: stripped.js,
+        kind: stripped.kind,
+    })
 }

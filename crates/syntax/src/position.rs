@@ -1,6 +1,7 @@
 //! From byte offsets to the lines and columns a person reads.
 
-use crate::Import;
+use crate::{Import, ToolUse};
+use crate::uses::FoundUse;
 use crate::error::{Refused, SyntaxError};
 use crate::strip::FoundImport;
 use crate::text::line_terminator_len;
@@ -45,6 +46,19 @@ impl<'a> Lines<'a> {
                     dynamic: import.dynamic,
                     kind: import.kind,
                 }
+            })
+            .collect()
+    }
+
+    /// The same for the tools that a program names.
+    pub(crate) fn tools(&self, mut found: Vec<FoundUse>) -> Vec<ToolUse> {
+        found.sort_by_key(|found| found.offset);
+        let mut cursor = Cursor::new(self.source);
+        found
+            .into_iter()
+            .map(|FoundUse { server, tool, argument, offset }| {
+                cursor.advance_to(offset as usize);
+                ToolUse { server, tool, argument, line: cursor.line, column: cursor.column }
             })
             .collect()
     }

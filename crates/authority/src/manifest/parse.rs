@@ -207,16 +207,17 @@ fn read_random(item: &Item<'_>, problems: &mut Problems) -> Option<RandomMode> {
 }
 
 fn read_approval(item: &Item<'_>, problems: &mut Problems) -> Option<Asking> {
-    let section = item.section(&["by", "wait"], problems)?;
+    let section = item.section(&["by", "elicit", "wait"], problems)?;
     if let Some(by) = section.get("by") {
         by.choice(problems, &[("operator", ())]);
     }
-    let Some(wait) = section.get("wait") else { return Some(Asking { wait_ms: Asking::DEFAULT_WAIT_MS }) };
+    let elicit = section.get("elicit").and_then(|item| item.boolean(problems)).unwrap_or(false);
+    let Some(wait) = section.get("wait") else { return Some(Asking { wait_ms: Asking::DEFAULT_WAIT_MS, elicit }) };
     let wait_ms = wait.duration(problems)?;
     if !(1000..=Asking::MAX_WAIT_MS).contains(&wait_ms) {
         wait.problem(problems, format!("expected from `1s` to `7d`, found {}", wait.node.found()), None);
     }
-    Some(Asking { wait_ms })
+    Some(Asking { wait_ms, elicit })
 }
 
 /// The number in little-endian order, then zeros.

@@ -53,7 +53,9 @@ pub(super) fn frame(manifest: &Manifest) -> String {
     }
     if let Some(asking) = manifest.asking {
         let wait = units::display_duration(asking.wait_ms);
-        section(&mut out, "approval", &[text("by", "operator"), text("wait", &wait)]);
+        let mut settings = vec![text("by", "operator"), text("wait", &wait)];
+        settings.extend(asking.elicit.then(|| ("elicit".to_owned(), Toml::Boolean(true))));
+        section(&mut out, "approval", &settings);
     }
     out
 }

@@ -139,7 +139,7 @@ fn trusted(keys: &[String], statements: &[PathBuf]) -> Result<Roots, Trouble> {
 }
 
 /// A time in milliseconds since the Unix epoch: as such, or as so long from now.
-fn time(flag: &str, text: &str) -> Result<u64, Trouble> {
+pub(super) fn time(flag: &str, text: &str) -> Result<u64, Trouble> {
     if let Some(from_now) = Limit::Wall.parse(text) {
         return Ok(now_ms().saturating_add(from_now));
     }
@@ -150,7 +150,7 @@ fn time(flag: &str, text: &str) -> Result<u64, Trouble> {
     })
 }
 
-fn shown_time(ms: u64) -> String {
+pub(super) fn shown_time(ms: u64) -> String {
     let stamp = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     stamp.map_or_else(|| ms.to_string(), |stamp| stamp.to_string())
 }

@@ -2,25 +2,33 @@
 
 use super::Done;
 use super::approvals::on_ask;
-use super::output::{CYAN, Trouble, paint};
+use super::output::{CYAN, GREEN, Trouble, paint};
 use super::setup;
 use super::streams::{Console, note};
 use super::tokens::Tokens;
 use super::vouching::{Vouching, begin, tell_withheld};
 use lockgate_authority::{Point, Principal, PrincipalKind};
-use lockgate_host::Opening;
-use lockgate_mcp::serve_stdio;
+use lockgate_host::{Closed, Gate, Opening, Presentation, Session};
+use lockgate_mcp::{Asked, Client, HttpOptions, HttpServer, Mode, NotMade, serve_http, serve_stdio};
+use lockgate_trust::Granted;
 use std::fs::File;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Largest prompt, in bytes.
 const MAX_PROMPT: u64 = 1 << 20;
 
 /// Flags of `mcp`.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  lockgate mcp --manifest lockgate.toml --as cursor              on standard input and output, as clients start it
+  lockgate mcp --manifest lockgate.toml --as cursor --mode proxy each tool by itself
+  lockgate client add cursor                                     then, over HTTP on this machine:
+  lockgate mcp --manifest lockgate.toml --http 127.0.0.1:8931")]
 pub(crate) struct Arguments {
     /// The manifest (`lockgate.toml`) that names the tool servers and says what is granted
     #[arg(long, value_name = "FILE")]
@@ -28,11 +36,14 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     vouching: Vouching,
     /// To whom the calls are attributed; there is no anonymous client
-    #[arg(long = "as", value_name = "NAME")]
-    name: String,
+    #[arg(long = "as", value_name = "NAME", required_unless_present = "http", conflicts_with = "http")]
+    name: Option<String>,
+    /// What the client is shown: a tool that runs programs and one that searches declarations, each tool by itself, or both
+    #[arg(long, value_name = "MODE", default_value = "code")]
+    mode: Shown,
     /// What the user asked for, which caveats on provenance need: a file, or `-` for a first line of standard input that
     /// holds it as a JSON string
-    #[arg(long, value_name = "FILE|-")]
+    #[arg(long, value_name = "FILE|-", conflicts_with = "http")]
     prompt: Option<PathBuf>,
     /// A file of rules beside those of the manifest; see `lockgate rules`
     #[arg(long, value_name = "FILE")]
@@ -48,40 +59,150 @@ pub(crate) struct Arguments {
     quiet: bool,
     #[command(flatten)]
     tokens: Tokens,
+    #[command(flatten)]
+    http: Http,
+}
+
+/// Flags for serving over HTTP.
+#[derive(clap::Args)]
+struct Http {
+    /// Serve streamable HTTP at this address, as 127.0.0.1:8931, to the clients that `lockgate client` has added
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["grant", "holder_key"])]
+    http: Option<SocketAddr>,
+    /// Who may connect; `lockgate client` writes it
+    #[arg(long, value_name = "FILE", requires = "http")]
+    clients: Option<PathBuf>,
+    /// Where clients reach the gate where that is not the address itself, as https://gate.example/mcp behind a proxy
+    #[arg(long, value_name = "URL", requires = "http")]
+    url: Option<String>,
+    /// A host by which it is reached beside the loopback's
+    #[arg(long, value_name = "HOST", requires = "http")]
+    allow_host: Vec<String>,
+    /// An origin of web pages that may call it, as https://app.example; none may otherwise
+    #[arg(long, value_name = "ORIGIN", requires = "http")]
+    allow_origin: Vec<String>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Shown {
+    /// `run_code` and `search_tools`
+    Code,
+    /// Each tool, as `server__tool`
+    Proxy,
+    /// Both
+    Both,
+}
+
+impl From<Shown> for Mode {
+    fn from(shown: Shown) -> Mode {
+        match shown {
+            Shown::Code => Mode::Code,
+            Shown::Proxy => Mode::Proxy,
+            Shown::Both => Mode::Both,
+        }
+    }
 }
 
 pub(crate) fn mcp(arguments: &Arguments) -> Done {
-    if !Point::is_name(&arguments.name) {
-        return Err(Trouble::usage(format!("`--as {}` is not a name", arguments.name))
-            .hint("a name is a letter, then letters, digits, `_` or `-`"));
-    }
     let mut granted = arguments.vouching.granted(&arguments.manifest)?;
     granted.amend(|manifest| setup::add_rules(manifest, &arguments.rules))?;
+    match (&arguments.http.http, &arguments.name) {
+        (Some(address), _) => over_http(arguments, granted, *address),
+        (None, Some(name)) => on_streams(arguments, &granted, name),
+        (None, None) => Err(Trouble::usage("nobody is named").hint("say who the client is with `--as NAME`")),
+    }
+}
+
+fn on_streams(arguments: &Arguments, granted: &Granted, name: &str) -> Done {
+    if !Point::is_name(name) {
+        return Err(Trouble::usage(format!("`--as {name}` is not a name"))
+            .hint("a name is a letter, then letters, digits, `_` or `-`"));
+    }
     let manifest = granted.manifest();
     let prompt = prompt(arguments.prompt.as_deref())?;
     let tokens = arguments.tokens.load(manifest)?;
     let gate = setup::gate_for(arguments.journal.as_deref(), &arguments.tokens, false, manifest)?;
-    let console = Arc::new(Console::default());
-    let principal = Principal::new(PrincipalKind::External, arguments.name.as_str());
+    let principal = Principal::new(PrincipalKind::External, name);
     let opening = || Opening::of_caller(manifest, &principal, &prompt);
     let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
-    tell_withheld(&granted, arguments.quiet);
-    let session = begin(&gate, &granted, presented, setup::on_log(&console, arguments.quiet))?;
-    session.on_ask(on_ask(arguments.quiet));
+    tell_withheld(granted, arguments.quiet);
+    let shown = (arguments.mode.into(), arguments.quiet);
+    let (session, client) = open(&gate, granted, presented, &principal, &prompt, shown)?;
     setup::remarks(&session, arguments.quiet);
-    let caller = Arc::new(session.caller(principal, &prompt)?);
-    let served = serve_stdio(&caller);
-    drop(caller);
+    let served = serve_stdio(&client);
+    drop(client);
     let closed = session.close()?;
     served.map_err(|error| {
         Trouble { status: 1, ..Trouble::usage(error.to_string()) }
             .hint("start it from an MCP client, which speaks the protocol over standard input and output")
     })?;
+    tell_closed(&closed, arguments.quiet);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens a session with one client in it.
+fn open(
+    gate: &Gate,
+    granted: &Granted,
+    presented: Option<Presentation>,
+    principal: &Principal,
+    prompt: &str,
+    (mode, quiet): (Mode, bool),
+) -> Result<(Session, Client), Trouble> {
+    let (console, asked) = (Arc::new(Console::default()), Asked::default());
+    let session = begin(gate, granted, presented, setup::on_log(&console, quiet))?;
+    session.on_ask(asked.and(on_ask(quiet)));
+    let elicits = granted.manifest().asking().is_some_and(|asking| asking.elicit);
+    let caller = session.caller(principal.clone(), prompt)?;
+    let client = Client::new(gate.clone(), caller, mode, asked, elicits)?;
+    Ok((session, client))
+}
+
+fn over_http(arguments: &Arguments, granted: Granted, address: SocketAddr) -> Done {
+    let http = &arguments.http;
+    if !address.ip().is_loopback() && http.allow_host.is_empty() && http.url.is_none() {
+        return Err(Trouble::usage(format!("`--http {address}` can be reached from other machines"))
+            .hint("use 127.0.0.1; or name the hosts by which it is reached with `--allow-host`, behind a proxy with TLS"));
+    }
+    let clients = super::client::file(http.clients.as_deref())?;
+    let options = HttpOptions {
+        clients,
+        url: http.url.clone(),
+        hosts: http.allow_host.clone(),
+        origins: http.allow_origin.clone(),
+    };
+    let gate = setup::gate_for(arguments.journal.as_deref(), &arguments.tokens, false, granted.manifest())?;
+    tell_withheld(&granted, arguments.quiet);
+    let server = HttpServer::bind(address, options)?;
     if !arguments.quiet {
+        note(&format!("{}   {}", paint("serving", GREEN), server.url()));
+    }
+    // A session is opened for each client with its first request, and all are closed at the end.
+    let sessions: Arc<Mutex<Vec<Session>>> = Arc::default();
+    let (opened, shown) = (Arc::clone(&sessions), (arguments.mode.into(), arguments.quiet));
+    let make = move |name: &str| {
+        let principal = Principal::new(PrincipalKind::External, name);
+        let (session, client) = open(&gate, &granted, None, &principal, "", shown).map_err(not_made)?;
+        opened.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        Ok(client)
+    };
+    let served = serve_http(server, Box::new(make));
+    for session in std::mem::take(&mut *sessions.lock().unwrap_or_else(PoisonError::into_inner)) {
+        tell_closed(&session.close()?, arguments.quiet);
+    }
+    served.map_err(|error| Trouble { status: 1, ..Trouble::usage(error.to_string()) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn not_made(trouble: Trouble) -> NotMade {
+    NotMade { code: trouble.code, message: trouble.message, hint: trouble.hint }
+}
+
+fn tell_closed(closed: &Closed, quiet: bool) {
+    if !quiet {
         note(&format!("{}   {}", paint("session", CYAN), closed.id));
         note(&format!("{}      {}", paint("head", CYAN), closed.head));
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn prompt(from: Option<&Path>) -> Result<String, Trouble> {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod approvals;
+mod client;
 mod crossed;
 mod doctor;
 mod eval;
@@ -65,6 +66,8 @@ enum Command {
     Rules(rules::Arguments),
     /// Let an MCP client call the tool servers of a manifest, each call checked and recorded
     Mcp(mcp::Arguments),
+    /// Say who may connect to `lockgate mcp --http`
+    Client(client::Arguments),
     /// Make and rotate keys, and print their public halves
     Key(key::Arguments),
     /// Sign, attenuate, show, verify and revoke grants that travel
@@ -115,6 +118,7 @@ pub(crate) fn main() -> ExitCode {
             let json = arguments.json;
             return mcp::mcp(&arguments).unwrap_or_else(|trouble| trouble.print_to_stderr(json));
         }
+        Command::Client(arguments) => (arguments.json, client::client(&arguments)),
         Command::Key(arguments) => (arguments.json, key::key(&arguments)),
         Command::Grant(arguments) => (arguments.json, grant::grant(&arguments)),
         Command::Agents(arguments) => (arguments.json, agents::agents(&arguments)),

@@ -27,6 +27,10 @@ impl Client {
         let journal = place.journal();
         let mut all = vec!["mcp", "--manifest", "lockgate.toml", "--as", "tester"];
         all.extend(["--journal", journal.to_str().expect("UTF-8")]);
+        // Each tool by itself, unless a test says otherwise.
+        if !flags.contains(&"--mode") {
+            all.extend(["--mode", "proxy"]);
+        }
         all.extend(flags);
         Client::of(place.command(&all))
     }

@@ -16,6 +16,7 @@ use oxc_span::SourceType;
 use crate::ImportKind;
 use crate::error::{ErrorCode, Refused, syntax};
 use crate::kind::{Kind, Language};
+use crate::uses::{self, FoundUse};
 use visit::Stripper;
 
 /// A text without types.
@@ -24,6 +25,8 @@ pub(crate) struct Stripped {
     pub kind: Kind,
     /// In no particular order.
     pub imports: Vec<FoundImport>,
+    /// In no particular order.
+    pub tools: Vec<FoundUse>,
 }
 
 /// A module named by a string literal, before its place is a line and column.
@@ -78,7 +81,8 @@ fn strip_toward(source: &str, typescript: bool, goal: Goal, wanted: Option<Kind>
     if let Some(refused) = first_error(&parsed) {
         return Err(refused);
     }
-    Stripper::new(source, typescript).run(&parsed.program, wanted)
+    let stripped = Stripper::new(source, typescript).run(&parsed.program, wanted)?;
+    Ok(Stripped { tools: uses::find(source, &parsed.program), ..stripped })
 }
 
 fn source_type(typescript: bool, goal: Goal) -> SourceType {

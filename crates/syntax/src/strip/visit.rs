@@ -72,7 +72,7 @@ impl<'a, 's> Stripper<'a, 's> {
             return Err(refused);
         }
         self.enums.append_helper(&mut self.canvas, self.source);
-        Ok(Stripped { js: self.canvas.finish()?, kind, imports: self.imports })
+        Ok(Stripped { js: self.canvas.finish()?, kind, imports: self.imports, tools: Vec::new() })
     }
 
     fn decide_kind(&mut self, wanted: Option<Kind>) -> Kind {

@@ -1,0 +1,234 @@
+//! What every request passes before the SDK sees it.
+
+use super::auth::{Clients, Verdict};
+use super::{Body, Known, PATH, metadata, told};
+use crate::front::Front;
+use crate::strict;
+use bytes::{Bytes, BytesMut};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use rmcp::transport::streamable_http_server::StreamableHttpService;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Bytes of a request's body.
+pub(crate) const MOST_BODY: usize = 8 << 20;
+/// How long a body may take.
+const BODY: Duration = Duration::from_secs(30);
+/// Sessions of the older wire whose owners are remembered.
+const MOST_SESSIONS: usize = 4096;
+const SESSION: &str = "mcp-session-id";
+
+pub(crate) struct Guard {
+    mcp: StreamableHttpService<Front, LocalSessionManager>,
+    clients: Clients,
+    known: Known,
+    url: String,
+    /// Whose a session of the older wire is.
+    owners: Mutex<HashMap<String, String>>,
+    /// Making a client takes a while, and is done once.
+    making: tokio::sync::Mutex<()>,
+}
+
+impl Guard {
+    pub(crate) fn new(
+        mcp: StreamableHttpService<Front, LocalSessionManager>,
+        clients: Clients,
+        known: Known,
+        url: String,
+    ) -> Guard {
+        Guard { mcp, clients, known, url, owners: Mutex::default(), making: tokio::sync::Mutex::default() }
+    }
+
+    pub(crate) fn close(&self) {
+        self.known.close();
+    }
+
+    pub(crate) async fn handle(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        if metadata::PATHS.contains(&path) {
+            return match *request.method() {
+                Method::GET => metadata::answer(&self.url, self.clients.issuers()),
+                _ => told(StatusCode::METHOD_NOT_ALLOWED, "method", "this is only read", "use GET"),
+            };
+        }
+        if path != PATH {
+            return told(StatusCode::NOT_FOUND, "not_found", "there is nothing here", "the gate is at `/mcp`");
+        }
+        let name = match self.clients.check(bearer(request.headers()), &self.url) {
+            Verdict::Is(name) => name,
+            Verdict::No { error, message } => return self.unauthorized(error, message),
+        };
+        match self.pass(request, &name).await {
+            Ok(response) | Err(response) => response,
+        }
+    }
+
+    async fn pass(self: &Arc<Self>, request: Request<Incoming>, name: &str) -> Result<Response<Body>, Response<Body>> {
+        let session = header(request.headers(), SESSION)?.map(str::to_owned);
+        if let Some(session) = &session
+            && self.owners().get(session).is_none_or(|owner| owner != name)
+        {
+            // As for one that never was: whose it is, is nobody else's business.
+            return Err(told(StatusCode::NOT_FOUND, "no_session", "there is no such session", "initialize anew"));
+        }
+        let (mut parts, body) = request.into_parts();
+        let body = match parts.method {
+            Method::POST => read(body).await?,
+            _ => Bytes::new(),
+        };
+        if parts.method == Method::POST {
+            if let Err(answer) = strict::look(&body) {
+                let mut response = Response::new(super::whole(answer));
+                *response.status_mut() = StatusCode::BAD_REQUEST;
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+                return Err(response);
+            }
+            same_as_headers(&parts.headers, &body)?;
+        }
+        parts.extensions.insert(self.client(name).await?);
+        // No token goes further than this.
+        parts.headers.remove(AUTHORIZATION);
+        let is_end = parts.method == Method::DELETE;
+        let response = self.mcp.handle(Request::from_parts(parts, Full::new(body))).await;
+        if let Some(begun) = response.headers().get(SESSION).and_then(|value| value.to_str().ok()) {
+            self.own(begun, name);
+        }
+        if let Some(session) = session.filter(|_| is_end && response.status().is_success()) {
+            self.owners().remove(&session);
+        }
+        Ok(response)
+    }
+
+    async fn client(self: &Arc<Self>, name: &str) -> Result<crate::Client, Response<Body>> {
+        let _alone = self.making.lock().await;
+        let (guard, wanted) = (Arc::clone(self), name.to_owned());
+        // Opening a session starts tool servers.
+        let made = tokio::task::spawn_blocking(move || guard.known.client(&wanted)).await;
+        let failed = |code: &str, message: &str, hint: &str| told(StatusCode::SERVICE_UNAVAILABLE, code, message, hint);
+        match made {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(error)) => {
+                Err(failed(&error.code, &error.message, error.hint.as_deref().unwrap_or("see the gate's own output")))
+            }
+            Err(_) => Err(failed("internal", "the session could not be opened", "see the gate's own output")),
+        }
+    }
+
+    fn own(&self, session: &str, name: &str) {
+        let mut owners = self.owners();
+        if owners.len() >= MOST_SESSIONS {
+            // Those that were forgotten begin anew.
+            owners.clear();
+        }
+        owners.insert(session.to_owned(), name.to_owned());
+    }
+
+    fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the clients that may no longer connect.
+    pub(crate) fn end_removed(&self) {
+        for name in self.clients.removed() {
+            self.known.end(&name);
+        }
+    }
+
+    fn unauthorized(&self, error: &str, message: &str) -> Response<Body> {
+        self.end_removed();
+        let hint = "send `Authorization: Bearer TOKEN`; `lockgate client add NAME` makes one";
+        let mut response = told(StatusCode::UNAUTHORIZED, "unauthorized", message, hint);
+        let at = metadata::url(&self.url);
+        let error = if error.is_empty() { String::new() } else { format!(", error=\"{error}\"") };
+        if let Ok(value) = HeaderValue::from_str(&format!("Bearer resource_metadata=\"{at}\"{error}")) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+}
+
+/// The token of a request; none where there is not exactly one, in the one place for it.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let (one, more) = (all.next()?, all.next());
+    let (scheme, token) = one.to_str().ok().filter(|_| more.is_none())?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+/// A header that may stand once.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Response<Body>> {
+    let bad = || told(StatusCode::BAD_REQUEST, "header", &format!("`{name}` is not one text"), "send it once");
+    let mut all = headers.get_all(name).iter();
+    let Some(one) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        return Err(bad());
+    }
+    one.to_str().map(Some).map_err(|_| bad())
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Response<Body>> {
+    let too_large = || {
+        let message = format!("a request has at most {MOST_BODY} bytes");
+        told(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &message, "send less at once")
+    };
+    let mut body = Limited::new(body, MOST_BODY);
+    let mut whole = BytesMut::new();
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| too_large())?;
+            if let Ok(data) = frame.into_data() {
+                whole.extend_from_slice(&data);
+            }
+        }
+        Ok(whole.freeze())
+    };
+    let slow = |_| told(StatusCode::REQUEST_TIMEOUT, "slow", "the body did not come in time", "send it at once");
+    tokio::time::timeout(BODY, reading).await.map_err(slow)?
+}
+
+/// What is routed by.
+#[derive(Deserialize)]
+struct Routed {
+    method: Option<String>,
+    params: Option<Params>,
+}
+
+#[derive(Deserialize)]
+struct Params {
+    name: Option<serde_json::Value>,
+    uri: Option<serde_json::Value>,
+}
+
+/// Whoever routes by headers must see what the gate does: a header that says something else than the body is refused.
+fn same_as_headers(headers: &HeaderMap, body: &[u8]) -> Result<(), Response<Body>> {
+    let (method, name) = (header(headers, "mcp-method")?, header(headers, "mcp-name")?);
+    if method.is_none() && name.is_none() {
+        return Ok(());
+    }
+    let differs = |which: &str| {
+        told(
+            StatusCode::BAD_REQUEST,
+            "header_mismatch",
+            &format!("`{which}` says something else than the body"),
+            "the body decides; send the header as the body has it, or not at all",
+        )
+    };
+    let Ok(routed) = serde_json::from_slice::<Routed>(body) else { return Err(differs("Mcp-Method")) };
+    if method.is_some_and(|method| routed.method.as_deref() != Some(method)) {
+        return Err(differs("Mcp-Method"));
+    }
+    let named = routed.params.and_then(|params| params.name.or(params.uri));
+    // Text beyond ASCII is encoded, and then held against the body by the SDK.
+    let is_encoded = name.is_some_and(|name| name.starts_with("=?"));
+    if !is_encoded && name.is_some_and(|name| named.as_ref().and_then(|named| named.as_str()) != Some(name)) {
+        return Err(differs("Mcp-Name"));
+    }
+    Ok(())
+}
