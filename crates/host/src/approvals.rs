@@ -1,11 +1,13 @@
 //! Questions of a session that wait for an approver: put into the control file, waited for, taken back.
 
 use crate::caller;
+use crate::keys::now_ms;
 use crate::live::Live;
 use crate::session::SessionInner;
 use lockgate_authority::{Denial, GrantId, ReasonCode, Value};
-use crate::keys::now_ms;
-use lockgate_control::{AnswerError, Control, ControlError, Inquiry, QuestionId, QuestionState, Reply as ControlReply, Taken};
+use lockgate_control::{
+    AnswerError, Control, ControlError, Inquiry, QuestionId, QuestionState, Reply as ControlReply, Taken,
+};
 use lockgate_crossing::{Answer, Asked, Ended};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};

@@ -10,11 +10,11 @@ use crate::live::{Finished, Live};
 use crate::program::Program;
 use crate::session::{CellSpec, OnLog, Session, SessionInner};
 use lockgate_authority::{HeldGrants, PointKind, Principal, ReasonCode, Seen, Traced, Value, read_rosters};
+use lockgate_control::{AnswerError, Inquiry, QuestionId, Reply as Answer};
 use lockgate_crossing::{
     Acted, Asked, CellBook, Effects, Ended, Failed, Outcome, Pending, Ready, Reply, Step, abandon,
     answer as answer_question, cross, settle,
 };
-use lockgate_control::{AnswerError, Inquiry, QuestionId, Reply as Answer};
 use lockgate_decode::{RawRequest, encode_value};
 use lockgate_effects::tool::ToolInfo;
 use lockgate_journal::Kind;

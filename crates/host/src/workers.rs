@@ -2,8 +2,8 @@
 
 use crate::error::RunError;
 use crate::gate::{GateOptions, OpenError, Placement, Walling};
-use crate::tool_uses;
 use crate::program::{MAX_SOURCE, Prepare, Prepared};
+use crate::tool_uses;
 use lockgate_authority::{ReasonCode, Wall};
 use lockgate_cell::{
     Bounds, Connection, EndReason, Engine, EngineOptions, Events, Happened, InProcessWeaker, OrderError,

@@ -6,13 +6,11 @@ use crate::code::catalogue::Catalogue;
 use crate::code::check::complaints;
 use crate::code::report::{self, Printed};
 use crate::elicit;
-use crate::names::Names;
+use crate::names::{Names, Naming};
 use crate::results::Results;
 use lockgate_authority::{Approver, Principal, PrincipalKind, ReasonCode, Value};
 use lockgate_decode::{BoundFor, value_of_json};
-use lockgate_host::{
-    Caller, Doing, Failed, Finished, Gate, Inquiry, Prepare, Prepared, Program, Reply, RunError,
-};
+use lockgate_host::{Caller, Doing, Failed, Finished, Gate, Inquiry, Prepare, Prepared, Program, Reply, RunError};
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, JsonObject, ProgressNotificationParam,
@@ -50,6 +48,17 @@ pub enum Mode {
     Proxy,
     /// Both.
     Both,
+}
+
+/// What a client is shown, and who answers for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Which tools.
+    pub mode: Mode,
+    /// How they are named where they are shown one by one.
+    pub naming: Naming,
+    /// Whether the person at the client may answer for the operator.
+    pub elicits: bool,
 }
 
 /// One client of the gate. Clones are the same client.
@@ -108,12 +117,12 @@ impl Drop for Work {
 }
 
 impl Client {
-    /// A client that calls through `caller` and runs its programs in `gate`. `asked` is where its session's questions go;
-    /// `elicits` says whether the person at the client may answer them.
-    pub fn new(gate: Gate, caller: Caller, mode: Mode, asked: Asked, elicits: bool) -> Result<Client, RunError> {
+    /// A client that calls through `caller` and runs its programs in `gate`. `asked` is where its session's questions go.
+    pub fn new(gate: Gate, caller: Caller, asked: Asked, settings: Settings) -> Result<Client, RunError> {
+        let Settings { mode, naming, elicits } = settings;
         let visible = caller.tools();
         let catalogue = Catalogue::of(&visible);
-        let names = Names::of(&visible);
+        let names = Names::of(&visible, naming);
         let mut shown = Vec::new();
         if mode != Mode::Proxy {
             shown.extend([search_tool(), run_tool(&catalogue)]);
@@ -127,8 +136,8 @@ impl Client {
         let mut key = [0; 32];
         getrandom::fill(&mut key)
             .map_err(|_| RunError::new(ReasonCode::Internal, "the operating system gave no random bytes"))?;
-        let seal = RequestStateCodec::try_new(key)
-            .map_err(|error| RunError::new(ReasonCode::Internal, error.to_string()))?;
+        let seal =
+            RequestStateCodec::try_new(key).map_err(|error| RunError::new(ReasonCode::Internal, error.to_string()))?;
         Ok(Client(Arc::new(Inner {
             caller: Arc::new(caller),
             gate,
@@ -252,9 +261,14 @@ impl Client {
         let on_log = Arc::new(move |_: &Principal, level: &str, text: &str| sink.add(level, text));
         let started = self.0.caller.run(&program, &input, on_log, move |end| drop(tell.send(Done::Run(end))));
         Ok(match started {
-            Ok(run) => {
-                Ok(Work { caller: Arc::clone(&self.0.caller), doing: Doing::Run(run), printed, done, digest, _turn: turn })
-            }
+            Ok(run) => Ok(Work {
+                caller: Arc::clone(&self.0.caller),
+                doing: Doing::Run(run),
+                printed,
+                done,
+                digest,
+                _turn: turn,
+            }),
             Err(error) => Err(report::not_started(&report::failed(&error))),
         })
     }
@@ -366,7 +380,10 @@ impl Client {
             let note = "the call came back with other arguments than were asked about".to_owned();
             self.answer(&question, &elicit::Said { approves: false, note: note.clone() }).await;
             let failed = Failed::new(ReasonCode::ApprovalDrift, note);
-            return Err(Failed { hint: Some("make the call anew: it is then asked about as it is".to_owned()), ..failed });
+            return Err(Failed {
+                hint: Some("make the call anew: it is then asked about as it is".to_owned()),
+                ..failed
+            });
         }
         let said = elicit::said(answers);
         self.answer(&question, &said).await;

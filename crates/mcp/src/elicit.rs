@@ -103,6 +103,7 @@ fn form(question: &Inquiry) -> ElicitRequestParams {
     }
     message.push_str(&format!("question {}, action {}", question.id, question.digest));
     // Written above, and valid.
-    let requested_schema: ElicitationSchema = serde_json::from_value(schema).unwrap_or_else(|_| ElicitationSchema::new(Default::default()));
+    let requested_schema: ElicitationSchema =
+        serde_json::from_value(schema).unwrap_or_else(|_| ElicitationSchema::new(Default::default()));
     ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
 }

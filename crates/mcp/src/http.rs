@@ -7,7 +7,7 @@ pub(crate) mod auth;
 mod guard;
 mod metadata;
 
-pub use auth::{AddError, ClientsError, ClientsFile, KnownClient, Issuer};
+pub use auth::{AddError, ClientsError, ClientsFile, Issuer, KnownClient};
 
 use crate::client::Client;
 use crate::front::Front;

@@ -19,8 +19,11 @@ mod results;
 mod strict;
 
 pub use asked::Asked;
-pub use client::{Client, Mode};
-pub use http::{AddError, ClientsError, ClientsFile, HttpOptions, HttpServer, Issuer, KnownClient, MakeClient, NotMade};
+pub use client::{Client, Mode, Settings};
+pub use http::{
+    AddError, ClientsError, ClientsFile, HttpOptions, HttpServer, Issuer, KnownClient, MakeClient, NotMade,
+};
+pub use names::Naming;
 
 use front::Front;
 use rmcp::serve_server;

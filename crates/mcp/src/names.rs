@@ -2,8 +2,8 @@ use crate::code::words::is_unseen;
 use lockgate_host::{ToolInfo, VisibleTool};
 use rmcp::model::{JsonObject, Tool};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What stands between a server's name and a tool's.
@@ -14,6 +14,16 @@ const MOST_NAME: usize = 64;
 /// Bytes of a description.
 const MOST_DESCRIPTION: usize = 4 << 10;
 
+/// How tools are named for a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// `server__tool`.
+    #[default]
+    Full,
+    /// `tool`, where no other server has one of this name.
+    Short,
+}
+
 /// The tools as a client sees them, by name.
 pub(crate) struct Names {
     tools: Vec<Tool>,
@@ -23,8 +33,15 @@ pub(crate) struct Names {
 impl Names {
     /// Names for tools. One that is no name for a client, or that two would have, ends with a digest of server and tool, so
     /// that it is the same whatever else there is.
-    pub(crate) fn of(visible: &[VisibleTool]) -> Names {
-        let plain = |VisibleTool { server, tool }: &VisibleTool| format!("{server}{BETWEEN}{}", tool.name);
+    pub(crate) fn of(visible: &[VisibleTool], naming: Naming) -> Names {
+        let mut servers: BTreeMap<&str, u32> = BTreeMap::new();
+        for found in visible.iter().filter(|_| naming == Naming::Short) {
+            *servers.entry(&found.tool.name).or_default() += 1;
+        }
+        let plain = |VisibleTool { server, tool }: &VisibleTool| match servers.get(&*tool.name) {
+            Some(1) => tool.name.clone(),
+            _ => format!("{server}{BETWEEN}{}", tool.name),
+        };
         let mut count: BTreeMap<String, u32> = BTreeMap::new();
         for tool in visible {
             *count.entry(plain(tool)).or_default() += 1;
@@ -112,7 +129,7 @@ mod tests {
 
     #[test]
     fn f02_a_name_means_one_tool() {
-        let names = Names::of(&[tool("a", "read_file"), tool("b", "x__y")]);
+        let names = Names::of(&[tool("a", "read_file"), tool("b", "x__y")], Naming::Full);
         assert_eq!(names.resolve("a__read_file"), ("a", "read_file"));
         assert_eq!(names.resolve("b__x__y"), ("b", "x__y"));
         assert_eq!(names.resolve("c__x"), ("c", "x"));
@@ -122,8 +139,8 @@ mod tests {
     #[test]
     fn f02_names_that_would_be_one_are_told_apart_whatever_their_order() {
         let (first, second) = (tool("a", "b__c"), tool("a__b", "c"));
-        let one = Names::of(&[first.clone(), second.clone()]);
-        let other = Names::of(&[second, first]);
+        let one = Names::of(&[first.clone(), second.clone()], Naming::Full);
+        let other = Names::of(&[second, first], Naming::Full);
         let names: Vec<&str> = one.tools().iter().map(|tool| &*tool.name).collect();
         assert!(names[0] != names[1] && names.iter().all(|name| is_name(name)), "{names:?}");
         assert_eq!(one.resolve(names[0]), ("a", "b__c"));
@@ -132,9 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn f02_a_short_name_is_the_tools_own_where_nobody_else_has_it() {
+        let names = Names::of(&[tool("a", "read"), tool("a", "list"), tool("b", "list")], Naming::Short);
+        let all: Vec<&str> = names.tools().iter().map(|tool| &*tool.name).collect();
+        assert_eq!(all, ["read", "a__list", "b__list"]);
+        assert_eq!(names.resolve("read"), ("a", "read"));
+    }
+
+    #[test]
     fn f02_a_name_that_clients_refuse_is_given_another() {
         let long = "x".repeat(300);
-        let names = Names::of(&[tool("a", "b/c d\u{202e}"), tool("a", &long), tool("a", "b/c d\u{202d}")]);
+        let names =
+            Names::of(&[tool("a", "b/c d\u{202e}"), tool("a", &long), tool("a", "b/c d\u{202d}")], Naming::Full);
         for shown in names.tools() {
             assert!(is_name(&shown.name), "{}", shown.name);
         }

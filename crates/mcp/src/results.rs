@@ -17,7 +17,10 @@ pub(crate) const TEMPLATE: &str = "lockgate://result/{id}?from={from}&bytes={byt
 pub(crate) enum Kept {
     Text(String),
     /// In base64, as it came.
-    Blob { mime: String, base64: String },
+    Blob {
+        mime: String,
+        base64: String,
+    },
 }
 
 impl Kept {

@@ -1,10 +1,10 @@
 //! From byte offsets to the lines and columns a person reads.
 
-use crate::{Import, ToolUse};
-use crate::uses::FoundUse;
 use crate::error::{Refused, SyntaxError};
 use crate::strip::FoundImport;
 use crate::text::line_terminator_len;
+use crate::uses::FoundUse;
+use crate::{Import, ToolUse};
 
 /// A named source text whose places can be told.
 pub(crate) struct Lines<'a> {

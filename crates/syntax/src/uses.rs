@@ -222,10 +222,8 @@ impl<'a> Visit<'a> for Finder<'a, '_> {
     }
 
     fn visit_expression(&mut self, expression: &Expression<'a>) {
-        let is_member = matches!(
-            expression,
-            Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_)
-        );
+        let is_member =
+            matches!(expression, Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_));
         if !(is_member && self.add(expression, None)) {
             walk::walk_expression(self, expression);
         }
@@ -246,9 +244,7 @@ fn shape_of(expression: &Expression<'_>, levels: u32) -> Shape {
         {
             Shape::Number
         }
-        Expression::StringLiteral(text) => {
-            Shape::Text((text.value.len() <= MOST_TEXT).then(|| text.value.to_string()))
-        }
+        Expression::StringLiteral(text) => Shape::Text((text.value.len() <= MOST_TEXT).then(|| text.value.to_string())),
         Expression::TemplateLiteral(_) => Shape::Text(None),
         Expression::ArrayExpression(_) => Shape::List,
         Expression::ObjectExpression(object) => object_shape(object, levels),

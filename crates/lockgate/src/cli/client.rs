@@ -84,7 +84,10 @@ fn add(path: &Path, name: &str, until: Option<&str>, json: bool) -> Done {
     if json {
         print_json(&json!({"client": name, "token": token, "until": until, "file": path.display().to_string()}))?;
     } else {
-        note(&format!("{} the token of {name}, which is kept nowhere: give it to its client as `Authorization: Bearer TOKEN`", paint("note", CYAN)));
+        note(&format!(
+            "{} the token of {name}, which is kept nowhere: give it to its client as `Authorization: Bearer TOKEN`",
+            paint("note", CYAN)
+        ));
         streams::line(&token)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -100,7 +103,9 @@ fn list(path: &Path, json: bool) -> Done {
         return Ok(ExitCode::SUCCESS);
     }
     for client in &file.clients {
-        let until = client.until.map_or_else(|| "for ever".to_owned(), |until| format!("until {}", shown_time(until.saturating_mul(1000))));
+        let until = client
+            .until
+            .map_or_else(|| "for ever".to_owned(), |until| format!("until {}", shown_time(until.saturating_mul(1000))));
         streams::line(&format!("{}  {until}", client.name))?;
     }
     for issuer in &file.issuers {

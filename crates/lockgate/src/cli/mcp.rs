@@ -7,9 +7,9 @@ use super::setup;
 use super::streams::{Console, note};
 use super::tokens::Tokens;
 use super::vouching::{Vouching, begin, tell_withheld};
-use lockgate_authority::{Point, Principal, PrincipalKind};
+use lockgate_authority::{Manifest, Point, Principal, PrincipalKind};
 use lockgate_host::{Closed, Gate, Opening, Presentation, Session};
-use lockgate_mcp::{Asked, Client, HttpOptions, HttpServer, Mode, NotMade, serve_http, serve_stdio};
+use lockgate_mcp::{Asked, Client, HttpOptions, HttpServer, Mode, Naming, NotMade, Settings, serve_http, serve_stdio};
 use lockgate_trust::Granted;
 use std::fs::File;
 use std::io::Read;
@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     /// What the client is shown: a tool that runs programs and one that searches declarations, each tool by itself, or both
     #[arg(long, value_name = "MODE", default_value = "code")]
     mode: Shown,
+    /// How tools are named where they are shown by themselves
+    #[arg(long, value_name = "NAMES", default_value = "full")]
+    names: Named,
     /// What the user asked for, which caveats on provenance need: a file, or `-` for a first line of standard input that
     /// holds it as a JSON string
     #[arg(long, value_name = "FILE|-", conflicts_with = "http")]
@@ -93,6 +96,26 @@ enum Shown {
     Both,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Named {
+    /// `server__tool`
+    Full,
+    /// `tool`, where no other server has one of this name
+    Short,
+}
+
+impl Arguments {
+    /// What a client is shown; whether its user may answer is the manifest's word.
+    fn settings(&self, manifest: &Manifest) -> Settings {
+        let naming = match self.names {
+            Named::Full => Naming::Full,
+            Named::Short => Naming::Short,
+        };
+        let elicits = manifest.asking().is_some_and(|asking| asking.elicit);
+        Settings { mode: self.mode.into(), naming, elicits }
+    }
+}
+
 impl From<Shown> for Mode {
     fn from(shown: Shown) -> Mode {
         match shown {
@@ -126,7 +149,7 @@ fn on_streams(arguments: &Arguments, granted: &Granted, name: &str) -> Done {
     let opening = || Opening::of_caller(manifest, &principal, &prompt);
     let presented = tokens.map(|tokens| tokens.present(opening(), &gate)).transpose()?;
     tell_withheld(granted, arguments.quiet);
-    let shown = (arguments.mode.into(), arguments.quiet);
+    let shown = (arguments.settings(manifest), arguments.quiet);
     let (session, client) = open(&gate, granted, presented, &principal, &prompt, shown)?;
     setup::remarks(&session, arguments.quiet);
     let served = serve_stdio(&client);
@@ -147,22 +170,22 @@ fn open(
     presented: Option<Presentation>,
     principal: &Principal,
     prompt: &str,
-    (mode, quiet): (Mode, bool),
+    (settings, quiet): (Settings, bool),
 ) -> Result<(Session, Client), Trouble> {
     let (console, asked) = (Arc::new(Console::default()), Asked::default());
     let session = begin(gate, granted, presented, setup::on_log(&console, quiet))?;
     session.on_ask(asked.and(on_ask(quiet)));
-    let elicits = granted.manifest().asking().is_some_and(|asking| asking.elicit);
     let caller = session.caller(principal.clone(), prompt)?;
-    let client = Client::new(gate.clone(), caller, mode, asked, elicits)?;
+    let client = Client::new(gate.clone(), caller, asked, settings)?;
     Ok((session, client))
 }
 
 fn over_http(arguments: &Arguments, granted: Granted, address: SocketAddr) -> Done {
     let http = &arguments.http;
     if !address.ip().is_loopback() && http.allow_host.is_empty() && http.url.is_none() {
-        return Err(Trouble::usage(format!("`--http {address}` can be reached from other machines"))
-            .hint("use 127.0.0.1; or name the hosts by which it is reached with `--allow-host`, behind a proxy with TLS"));
+        return Err(Trouble::usage(format!("`--http {address}` can be reached from other machines")).hint(
+            "use 127.0.0.1; or name the hosts by which it is reached with `--allow-host`, behind a proxy with TLS",
+        ));
     }
     let clients = super::client::file(http.clients.as_deref())?;
     let options = HttpOptions {
@@ -179,7 +202,7 @@ fn over_http(arguments: &Arguments, granted: Granted, address: SocketAddr) -> Do
     }
     // A session is opened for each client with its first request, and all are closed at the end.
     let sessions: Arc<Mutex<Vec<Session>>> = Arc::default();
-    let (opened, shown) = (Arc::clone(&sessions), (arguments.mode.into(), arguments.quiet));
+    let (opened, shown) = (Arc::clone(&sessions), (arguments.settings(granted.manifest()), arguments.quiet));
     let make = move |name: &str| {
         let principal = Principal::new(PrincipalKind::External, name);
         let (session, client) = open(&gate, &granted, None, &principal, "", shown).map_err(not_made)?;

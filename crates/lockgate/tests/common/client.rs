@@ -5,6 +5,7 @@
 use super::Place;
 use serde_json::{Value as Json, json};
 use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Where Node is.
@@ -12,6 +13,45 @@ pub fn node() -> String {
     let path = std::env::var_os("PATH").expect("a PATH");
     let found = std::env::split_paths(&path).map(|directory| directory.join("node")).find(|node| node.is_file());
     found.expect("`node` is missing: run `./x setup`").to_str().expect("UTF-8").to_owned()
+}
+
+/// A script of an npm package, as `examples/package.json` pins it.
+pub fn package(path: &str) -> String {
+    let script = packages().join(path);
+    assert!(script.is_file(), "`{}` is missing: run `./x setup` to install the examples' packages", script.display());
+    script.canonicalize().expect("it is there").to_str().expect("UTF-8").to_owned()
+}
+
+fn packages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/node_modules")
+}
+
+/// The directory that the server of files works in: below the manifest's own, which no server may change.
+pub fn work(place: &Place) -> PathBuf {
+    let work = place.path("work");
+    std::fs::create_dir_all(&work).expect("it can be made");
+    work.canonicalize().expect("it exists")
+}
+
+/// A section `[tool.files]` for the reference server of files, below the place's `work`.
+pub fn files(place: &Place, tools: &[&str], more: &str) -> String {
+    let root = work(place);
+    let root = root.to_str().expect("UTF-8");
+    let script = package("@modelcontextprotocol/server-filesystem/dist/index.js");
+    let writes = Json::from([root].as_slice());
+    section("files", &[&node(), &script, root], tools, &format!("writes = {writes}\n{more}"))
+}
+
+/// A section `[tool.every]` for the server that tests clients.
+pub fn everything(tools: &[&str], more: &str) -> String {
+    let script = package("@modelcontextprotocol/server-everything/dist/index.js");
+    section("every", &[&node(), &script, "stdio"], tools, more)
+}
+
+fn section(name: &str, command: &[&str], tools: &[&str], more: &str) -> String {
+    let (command, tools) = (Json::from(command), Json::from(tools));
+    let reads = Json::from([packages().to_str().expect("UTF-8")].as_slice());
+    format!("[tool.{name}]\ncommand = {command}\nreads = {reads}\ntools = {tools}\n{more}")
 }
 
 /// A client that speaks the protocol line by line.

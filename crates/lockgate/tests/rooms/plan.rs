@@ -99,10 +99,10 @@ const fn to_build(name: &'static str, rooms: &'static [&'static str]) -> Externa
 pub const EXTERNAL: &[External] = &[
     // HTTP, connections and asynchronous effects.
     at("futures-util", &["lockgate-effects"]),
-    at("http", &["lockgate-effects"]),
-    at("http-body-util", &["lockgate-effects"]),
-    at("hyper", &["lockgate-effects"]),
-    at("hyper-util", &["lockgate-effects"]),
+    at("http", &["lockgate-effects", "lockgate-mcp"]),
+    at("http-body-util", &["lockgate-effects", "lockgate-mcp"]),
+    at("hyper", &["lockgate-effects", "lockgate-mcp"]),
+    at("hyper-util", &["lockgate-effects", "lockgate-mcp"]),
     at("rmcp", &["lockgate-effects", "lockgate-mcp"]),
     at("sse-stream", &["lockgate-effects"]),
     at("tokio", &["lockgate-effects", "lockgate-host", "lockgate-mcp"]),
@@ -128,10 +128,12 @@ pub const EXTERNAL: &[External] = &[
     at("seccompiler", &["lockgate-wall"]),
     at("tempfile", &["lockgate-wall"]),
     // Seeds of cells and keys, names of sessions.
-    at("getrandom", &["lockgate-host"]),
+    at("getrandom", &["lockgate-host", "lockgate-mcp"]),
     // Tokens: `biscuit-auth` could draw keys by itself; only the calls that are given them are made.
     External { name: "biscuit-auth", rooms: &["lockgate-token"], features: Some(&["datalog-macro"]), building: false },
     at("ed25519-dalek", &["lockgate-token"]),
+    // Tokens of other issuers, by public keys that lie in a file.
+    External { name: "jsonwebtoken", rooms: &["lockgate-mcp"], features: Some(&["rust_crypto"]), building: false },
     // Schemas of others: nothing is fetched, so none of the features that could.
     External { name: "jsonschema", rooms: &["lockgate-decode"], features: Some(&[]), building: false },
     External { name: "chacha20poly1305", rooms: &["lockgate-decode"], features: Some(&["alloc"]), building: false },
@@ -369,12 +371,36 @@ pub const ALLOWED: &[Allowed] = &[
         doors: &[Door::Files],
         why: "reads the program and the modules it imports",
     },
-    // mcp: one client on the standard streams, which the SDK opens.
+    // mcp: clients on the standard streams or at its port.
     Allowed {
         room: "lockgate-mcp",
-        places: &["src/lib.rs", "src/strict.rs"],
+        places: &["src/lib.rs", "src/strict.rs", "src/client.rs", "src/elicit.rs", "src/front.rs"],
         doors: &[Door::Network, Door::Threads, Door::Clock],
-        why: "speaks with its client over the streams it was started with, on a runtime of its own; says now and then that a call waits",
+        why: "speaks with its clients on a runtime of its own; says now and then that a call waits",
+    },
+    Allowed {
+        room: "lockgate-mcp",
+        places: &["src/lib.rs"],
+        doors: &[Door::Processes],
+        why: "hears that the process is asked to end",
+    },
+    Allowed {
+        room: "lockgate-mcp",
+        places: &["src/http.rs", "src/http/guard.rs"],
+        doors: &[Door::Network, Door::Threads, Door::Clock],
+        why: "listens for clients, each connection a task with its time",
+    },
+    Allowed {
+        room: "lockgate-mcp",
+        places: &["src/http/auth.rs"],
+        doors: &[Door::Files, Door::Clock, Door::Randomness, Door::Processes],
+        why: "reads and writes who may connect, makes tokens, knows when they end",
+    },
+    Allowed {
+        room: "lockgate-mcp",
+        places: &["src/client.rs"],
+        doors: &[Door::Randomness],
+        why: "the key that seals what a client keeps between two requests",
     },
     // lockgate: the command, where the environment enters.
     Allowed {

@@ -139,7 +139,8 @@ impl Catalogue {
     }
 
     fn ranked(&self, question: &str) -> Vec<usize> {
-        let wanted: Vec<String> = words(question.get(..question.floor_char_boundary(1000)).unwrap_or(question)).collect();
+        let wanted: Vec<String> =
+            words(question.get(..question.floor_char_boundary(1000)).unwrap_or(question)).collect();
         if wanted.is_empty() {
             return (0..self.entries.len()).collect();
         }
@@ -150,7 +151,9 @@ impl Catalogue {
             let fitting = self.words.iter().filter_map(|(known, places)| {
                 let share = if known == word {
                     1.0
-                } else if word.len() >= 3 && (known.starts_with(word.as_str()) || (known.len() >= 3 && word.starts_with(known.as_str()))) {
+                } else if word.len() >= 3
+                    && (known.starts_with(word.as_str()) || (known.len() >= 3 && word.starts_with(known.as_str())))
+                {
                     0.5
                 } else {
                     return None;

@@ -166,9 +166,7 @@ fn expected(schema: &Json) -> String {
     };
     match schema.get("type") {
         Some(Json::String(kind)) => named(kind).to_owned(),
-        Some(Json::Array(kinds)) => {
-            kinds.iter().filter_map(Json::as_str).map(named).collect::<Vec<_>>().join(" or ")
-        }
+        Some(Json::Array(kinds)) => kinds.iter().filter_map(Json::as_str).map(named).collect::<Vec<_>>().join(" or "),
         _ => "something else".to_owned(),
     }
 }
@@ -193,5 +191,9 @@ fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a 
     };
     let wanted = folded(found);
     let alike = |name: &str| strsim::jaro_winkler(&wanted, &folded(name));
-    names.map(|name| (name, alike(name))).filter(|(_, alike)| *alike >= ALIKE).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(name, _)| name)
+    names
+        .map(|name| (name, alike(name)))
+        .filter(|(_, alike)| *alike >= ALIKE)
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(name, _)| name)
 }

@@ -129,9 +129,13 @@ impl<'a> Writer<'a> {
         let mut written: Vec<String> = parts.iter().take(MOST_VALUES).map(|part| self.of(part, level + 1)).collect();
         if object.contains_key("properties") {
             let own = self.kind("object", object, level);
-            return union(vec![own, union(written, between)], " & ");
+            let more = union(written.into_iter().filter(|part| part != "unknown").collect(), between);
+            return if more == "unknown" { own } else { union(vec![own, more], " & ") };
         }
-        written.dedup();
+        if between == " & " {
+            // Conditions that say nothing of a type narrow nothing.
+            written.retain(|part| part != "unknown");
+        }
         union(written, between)
     }
 
@@ -206,7 +210,8 @@ impl<'a> Writer<'a> {
 fn about(schema: &Json) -> String {
     let mut told = Vec::new();
     told.extend(schema.get("description").and_then(Json::as_str).map(|text| comment(text, MOST_DESCRIPTION.1)));
-    for word in ["default", "format", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"] {
+    for word in ["default", "format", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"]
+    {
         if let Some(value) = schema.get(word).filter(|value| !value.is_object() && !value.is_array()) {
             told.push(comment(&format!("{word}: {value}"), 80));
         }
@@ -284,7 +289,8 @@ mod tests {
             let told = declared("now", "", input, None);
             assert!(told.starts_with("lockgate.tools.files.now("), "{told}");
         }
-        let told = declared("now", "", json!({"type": "object", "properties": {}, "additionalProperties": false}), None);
+        let told =
+            declared("now", "", json!({"type": "object", "properties": {}, "additionalProperties": false}), None);
         assert_eq!(told, "lockgate.tools.files.now(): Promise<string | Content[]>");
     }
 

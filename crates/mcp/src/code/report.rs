@@ -145,7 +145,8 @@ fn keep_apart(json: &mut Json, results: &Results, links: &mut Vec<Resource>, lev
             };
             let mime = object.get("mimeType").and_then(Json::as_str).map(|mime| plain(mime, 100));
             if let (Some(key), Some(mime)) = (key, mime)
-                && let Some(Json::String(base64)) = object.get_mut(key).filter(|data| data.as_str().is_some_and(|data| data.len() >= LEAST_APART))
+                && let Some(Json::String(base64)) =
+                    object.get_mut(key).filter(|data| data.as_str().is_some_and(|data| data.len() >= LEAST_APART))
                 && let Some(kept) = results.keep(Kept::Blob { mime, base64: std::mem::take(base64) })
             {
                 object.remove(key);

@@ -164,7 +164,8 @@ impl ClientsFile {
 
     fn write(&self, path: &Path) -> Result<(), ClientsError> {
         let failed = |error| ClientsError::Io(path.to_owned(), error);
-        let text = toml::to_string(self).map_err(|error| ClientsError::Malformed(path.to_owned(), error.to_string()))?;
+        let text =
+            toml::to_string(self).map_err(|error| ClientsError::Malformed(path.to_owned(), error.to_string()))?;
         let text = format!("# Who may connect to the gate over HTTP; `lockgate client` writes it.\n\n{text}");
         if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(directory).map_err(failed)?;
@@ -257,7 +258,8 @@ impl Clients {
         let stamp = stamp(&self.path);
         if stamp != state.stamp {
             let read = Read::from(&self.path).unwrap_or_default();
-            let names = |read: &Read| -> HashSet<String> { read.by_token.values().map(|(name, _)| name.clone()).collect() };
+            let names =
+                |read: &Read| -> HashSet<String> { read.by_token.values().map(|(name, _)| name.clone()).collect() };
             let left = names(&read);
             let gone: Vec<String> = names(&state.read).into_iter().filter(|name| !left.contains(name)).collect();
             state.removed.extend(gone);

@@ -1,0 +1,209 @@
+"""Times calls through `lockgate mcp` beside FastMCP, over standard streams, in turn in one run; then HTTP under load.
+
+    ./install && .venv/bin/python run.py [--lockgate FILE] [--calls N] [--http-seconds S]
+"""
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+UPSTREAM = HERE / "upstream.py"
+
+
+class Client:
+    """MCP, line by line, with nothing between it and the pipe."""
+
+    def __init__(self, command, cwd=None, env=None):
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=cwd, env=env)
+        self.next = 0
+        self.ask("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}})
+        self.say({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    def say(self, message):
+        self.child.stdin.write(json.dumps(message).encode() + b"\n")
+        self.child.stdin.flush()
+
+    def ask(self, method, params):
+        self.next += 1
+        self.say({"jsonrpc": "2.0", "id": self.next, "method": method, "params": params})
+        while True:
+            line = self.child.stdout.readline()
+            if not line:
+                raise SystemExit(f"it ended: {self.child.args}")
+            message = json.loads(line)
+            if message.get("id") == self.next and "method" not in message:
+                if "error" in message or message["result"].get("isError"):
+                    raise SystemExit(f"{self.child.args}: {message}")
+                return message["result"]
+
+    def call(self, name, arguments):
+        return self.ask("tools/call", {"name": name, "arguments": arguments})
+
+    def close(self):
+        self.child.stdin.close()
+        self.child.wait(30)
+
+
+def manifest(directory, count):
+    text = f"""[tool.up]
+command = ["{sys.executable}", "{UPSTREAM}", "{count}"]
+tools = ["*"]
+"""
+    path = Path(directory) / f"lockgate-{count}.toml"
+    path.write_text(text)
+    return path
+
+
+def ours(binary, directory, mode, count):
+    state = Path(directory) / f"state-{mode}-{count}"
+    state.mkdir()
+    command = [binary, "mcp", "--trust", "--quiet", "--manifest", manifest(directory, count), "--as", "bench", "--mode", mode, "--journal", state / "journal.sqlite"]
+    return Client([str(part) for part in command], cwd=directory)
+
+
+def theirs(mode, count):
+    return Client([sys.executable, str(HERE / "peer.py"), mode, str(count), str(UPSTREAM)])
+
+
+def timed(cases, rounds, each):
+    """Microseconds of every case's calls, the cases in turn."""
+    found = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, act in cases.items():
+            for _ in range(each):
+                before = time.perf_counter_ns()
+                act()
+                found[name].append((time.perf_counter_ns() - before) / 1000)
+    return found
+
+
+def summed(values):
+    values = sorted(values)
+    return {"median_us": round(statistics.median(values), 1), "p99_us": round(values[int(len(values) * 0.99) - 1], 1), "samples": len(values)}
+
+
+def streams(binary, directory, calls):
+    direct = Client([sys.executable, str(UPSTREAM), "1"])
+    proxy, code = ours(binary, directory, "proxy", 1), ours(binary, directory, "code", 1)
+    their_proxy, their_code = theirs("proxy", 1), theirs("code", 1)
+    message = {"message": "hello"}
+    program = {"code": 'return await lockgate.tools.up.echo({ message: "hello" })'}
+    their_program = {"code": 'return await call_tool("echo", {"message": "hello"})'}
+    cases = {
+        "direct": lambda: direct.call("echo", message),
+        "lockgate proxy": lambda: proxy.call("up__echo", message),
+        "lockgate code": lambda: code.call("run_code", program),
+        "fastmcp proxy": lambda: their_proxy.call("echo", message),
+        "fastmcp code": lambda: their_code.call("execute", their_program),
+    }
+    for act in cases.values():
+        for _ in range(5):
+            act()
+    found = {name: summed(values) for name, values in timed(cases, max(calls // 20, 1), 20).items()}
+    for client in (direct, proxy, code, their_proxy, their_code):
+        client.close()
+    return found
+
+
+def catalogues(binary, directory, calls):
+    mine, other = ours(binary, directory, "code", 1000), theirs("code", 1000)
+    both = ours(binary, directory, "proxy", 1000)
+    cases = {
+        "lockgate search of 1,000": lambda: mine.call("search_tools", {"query": "read an invoice"}),
+        "lockgate list of two": lambda: mine.ask("tools/list", {}),
+        "lockgate list of 1,000": lambda: both.ask("tools/list", {}),
+        "fastmcp search of 1,000": lambda: other.call("search", {"query": "read an invoice"}),
+    }
+    for act in cases.values():
+        act()
+    found = {name: summed(values) for name, values in timed(cases, max(calls // 100, 1), 10).items()}
+    shown = json.dumps(mine.ask("tools/list", {}))
+    found["bytes a client is shown"] = {"code": len(shown), "proxy": len(json.dumps(both.ask("tools/list", {})))}
+    for client in (mine, other, both):
+        client.close()
+    return found
+
+
+LOAD = """wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Accept"] = "application/json, text/event-stream"
+wrk.headers["MCP-Protocol-Version"] = "2026-07-28"
+wrk.headers["Mcp-Method"] = "tools/call"
+wrk.headers["Mcp-Name"] = "run_code"
+wrk.headers["Authorization"] = "Bearer %s"
+wrk.body = [[%s]]
+local bad = 0
+response = function(status, headers, body)
+  if status ~= 200 or not body:find("result:", 1, true) then bad = bad + 1; if bad < 4 then print(status, body) end end
+end
+"""
+
+
+def over_http(binary, directory, seconds, code):
+    if shutil.which("wrk") is None:
+        return {"missing": "wrk is not installed (apt-get install wrk)"}
+    clients = Path(directory) / "clients.toml"
+    clients.unlink(missing_ok=True)
+    state = Path(directory) / f"state-http-{time.monotonic_ns()}"
+    state.mkdir()
+    token = subprocess.run([binary, "client", "add", "bench", "--clients", clients], capture_output=True, text=True, check=True).stdout.strip()
+    command = [binary, "mcp", "--trust", "--manifest", manifest(directory, 1), "--http", "127.0.0.1:0", "--clients", clients, "--journal", state / "journal.sqlite"]
+    server = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True, cwd=directory)
+    port = None
+    while port is None:
+        found = re.search(r"127\.0\.0\.1:(\d+)", server.stderr.readline())
+        port = found and found.group(1)
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"}, "io.modelcontextprotocol/clientCapabilities": {}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "run_code", "arguments": {"code": code}, "_meta": meta}}
+    script = Path(directory) / "load.lua"
+    script.write_text(LOAD % (token, json.dumps(body)))
+    wrk = ["wrk", "-t1", "-c100", f"-d{seconds}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}/mcp"]
+    told = subprocess.run(wrk, capture_output=True, text=True, check=True).stdout
+    server.terminate()
+    server.wait(30)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
+    p50, p99 = re.search(r"50%\s+(\S+)", told), re.search(r"99%\s+(\S+)", told)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
+    lines = [line for line in told.splitlines() if line.startswith(("4", "5", "200\t"))]
+    return {"connections": 100, "runs_per_second": float(rate.group(1)), "p50": p50.group(1), "p99": p99.group(1), "refused": int(refused.group(1)) if refused else 0, "unlike": lines[:3]}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lockgate", default=str(HERE / "../../target/release/lockgate"))
+    parser.add_argument("--calls", type=int, default=1000)
+    parser.add_argument("--http-seconds", type=int, default=10)
+    parser.add_argument("--json", default=str(HERE / "results/results.json"))
+    given = parser.parse_args()
+    binary = str(Path(given.lockgate).resolve())
+    with tempfile.TemporaryDirectory() as directory:
+        import fastmcp
+
+        result = {
+            "lockgate": subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.strip(),
+            "fastmcp": fastmcp.__version__,
+            "python": platform.python_version(),
+            "kernel": platform.release(),
+            "cores": os.cpu_count(),
+            "load": os.getloadavg(),
+            "streams": streams(binary, directory, given.calls),
+            "catalogues": catalogues(binary, directory, given.calls),
+            "http 1+1": over_http(binary, directory, given.http_seconds, "return 1 + 1"),
+            "http with a call": over_http(binary, directory, given.http_seconds, 'return await lockgate.tools.up.echo({ message: "hello" })'),
+            "load after": os.getloadavg(),
+        }
+    Path(given.json).parent.mkdir(exist_ok=True)
+    Path(given.json).write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+main()
