@@ -11,6 +11,7 @@ mod error;
 mod gate;
 mod keys;
 mod live;
+mod pending;
 mod program;
 mod receipts;
 mod revocation;
@@ -32,6 +33,7 @@ pub use keys::{KeyFileError, fresh_seed, new_key, now_ms, read_seal_keys, read_s
 pub use live::Finished;
 pub use lockgate_crossing::Failed;
 pub use lockgate_effects::tool::ToolInfo;
+pub use pending::{OnPending, PendingServer};
 pub use program::{MAX_SOURCE, Prepare, Prepared, Program};
 pub use rules::{rule_text, rule_texts};
 pub use seals::{rotate_seal_keys, seal_keys_path};

@@ -14,8 +14,9 @@ process.stdin.on('data', (data) => { for (const line of String(data).trim().spli
   const { id, method, params } = JSON.parse(line);
   const say = (result) => console.log(JSON.stringify({ jsonrpc: '2.0', id, result }));
   if (method === 'initialize') say({ protocolVersion: params.protocolVersion, capabilities: { tools: {} },
-    serverInfo: { name: 'd', version: '0' } });
+    serverInfo: JSON.parse(readFileSync('identity.json', 'utf8')) });
   else if (method === 'tools/list') say({ tools: JSON.parse(readFileSync('tools.json', 'utf8')) });
+  else if (method === 'tools/call') say({ content: [{ type: 'text', text: 'paid' }] });
   else if (id !== undefined) console.log(JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32601, message: 'no' } }));
 } });";
 
@@ -27,12 +28,25 @@ fn tool(name: &str, description: &str, argument: &str) -> Json {
 fn desk() -> Desk {
     let command = Json::from(vec![node(), "server.js".to_owned()]);
     let desk = Desk::with(&format!(
-        "[tool.bank]\ncommand = {command}\nreads = [\"server.js\", \"tools.json\"]\ntools = [\"pay\"]\n"
+        "[tool.bank]\ncommand = {command}\nreads = [\"server.js\", \"tools.json\", \"identity.json\"]\ntools = [\"pay\"]\n"
     ));
     desk.file("server.js", SERVER);
+    desk.file("identity.json", r#"{"name": "d", "version": "0"}"#);
     desk.file("tools.json", &json!([tool("pay", "pays", "to")]).to_string());
     desk.approve_all();
     desk
+}
+
+/// Calls the tool.
+const PAY: &str = "lockgate.tools.bank.pay({ to: 'x' })";
+/// Calls it and gives the reason of the refusal; reads a file besides.
+const TRY: &str = "lockgate.tools.bank.pay({ to: 'x' }).then(() => 'paid', (error) => error.code)";
+
+/// The server waits for a yes, and says why; all else goes on.
+fn pending(desk: &Desk, words: &str) {
+    let ran = desk.eval(TRY, &[]);
+    assert_eq!(ran.value(), "tool_pending", "{ran:?}");
+    assert!(ran.stderr.contains("pending   `tool.bank`") && ran.stderr.contains(words), "{words}: {}", ran.stderr);
 }
 
 #[test]
@@ -64,16 +78,16 @@ fn m07_tools_are_pinned_when_they_are_first_seen_and_drift_refuses() {
         }
         assert_eq!(desk.point("tool.bank")["tools"], json!(["pay"]));
         desk.file("tools.json", &tools.to_string());
-        desk.eval("1", &[]).trouble(2, "pin_drift", &["`tool.bank` is not what was approved", words]);
+        pending(&desk, words);
         // What was seen is shown, and is pinned once it is approved.
         let point = desk.point("tool.bank");
         assert_eq!(point["state"], "changed", "{what}");
         assert!(point["drift"].to_string().contains(words), "{what}: {point}");
-        desk.eval("1", &[]).error(2, "pin_drift");
+        pending(&desk, words);
         desk.approve_all();
-        assert_eq!(desk.eval("1", &[]).value(), 1, "{what}");
+        assert_eq!(desk.eval(PAY, &[]).value(), "paid", "{what}");
         desk.file("tools.json", &json!([tool("pay", "pays", "to")]).to_string());
-        desk.eval("1", &[]).error(2, "pin_drift");
+        pending(&desk, "");
     }
 }
 
@@ -83,7 +97,7 @@ fn m07_a_missing_tool_is_drift_too() {
     desk.file("tools.json", &json!([tool("pay", "pays", "to"), tool("log", "logs", "x")]).to_string());
     assert_eq!(desk.eval("1", &[]).value(), 1);
     desk.file("tools.json", &json!([tool("pay", "pays", "to")]).to_string());
-    desk.eval("1", &[]).trouble(2, "pin_drift", &["`log` is gone"]);
+    pending(&desk, "`log` is gone");
 }
 
 #[test]
@@ -91,7 +105,7 @@ fn m07_tools_that_another_server_was_seen_to_have_are_not_pinned() {
     let desk = desk();
     desk.eval("1", &[]).value();
     desk.file("tools.json", &json!([tool("pay", "pays more", "to")]).to_string());
-    desk.eval("1", &[]).error(2, "pin_drift");
+    pending(&desk, "describes itself otherwise");
     assert_eq!(desk.point("tool.bank")["tools"], json!(["pay"]));
     // The server is another now, and nobody has seen what tools that has.
     desk.file("server.js", &format!("{SERVER}\n// another\n"));
@@ -129,7 +143,9 @@ fn m07_a_program_that_changed_is_not_started() {
     for (words, change) in changes {
         let desk = fresh();
         change(&desk);
-        desk.eval("1", &[]).trouble(2, "pin_drift", &[words]);
+        let ran = desk.eval("1", &[]);
+        assert_eq!(ran.value(), 1, "{ran:?}");
+        assert!(ran.stderr.contains("pending   `tool.x`") && ran.stderr.contains(words), "{words}: {}", ran.stderr);
         assert!(!desk.work().join("out/started").exists(), "{words}");
         assert_eq!(desk.point("tool.x")["state"], "changed", "{words}");
     }
@@ -162,12 +178,14 @@ fn m07_what_a_wall_lets_through_is_what_was_approved() {
         let desk = Desk::with(&format!(
             "[tool.bank]\ncommand = {command}\n{}\ntools = [\"pay\"]\n",
             if key == "reads" {
-                "reads = [\"server.js\", \"tools.json\", \"data\"]"
+                "reads = [\"data\", \"server.js\", \"tools.json\", \"identity.json\"]"
             } else {
-                "reads = [\"server.js\", \"tools.json\"]\nwrites = [\"data\"]"
+                "reads = [\"server.js\", \"tools.json\", \"identity.json\"]\nwrites = [\"data\"]"
             }
         ));
         desk.file("server.js", SERVER);
+        desk.file("identity.json", r#"{"name": "d", "version": "0"}"#);
+        desk.file("identity.json", r#"{"name": "d", "version": "0"}"#);
         desk.file("tools.json", &json!([tool("pay", "pays", "to")]).to_string());
         desk.file("data/a.txt", "fine");
         std::fs::write(desk.place.path("home/secret"), "the operator's own").expect("written");
@@ -180,7 +198,7 @@ fn m07_what_a_wall_lets_through_is_what_was_approved() {
         // The manifest is the same, and the directory leads to what nobody approved.
         std::fs::remove_dir_all(desk.work().join("data")).expect("removed");
         symlink(desk.place.path("home"), desk.work().join("data")).expect("linked");
-        desk.eval("1", &[]).trouble(2, "pin_drift", &[&format!("the {role} is now"), "/home"]);
+        pending(&desk, &format!("the {role} is now"));
         assert_eq!(desk.point("tool.bank")["state"], "changed");
         desk.approve_all();
         assert_eq!(desk.eval("1", &[]).value(), 1);
@@ -194,19 +212,19 @@ fn m07_a_lock_file_can_be_reviewed_and_is_never_believed() {
     let printed = desk.lockgate(&["trust", "lock"]);
     let lock: Json = printed.json();
     assert_eq!(lock["points"]["tool.bank"]["files"][2]["path"], "server.js", "{lock}");
-    assert_eq!(lock["points"]["tool.bank"]["tools"][0]["name"], "pay");
+    assert_eq!(lock["points"]["tool.bank"]["server"]["tools"][0]["name"], "pay");
     desk.file("lockgate.lock", &printed.stdout);
     assert_eq!(
         desk.lockgate(&["trust", "lock", "--check", "lockgate.lock"]).value(),
         json!({"same": true, "different": []})
     );
     let mut forged = lock;
-    forged["points"]["tool.bank"]["tools"][0]["description"] = json!("pays more");
+    forged["points"]["tool.bank"]["server"]["tools"][0]["fields"]["description"]["text"] = json!("pays more");
     desk.file("lockgate.lock", &forged.to_string());
     let checked = desk.lockgate(&["trust", "lock", "--check", "lockgate.lock"]);
     assert_eq!((checked.status, &checked.json()["value"]["different"]), (1, &json!(["tool.bank"])));
     desk.file("tools.json", &json!([tool("pay", "pays more", "to")]).to_string());
-    desk.eval("1", &[]).error(2, "pin_drift");
+    pending(&desk, "describes itself otherwise");
     // Of a file that was changed since, or revoked, it says nothing.
     desk.file("lockgate.lock", &printed.stdout);
     let manifest = desk.place.read("work/lockgate.toml");
