@@ -33,6 +33,7 @@ use lockgate_authority::{CanonicalUrl, ReasonCode, Value};
 use lockgate_decode::Schema;
 use lockgate_wall::ProgramWall;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ErrorCode, ProtocolVersion};
+use rmcp::service::ClientInitializeError;
 use rmcp::service::RunningService;
 use rmcp::transport::{StreamableHttpClientTransport, Transport};
 use rmcp::{ClientCacheConfig, ClientLifecycleMode, RoleClient, ServiceError, serve_client_with_lifecycle};
@@ -153,26 +154,56 @@ impl ToolServers {
     ///
     /// A child lives as long as the returned value; where this future is dropped before, the child is killed.
     pub async fn connect(&self, spec: ToolServerSpec, limits: ToolLimits) -> Result<ToolServer, StartError> {
+        let began = Instant::now();
+        let failed = match self.begin(&spec, Wire::Either, limits.clone()).await {
+            Ok(server) => return Ok(server),
+            Err(failed) if !failed.may_be_old => return Err(failed.error),
+            Err(failed) => failed,
+        };
+        // Some servers of before end, or answer with nothing, where something else than the old handshake comes first.
+        let start = limits.start.saturating_sub(began.elapsed());
+        let again = self.begin(&spec, Wire::Old, ToolLimits { start, ..limits }).await;
+        again.map_err(|again| if start.is_zero() { failed.error } else { again.error })
+    }
+
+    async fn begin(&self, spec: &ToolServerSpec, wire: Wire, limits: ToolLimits) -> Result<ToolServer, Failed> {
         let ending = Arc::new(Ending::default());
-        let ToolServerSpec { name, transport } = spec;
-        match transport {
+        let name = &spec.name;
+        match &spec.transport {
             ToolTransport::Stdio { command, env, directory, wall } => {
-                let child = Child { name, command, env, directory, wall };
-                let began = Instant::now();
-                let first = child.begin(Wire::Either, ending.clone(), limits.clone()).await;
-                if first.is_ok() || ending.now() != Some(Ended::Exited) {
-                    return first;
-                }
-                // Some servers of before end where something else than the old handshake comes first.
-                let left = limits.start.saturating_sub(began.elapsed());
-                child.begin(Wire::Old, Arc::default(), ToolLimits { start: left, ..limits }).await
+                let allowed = wall.as_ref().map(process::describe_wall);
+                let (env, directory, wall) = (env.clone(), directory.clone(), wall.clone());
+                let start = process::Start { name, command, env, directory, wall };
+                let (process, pipes) = process::start(start, ending.clone()).await.map_err(Failed::surely)?;
+                let transport = wire::guarded(pipes, limits.message_bytes, ending.clone());
+                let begun = ToolServer::begin(name, transport, wire, (Some(process), ending), limits).await;
+                begun.map_err(|failed| match allowed {
+                    Some(allowed) => {
+                        let detail = format!("{}\n{allowed}", failed.error.detail);
+                        Failed { error: StartError { detail, ..failed.error }, ..failed }
+                    }
+                    None => failed,
+                })
             }
             ToolTransport::Http { url, reach, headers } => {
-                let client = streamable::Client::new(self.http.for_cell(), url.clone(), reach, headers, &limits);
-                let transport = StreamableHttpClientTransport::with_client(client, streamable::config(&url, &limits));
-                ToolServer::begin(name, transport, Wire::Either, (None, ending), limits).await
+                let client =
+                    streamable::Client::new(self.http.for_cell(), url.clone(), *reach, headers.clone(), &limits);
+                let transport = StreamableHttpClientTransport::with_client(client, streamable::config(url, &limits));
+                ToolServer::begin(name, transport, wire, (None, ending), limits).await
             }
         }
+    }
+}
+
+/// Why a server is not there, and whether the old handshake alone could help.
+struct Failed {
+    error: StartError,
+    may_be_old: bool,
+}
+
+impl Failed {
+    fn surely(error: StartError) -> Failed {
+        Failed { error, may_be_old: false }
     }
 }
 
@@ -182,31 +213,6 @@ enum Wire {
     /// The new one, then the old one.
     Either,
     Old,
-}
-
-/// A server that is a process of its own.
-struct Child {
-    name: String,
-    command: Vec<String>,
-    env: Vec<(String, String)>,
-    directory: PathBuf,
-    wall: Option<ProgramWall>,
-}
-
-impl Child {
-    async fn begin(&self, wire: Wire, ending: Arc<Ending>, limits: ToolLimits) -> Result<ToolServer, StartError> {
-        let Child { name, command, env, directory, wall } = self;
-        let allowed = wall.as_ref().map(process::describe_wall);
-        let (env, directory, wall) = (env.clone(), directory.clone(), wall.clone());
-        let start = process::Start { name, command, env, directory, wall };
-        let (process, pipes) = process::start(start, ending.clone()).await?;
-        let transport = wire::guarded(pipes, limits.message_bytes, ending.clone());
-        let begun = ToolServer::begin(name.clone(), transport, wire, (Some(process), ending), limits).await;
-        begun.map_err(|error| match allowed {
-            Some(allowed) => StartError { detail: format!("{}\n{allowed}", error.detail), ..error },
-            None => error,
-        })
-    }
 }
 
 /// A connected tool server. Calls may run at the same time. Dropping it kills its process.
@@ -226,15 +232,16 @@ pub struct ToolServer {
 
 impl ToolServer {
     async fn begin<T>(
-        name: String,
+        name: &str,
         transport: T,
         wire: Wire,
         (process, ending): (Option<Process>, Arc<Ending>),
         limits: ToolLimits,
-    ) -> Result<Self, StartError>
+    ) -> Result<Self, Failed>
     where
         T: Transport<RoleClient> + 'static,
     {
+        let mut may_be_old = false;
         let watch = Arc::new(Watch::default());
         let handshake = async {
             let old = ProtocolVersion::LATEST_WITH_INITIALIZE;
@@ -245,9 +252,11 @@ impl ToolServer {
                     legacy_version: Some(old),
                 },
             };
-            let service = serve_client_with_lifecycle(Nothing::new(watch.clone()), transport, mode)
-                .await
-                .map_err(|error| format!("the handshake failed: {error}"))?;
+            let service =
+                serve_client_with_lifecycle(Nothing::new(watch.clone()), transport, mode).await.map_err(|error| {
+                    may_be_old = matches!(error, ClientInitializeError::ExpectedInitResult(_));
+                    format!("the handshake failed: {error}")
+                })?;
             service.set_response_cache_config(ClientCacheConfig::disabled()).await;
             let described = listing::describe(service.peer(), &limits).await?;
             Ok((service, described))
@@ -259,6 +268,7 @@ impl ToolServer {
                     let _watching = watch::begin(&service, watch.clone(), described.clone(), limits.clone());
                     let tools = listing::infos(&described);
                     let in_flight = AtomicUsize::new(0);
+                    let name = name.to_owned();
                     return Ok(ToolServer {
                         name, described, tools, limits, ending, watch, _watching, in_flight, service, process,
                     });
@@ -268,12 +278,17 @@ impl ToolServer {
             why = ending.reached() => why.detail().to_owned(),
             () = tokio::time::sleep(limits.start) => format!("it was not ready within {} ms", limits.start.as_millis()),
         };
-        let mut detail = result::for_operator(&failed);
+        let ended = ending.now();
+        // Why it was given up says more than that the connection is closed then.
+        let why = ended.filter(|ended| *ended != Ended::Exited).map(|ended| ended.detail().to_owned());
+        let mut detail = result::for_operator(&why.unwrap_or(failed));
         if let Some(process) = &process {
             detail = format!("{detail}\n{}", process.describe_end().await);
         }
         let message = format!("the tool server `{name}` could not be started or reached");
-        Err(StartError { error: EffectError::new(ReasonCode::ToolUnavailable, message), detail })
+        let may_be_old = wire == Wire::Either && (may_be_old || ended == Some(Ended::Exited));
+        let error = StartError { error: EffectError::new(ReasonCode::ToolUnavailable, message), detail };
+        Err(Failed { error, may_be_old })
     }
 
     /// The name it was configured under.

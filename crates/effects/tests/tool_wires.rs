@@ -110,6 +110,19 @@ async fn f02_an_old_server_that_ends_at_the_new_handshake_is_started_once_more()
     assert_eq!(server.call("t", Value::EMPTY_MAP, PATIENCE).await, Ok(Value::from("ok")));
 }
 
+/// Such answer with nothing what they do not know.
+#[tokio::test]
+async fn f02_an_old_server_that_answers_the_new_handshake_with_nothing_works() {
+    let nothing = "const write = process.stdout.write.bind(process.stdout);
+        process.stdout.write = (text) => {
+          const message = JSON.parse(text);
+          if (message.error) { delete message.error; message.result = {}; }
+          return write(JSON.stringify(message) + '\\n');
+        };";
+    let server = connect(script("old", nothing)).await;
+    assert_eq!(server.call("t", Value::EMPTY_MAP, PATIENCE).await, Ok(Value::from("ok")));
+}
+
 /// A server of 2026-07-28 as its messages are; `onCall(id, params)` answers calls.
 const NEW: &str = r#"
 const say = (message) => process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");

@@ -84,8 +84,8 @@ impl NotTrusted {
     }
 }
 
-/// `text` as a shell takes it.
-fn quoted(text: &str) -> String {
+/// `text` as a shell takes it, one word.
+pub fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()

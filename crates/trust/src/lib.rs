@@ -11,6 +11,7 @@
 mod decide;
 mod files;
 mod import;
+mod jsonc;
 mod pins;
 mod place;
 mod reach;
@@ -20,8 +21,8 @@ mod server;
 mod shown;
 mod store;
 
-pub use decide::{Granted, NotAManifest, NotTrusted, Trusted, Withheld, Word};
-pub use import::{ImportError, Imported, LeftOut, import};
+pub use decide::{Granted, NotAManifest, NotTrusted, Trusted, Withheld, Word, quoted};
+pub use import::{Entry, How, ImportError, Imported, LeftOut, MAX_CLIENT, SECRET, import, servers};
 pub use pins::{Drift, FilePin, Pins, PointPins};
 pub use place::{Identity, MAX_MANIFEST, SightError, Sighted};
 pub use record::{Act, Approved, Record, SETTINGS, State};
