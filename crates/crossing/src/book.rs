@@ -52,6 +52,16 @@ impl SessionBook {
         SessionBook { types, ..self }
     }
 
+    /// From here on no tool of a server is called, as the server is not what was approved; `hint` is the next step.
+    pub fn pend(&self, server: &str, hint: &str) {
+        self.types.pend(server, hint);
+    }
+
+    /// Whether a server's tools wait for the operator's yes.
+    pub fn is_pending(&self, server: &str) -> bool {
+        self.types.is_pending(server)
+    }
+
     /// The types of the arguments.
     pub(crate) fn types(&self) -> &Types {
         &self.types

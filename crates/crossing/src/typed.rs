@@ -3,19 +3,44 @@
 use lockgate_authority::{Denial, PointKind, ReasonCode, Value};
 use lockgate_decode::{Refused, Schema, refuse_javascript_keys};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// What the arguments of an operation have to be; `Err` says why nobody can tell, so that it cannot be called.
 pub type Type = Result<Arc<Schema>, String>;
 
 /// The types of the operations of a session's tools, by the point's name and the operation's.
 #[derive(Debug, Default)]
-pub struct Types(HashMap<String, HashMap<String, Type>>);
+pub struct Types {
+    of: HashMap<String, HashMap<String, Type>>,
+    /// Servers whose tools wait for the operator's yes, and the next step.
+    pending: RwLock<HashMap<String, String>>,
+}
 
 impl Types {
+    /// From here on no tool of the server is called; `hint` is the next step.
+    pub fn pend(&self, name: impl Into<String>, hint: impl Into<String>) {
+        // An insertion is whole before anything can panic.
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), hint.into());
+    }
+
+    /// Whether the server's tools wait for the operator's yes.
+    pub(crate) fn is_pending(&self, name: &str) -> bool {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+
+    fn check_standing(&self, name: &str) -> Result<(), Denial> {
+        match self.pending.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            None => Ok(()),
+            Some(hint) => {
+                let message = format!("the tool server `{name}` is not what was approved: its tools wait for a yes");
+                Err(Denial::new(ReasonCode::ToolPending, message).with_hint(hint.clone()))
+            }
+        }
+    }
+
     /// Adds the types of one tool server's operations.
     pub fn add(&mut self, name: impl Into<String>, types: impl IntoIterator<Item = (String, Type)>) {
-        self.0.insert(name.into(), types.into_iter().collect());
+        self.of.insert(name.into(), types.into_iter().collect());
     }
 
     /// Refuses arguments that are not of the operation's type, and for any tool those with a key that JavaScript gives a
@@ -24,9 +49,10 @@ impl Types {
         if kind != PointKind::Tool {
             return Ok(());
         }
+        self.check_standing(name)?;
         refuse_javascript_keys(args)
             .map_err(|refused: Refused| Denial::new(refused.code, format!("the arguments hold {refused}")))?;
-        match self.0.get(name).and_then(|types| types.get(op)) {
+        match self.of.get(name).and_then(|types| types.get(op)) {
             None => Ok(()),
             Some(Err(why)) => Err(Denial::new(ReasonCode::ToolUnusable, format!("`{op}` cannot be called: {why}"))
                 .with_hint("its server has to be corrected; its other tools can be called")),

@@ -4,37 +4,51 @@
 //! its own, inside a wall, and dies with the gate. What it writes is bounded and checked before the SDK parses it. Once a server
 //! has ended or broken the protocol it stays ended: every call in flight fails at once, and nothing restarts it.
 //!
-//! What is absent: sampling, elicitation, roots, resources and prompts. A server that asks for them is told that
-//! there is no such method.
+//! Both wires are spoken, 2026-07-28 where the server knows it and 2025-11-25 where it does not, with nothing configured: the
+//! gate asks with `server/discover`, which a server of before answers with an error, or by ending, and then is started once more.
+//!
+//! What is absent: sampling, elicitation, roots, resources and prompts. A server that asks for them is told no; a tool whose
+//! result waits for them fails with `tool_asks_back`.
 
+mod client;
 mod ending;
+mod listing;
 mod process;
 mod result;
 mod streamable;
 mod strict;
+mod watch;
 mod wire;
+
+pub use listing::Described;
+pub use watch::Changes;
 
 use crate::EffectError;
 use crate::http::{HttpClient, Reach};
+use crate::tool::client::{Asks, Nothing};
 use crate::tool::ending::{Ended, Ending};
 use crate::tool::process::Process;
+use crate::tool::watch::{Watch, Watching};
 use lockgate_authority::{CanonicalUrl, ReasonCode, Value};
 use lockgate_decode::Schema;
 use lockgate_wall::ProgramWall;
-use rmcp::model::{
-    CallToolRequestParams, ClientCapabilities, ClientConfig, ErrorCode, Implementation, PaginatedRequestParams,
-    ProtocolVersion,
-};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ErrorCode, ProtocolVersion};
+use rmcp::service::ClientInitializeError;
 use rmcp::service::RunningService;
 use rmcp::transport::{StreamableHttpClientTransport, Transport};
 use rmcp::{ClientCacheConfig, ClientLifecycleMode, RoleClient, ServiceError, serve_client_with_lifecycle};
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// How long a server may take to end by itself after its input was closed.
 const CLOSING: Duration = Duration::from_secs(2);
+/// How long a server may take with the only call it has after it was refused something: what it does then is mostly to answer.
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+/// How often a tool may put a call off with nothing but a state to be sent again, and the wait before the first time.
+const PUT_OFF: u32 = 6;
+const PUT_OFF_WAIT: Duration = Duration::from_millis(50);
 
 /// One tool server as the operator configured it.
 #[derive(Clone, Debug)]
@@ -80,11 +94,13 @@ pub struct ToolLimits {
     pub message_bytes: usize,
     /// Tools of one server.
     pub tools: usize,
+    /// Bytes of all that a server says of its tools.
+    pub list_bytes: usize,
 }
 
 impl Default for ToolLimits {
     fn default() -> Self {
-        ToolLimits { start: Duration::from_secs(30), message_bytes: 8 << 20, tools: 1_000 }
+        ToolLimits { start: Duration::from_secs(30), message_bytes: 8 << 20, tools: 1_000, list_bytes: 4 << 20 }
     }
 }
 
@@ -138,78 +154,141 @@ impl ToolServers {
     ///
     /// A child lives as long as the returned value; where this future is dropped before, the child is killed.
     pub async fn connect(&self, spec: ToolServerSpec, limits: ToolLimits) -> Result<ToolServer, StartError> {
+        let began = Instant::now();
+        let failed = match self.begin(&spec, Wire::Either, limits.clone()).await {
+            Ok(server) => return Ok(server),
+            Err(failed) if !failed.may_be_old => return Err(failed.error),
+            Err(failed) => failed,
+        };
+        // Some servers of before end, or answer with nothing, where something else than the old handshake comes first.
+        let start = limits.start.saturating_sub(began.elapsed());
+        let again = self.begin(&spec, Wire::Old, ToolLimits { start, ..limits }).await;
+        again.map_err(|again| if start.is_zero() { failed.error } else { again.error })
+    }
+
+    async fn begin(&self, spec: &ToolServerSpec, wire: Wire, limits: ToolLimits) -> Result<ToolServer, Failed> {
         let ending = Arc::new(Ending::default());
-        let ToolServerSpec { name, transport } = spec;
-        match transport {
+        let name = &spec.name;
+        match &spec.transport {
             ToolTransport::Stdio { command, env, directory, wall } => {
                 let allowed = wall.as_ref().map(process::describe_wall);
-                let start = process::Start { name: &name, command: &command, env, directory, wall };
-                let (process, pipes) = process::start(start, ending.clone()).await?;
+                let (env, directory, wall) = (env.clone(), directory.clone(), wall.clone());
+                let start = process::Start { name, command, env, directory, wall };
+                let (process, pipes) = process::start(start, ending.clone()).await.map_err(Failed::surely)?;
                 let transport = wire::guarded(pipes, limits.message_bytes, ending.clone());
-                let begun = ToolServer::begin(name, transport, Some(process), ending, limits).await;
-                begun.map_err(|error| match allowed {
-                    Some(allowed) => StartError { detail: format!("{}\n{allowed}", error.detail), ..error },
-                    None => error,
+                let begun = ToolServer::begin(name, transport, wire, (Some(process), ending), limits).await;
+                begun.map_err(|failed| match allowed {
+                    Some(allowed) => {
+                        let detail = format!("{}\n{allowed}", failed.error.detail);
+                        Failed { error: StartError { detail, ..failed.error }, ..failed }
+                    }
+                    None => failed,
                 })
             }
             ToolTransport::Http { url, reach, headers } => {
-                let client = streamable::Client::new(self.http.for_cell(), url.clone(), reach, headers, &limits);
-                let transport = StreamableHttpClientTransport::with_client(client, streamable::config(&url, &limits));
-                ToolServer::begin(name, transport, None, ending, limits).await
+                let client =
+                    streamable::Client::new(self.http.for_cell(), url.clone(), *reach, headers.clone(), &limits);
+                let transport = StreamableHttpClientTransport::with_client(client, streamable::config(url, &limits));
+                ToolServer::begin(name, transport, wire, (None, ending), limits).await
             }
         }
     }
 }
 
+/// Why a server is not there, and whether the old handshake alone could help.
+struct Failed {
+    error: StartError,
+    may_be_old: bool,
+}
+
+impl Failed {
+    fn surely(error: StartError) -> Failed {
+        Failed { error, may_be_old: false }
+    }
+}
+
+/// Which handshake is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    /// The new one, then the old one.
+    Either,
+    Old,
+}
+
 /// A connected tool server. Calls may run at the same time. Dropping it kills its process.
 pub struct ToolServer {
     name: String,
+    described: Described,
     tools: Vec<ToolInfo>,
     limits: ToolLimits,
     ending: Arc<Ending>,
+    watch: Arc<Watch>,
+    _watching: Watching,
+    in_flight: AtomicUsize,
     /// Dropped before the process, so that nothing is written to a process that is being killed.
-    service: RunningService<RoleClient, ClientConfig>,
+    service: RunningService<RoleClient, Nothing>,
     process: Option<Process>,
 }
 
 impl ToolServer {
     async fn begin<T>(
-        name: String,
+        name: &str,
         transport: T,
-        process: Option<Process>,
-        ending: Arc<Ending>,
+        wire: Wire,
+        (process, ending): (Option<Process>, Arc<Ending>),
         limits: ToolLimits,
-    ) -> Result<Self, StartError>
+    ) -> Result<Self, Failed>
     where
         T: Transport<RoleClient> + 'static,
     {
+        let mut may_be_old = false;
+        let watch = Arc::new(Watch::default());
         let handshake = async {
-            let mode = ClientLifecycleMode::Auto {
-                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-                legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+            let old = ProtocolVersion::LATEST_WITH_INITIALIZE;
+            let mode = match wire {
+                Wire::Old => ClientLifecycleMode::Initialize,
+                Wire::Either => ClientLifecycleMode::Auto {
+                    preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+                    legacy_version: Some(old),
+                },
             };
-            let service = serve_client_with_lifecycle(identity(), transport, mode)
-                .await
-                .map_err(|error| format!("the handshake failed: {error}"))?;
+            let service =
+                serve_client_with_lifecycle(Nothing::new(watch.clone()), transport, mode).await.map_err(|error| {
+                    may_be_old = matches!(error, ClientInitializeError::ExpectedInitResult(_));
+                    format!("the handshake failed: {error}")
+                })?;
             service.set_response_cache_config(ClientCacheConfig::disabled()).await;
-            let tools = list_tools(&service, limits.tools).await?;
-            Ok((service, tools))
+            let described = listing::describe(service.peer(), &limits).await?;
+            Ok((service, described))
         };
         let failed = tokio::select! {
             biased;
             started = handshake => match started {
-                Ok((service, tools)) => return Ok(ToolServer { name, tools, limits, ending, service, process }),
+                Ok((service, described)) => {
+                    let _watching = watch::begin(&service, watch.clone(), described.clone(), limits.clone());
+                    let tools = listing::infos(&described);
+                    let in_flight = AtomicUsize::new(0);
+                    let name = name.to_owned();
+                    return Ok(ToolServer {
+                        name, described, tools, limits, ending, watch, _watching, in_flight, service, process,
+                    });
+                }
                 Err(why) => why,
             },
             why = ending.reached() => why.detail().to_owned(),
             () = tokio::time::sleep(limits.start) => format!("it was not ready within {} ms", limits.start.as_millis()),
         };
-        let mut detail = result::for_operator(&failed);
+        let ended = ending.now();
+        // Why it was given up says more than that the connection is closed then.
+        let why = ended.filter(|ended| *ended != Ended::Exited).map(|ended| ended.detail().to_owned());
+        let mut detail = result::for_operator(&why.unwrap_or(failed));
         if let Some(process) = &process {
             detail = format!("{detail}\n{}", process.describe_end().await);
         }
         let message = format!("the tool server `{name}` could not be started or reached");
-        Err(StartError { error: EffectError::new(ReasonCode::ToolUnavailable, message), detail })
+        let may_be_old = wire == Wire::Either && (may_be_old || ended == Some(Ended::Exited));
+        let error = StartError { error: EffectError::new(ReasonCode::ToolUnavailable, message), detail };
+        Err(Failed { error, may_be_old })
     }
 
     /// The name it was configured under.
@@ -220,6 +299,16 @@ impl ToolServer {
     /// The tools it had when it was connected, in its order. Only these can be called.
     pub fn tools(&self) -> &[ToolInfo] {
         &self.tools
+    }
+
+    /// What it said of itself when it was connected.
+    pub fn described(&self) -> &Described {
+        &self.described
+    }
+
+    /// To learn that its tools are no longer those. From then on none of them can be called.
+    pub fn changes(&self) -> Changes {
+        Changes::of(&self.watch)
     }
 
     /// What this machine cannot keep out of the reach of its process, in words for the operator; empty where its wall is whole.
@@ -254,19 +343,68 @@ impl ToolServer {
         let arguments = result::arguments(arguments, self.limits.message_bytes)?;
         let mut params = CallToolRequestParams::new(tool.to_owned());
         params.arguments = Some(arguments);
+        let mut asked = self.service.service().asked();
+        let _counted = Counted::of(&self.in_flight);
         tokio::select! {
             // An answer that came is an answer, even where the server ended right after it.
             biased;
-            answer = self.service.peer().call_tool(params) => match answer {
-                Ok(answer) => result::value(answer, known),
-                Err(error) => Err(self.failed(tool, error)),
-            },
+            answer = self.exchange(tool, params) => result::value(answer?, known),
             why = self.ending.reached() => Err(self.unavailable(why)),
-            () = tokio::time::sleep(timeout) => Err(EffectError::new(
-                ReasonCode::TimedOut,
-                format!("the tool `{tool}` of `{}` did not answer within {} ms", self.name, timeout.as_millis()),
-            )),
+            asks = self.waits_in_vain(asked.clone()) => Err(self.asks_back(tool, asks)),
+            () = tokio::time::sleep(timeout) => {
+                let asks = asked.has_changed().is_ok_and(|asked| asked).then(|| asked.borrow_and_update().1);
+                let after = asks.map(|asks| format!("; it wanted {}", asks.wants())).unwrap_or_default();
+                let limit = timeout.as_millis();
+                let message = format!("the tool `{tool}` of `{}` did not answer within {limit} ms{after}", self.name);
+                Err(EffectError::new(ReasonCode::TimedOut, message))
+            }
         }
+    }
+
+    /// Sends a call, again where the tool puts it off, until there is a result.
+    async fn exchange(&self, tool: &str, mut params: CallToolRequestParams) -> Result<CallToolResult, EffectError> {
+        if !self.watch.are_same().await {
+            let message = format!("the tools of `{}` are not those that it had: they wait for a yes", self.name);
+            return Err(EffectError::new(ReasonCode::ToolPending, message));
+        }
+        for round in 0..=PUT_OFF {
+            match self.service.peer().call_tool_once(params.clone()).await {
+                Ok(CallToolResponse::Complete(result)) => return Ok(result),
+                Ok(CallToolResponse::InputRequired(wanted)) => {
+                    let asks = wanted.input_requests.iter().flatten().map(|(_, request)| Asks::of(request)).next();
+                    match (asks, wanted.request_state) {
+                        (None, Some(state)) => params.request_state = Some(state),
+                        (asks, _) => return Err(self.asks_back(tool, asks.unwrap_or(Asks::Other))),
+                    }
+                    tokio::time::sleep(PUT_OFF_WAIT * 2_u32.pow(round)).await;
+                }
+                Ok(_) => return Err(self.asks_back(tool, Asks::Other)),
+                Err(error) => return Err(self.failed(tool, error)),
+            }
+        }
+        let message = format!("the tool `{tool}` put its call off {PUT_OFF} times");
+        Err(EffectError::new(ReasonCode::ToolError, message))
+    }
+
+    /// Once the server was refused something while it had one call only, and has not answered that for a while.
+    async fn waits_in_vain(&self, mut asked: tokio::sync::watch::Receiver<(u64, Asks)>) -> Asks {
+        loop {
+            // The service holds the sender, so the channel is never closed.
+            if asked.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            let asks = asked.borrow_and_update().1;
+            tokio::time::sleep(AFTER_REFUSAL).await;
+            if self.in_flight.load(Ordering::Relaxed) == 1 {
+                return asks;
+            }
+        }
+    }
+
+    fn asks_back(&self, tool: &str, asks: Asks) -> EffectError {
+        let message =
+            format!("the tool `{tool}` of `{}` wants {}, which no tool server is given", self.name, asks.wants());
+        EffectError::new(ReasonCode::ToolAsksBack, message)
     }
 
     /// Closes the connection and gives a child 2 s to end by itself before it is killed.
@@ -284,6 +422,12 @@ impl ToolServer {
         {
             let message = format!("the answer of the tool `{tool}`, which may have run, is refused: {found}");
             return EffectError::new(code, message);
+        }
+        // A server of 2026-07-28 that keeps to it does not even ask who declares that it answers nothing.
+        if let ServiceError::McpError(error) = &error
+            && error.code == ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY
+        {
+            return self.asks_back(tool, Asks::of_missing(error.data.as_ref()));
         }
         match error {
             ServiceError::McpError(error) => EffectError::new(
@@ -309,43 +453,18 @@ impl std::fmt::Debug for ToolServer {
     }
 }
 
-/// Who calls, and that it offers nothing in return.
-fn identity() -> ClientConfig {
-    ClientConfig::new(ClientCapabilities::default(), Implementation::new("lockgate", env!("CARGO_PKG_VERSION")))
+/// A call in flight.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Counted<'_> {
+    fn of(count: &AtomicUsize) -> Counted<'_> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(count)
+    }
 }
 
-/// All pages of the list. A server may not have more tools than `limit`, nor two of one name.
-async fn list_tools(service: &RunningService<RoleClient, ClientConfig>, limit: usize) -> Result<Vec<ToolInfo>, String> {
-    let mut tools = Vec::new();
-    let mut names = HashSet::new();
-    let mut params: Option<PaginatedRequestParams> = None;
-    // A page may be empty, so pages are counted too.
-    for _ in 0..=limit {
-        let page = match service.peer().list_tools(params).await {
-            Ok(page) => page,
-            Err(ServiceError::McpError(error)) if error.code == ErrorCode::METHOD_NOT_FOUND => return Ok(tools),
-            Err(error) => {
-                if let ServiceError::McpError(error) = &error
-                    && let Some((_, found)) = strict::refusal(error)
-                {
-                    return Err(format!("its list of tools is refused: {found}"));
-                }
-                return Err(format!("it did not list its tools: {error}"));
-            }
-        };
-        for tool in page.tools {
-            if tools.len() == limit {
-                return Err(format!("it has more than {limit} tools"));
-            }
-            if !names.insert(tool.name.to_string()) {
-                return Err("it lists two tools of one name".to_owned());
-            }
-            tools.push(result::tool_info(tool));
-        }
-        match page.next_cursor {
-            Some(cursor) => params = Some(PaginatedRequestParams::default().with_cursor(Some(cursor))),
-            None => return Ok(tools),
-        }
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
-    Err("its list of tools does not end".to_owned())
 }

@@ -114,11 +114,15 @@ impl Caller {
         self.0.held.principal()
     }
 
-    /// The tools that some grant does not exclude, by server and then by name.
+    /// The tools that some grant does not exclude, by server and then by name; none of a server that waits for the operator's
+    /// yes, as what it says of its tools is not to be read by anybody else.
     pub fn tools(&self) -> Vec<VisibleTool> {
         let mut out = Vec::new();
         for (kind, name, grants) in self.0.held.handles() {
             let Some(server) = self.0.session.tool_server(name).filter(|_| kind == PointKind::Tool) else { continue };
+            if self.0.session.book.is_pending(name) {
+                continue;
+            }
             let visible = |tool: &&ToolInfo| {
                 tool.types.is_ok() && grants.iter().any(|grant| grant.operations().contains(&tool.name))
             };

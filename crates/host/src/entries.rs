@@ -2,6 +2,7 @@
 
 use crate::error::RunError;
 use crate::live::Finished;
+use crate::pending::PendingServer;
 use crate::program::Program;
 use crate::seals::Told;
 use lockgate_authority::{GrantId, HeldGrants, Limit, Limits, Manifest, Principal, Value};
@@ -174,6 +175,15 @@ pub(crate) fn ended(finished: &Finished) -> Vec<u8> {
 /// `{caller, prompt}`: somebody outside the process begins to call tools.
 pub(crate) fn caller(principal: &Principal, prompt: &str) -> Vec<u8> {
     encoded(&Value::map([("caller", Value::text(principal.to_string())), ("prompt", inline(&Value::text(prompt)))]))
+}
+
+/// `{pending, what, from_start}`: the tools of a server wait for the operator's yes, and what is different.
+pub(crate) fn pending(told: &PendingServer) -> Vec<u8> {
+    encoded(&Value::map([
+        ("pending", Value::text(told.point.as_str())),
+        ("what", Value::text(clipped(&told.what.join("\n")))),
+        ("from_start", Value::Bool(told.from_start)),
+    ]))
 }
 
 /// `{crossings, refusals}`: a caller is gone.

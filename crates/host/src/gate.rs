@@ -5,6 +5,7 @@ use crate::entries;
 use crate::error::RunError;
 use crate::keys::{KeyFileError, own_key};
 use crate::live::Live;
+use crate::pending::{self, PendingServer, Waits, next_step, pin};
 use crate::program::Prepare;
 use crate::receipts::{Needed, Receipts};
 use crate::rules::{arguments, session_rules};
@@ -23,13 +24,11 @@ use lockgate_effects::EffectError;
 use lockgate_effects::fs::Directory;
 use lockgate_effects::http::{HttpClient, Reach};
 use lockgate_effects::kv::KeyValueFile;
-use lockgate_effects::tool::{
-    StartError, ToolInfo, ToolLimits, ToolServer, ToolServerSpec, ToolServers, ToolTransport,
-};
+use lockgate_effects::tool::{StartError, ToolLimits, ToolServer, ToolServerSpec, ToolServers, ToolTransport};
 use lockgate_journal::{Journal, Options, SessionId};
 use lockgate_rules::{Points, RuleErrors, Rules, Tools};
 use lockgate_token::PublicKey;
-use lockgate_trust::{Definition, Drift, Granted, Pins};
+use lockgate_trust::{Drift, Granted, Pins};
 use lockgate_wall::{Network, ProgramWall};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
@@ -293,6 +292,7 @@ impl Gate {
         let (held, opened) = self.open_tokens(presented, held, &mut mint)?;
         let mut directories = HashMap::new();
         let mut tools = HashMap::new();
+        let mut waits = Vec::new();
         let mut receipts = HashMap::new();
         let mut lies_at = HashMap::new();
         for grant in manifest.grants() {
@@ -302,9 +302,9 @@ impl Gate {
                 message,
                 hint: hint.to_owned(),
             };
-            pins.check_files(grant, base)?;
             match &grant.source {
                 Source::Directory(path) => {
+                    pins.check_files(grant, base)?;
                     let pinned = pins.directory(&grant.point.to_string());
                     let opened = match pinned {
                         Some(real) => Directory::open_real(real),
@@ -324,10 +324,18 @@ impl Gate {
                     directories.insert(name, Arc::new(directory));
                 }
                 Source::Command(_) | Source::Url(_) => {
+                    // A server that is not what was approved stops no other: it is not started, or ended again.
+                    if let Err(drift) = pins.check_files(grant, base) {
+                        waits.push(waits_for_yes(grant, drift, pins));
+                        continue;
+                    }
                     let server = connect(gate.runtime(), &gate.http, grant, base, manifest.walls(), pins)
                         .map_err(|error| not_connected(grant, &error))?;
+                    if let Err(drift) = pins.check_server(&grant.point.to_string(), pin(server.described())) {
+                        waits.push(waits_for_yes(grant, drift, pins));
+                        continue;
+                    }
                     check_tools(&server, grant).map_err(|(message, hint)| failed(message, &hint))?;
-                    pins.check_tools(&grant.point.to_string(), server.tools().iter().map(definition))?;
                     tools.insert(name, Arc::new(server));
                 }
                 Source::Receipt { point, manifest } => {
@@ -340,7 +348,7 @@ impl Gate {
         if manifest.grants().iter().any(is_sealed) {
             gate.seals.keys()?;
         }
-        let rules = session_rules(manifest, base, &tools, pins)?;
+        let rules = session_rules(manifest, base, &tools, &waits, pins)?;
         let unrecorded = |error: String| OpenError::Unrecorded(error);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| unrecorded(error.to_string()))?;
@@ -375,6 +383,8 @@ impl Gate {
             directories,
             remarks: remarks(manifest.grants(), &tools),
             tools,
+            approved_tools: waits.iter().map(approved_tools).collect(),
+            waiting: Mutex::new(SessionInner::begin_waiting(&waits)),
             receipts,
             lies_at,
             known: manifest.known(),
@@ -387,6 +397,13 @@ impl Gate {
             questions: OpenQuestions::default(),
             on_ask: OnceLock::new(),
         });
+        for waits in &waits {
+            session.book.pend(&waits.server, next_step(true));
+            pending::record(gate, session.book.key(), &waits.told);
+        }
+        for (name, server) in &session.tools {
+            session.watch(name, server.changes(), pin(server.described()), pins.clone());
+        }
         gate.enlist(&session);
         // What was revoked since the tokens were looked at was perhaps told to nobody.
         session.hear_revocations()?;
@@ -469,7 +486,7 @@ pub fn rule_points(granted: &Granted) -> Result<Points, OpenError> {
         pins.check_files(grant, base)?;
         let server = connect(&runtime, &http, grant, base, manifest.walls(), pins)
             .map_err(|error| not_connected(grant, &error))?;
-        pins.check_tools(&grant.point.to_string(), server.tools().iter().map(definition))?;
+        pins.check_server(&grant.point.to_string(), pin(server.described()))?;
         tools.insert(name, arguments(&server));
     }
     Ok(Points::of(manifest, &tools))
@@ -614,14 +631,17 @@ fn indented(detail: &str) -> String {
     detail.lines().map(|line| format!("\n    {line}")).collect()
 }
 
-/// A tool as it is pinned.
-fn definition(tool: &ToolInfo) -> Definition<'_> {
-    Definition {
-        name: &tool.name,
-        description: &tool.description,
-        input: &tool.input_schema,
-        output: tool.output_schema.as_ref(),
-    }
+/// A server that is not what was approved.
+fn waits_for_yes(grant: &ManifestGrant, drift: Drift, pins: &Pins) -> Waits {
+    let told = PendingServer { point: drift.point, what: drift.what, from_start: true };
+    let approved = pins.server(&told.point).cloned();
+    Waits { server: grant.point.name.to_string(), told, approved }
+}
+
+/// The tools that a server had when it was approved.
+fn approved_tools(waits: &Waits) -> (String, Vec<String>) {
+    let names = waits.approved.iter().flat_map(|server| &server.tools).map(|tool| tool.name.clone());
+    (waits.server.clone(), names.collect())
 }
 
 /// Every tool that a manifest names must be there: a name with a slip in it would silently grant nothing.
@@ -630,8 +650,17 @@ fn check_tools(server: &ToolServer, grant: &lockgate_authority::ManifestGrant) -
     let known: Vec<&str> = server.tools().iter().map(|tool| tool.name.as_str()).collect();
     match wanted.iter().find(|name| !known.contains(&&***name)) {
         None => Ok(()),
-        Some(missing) => Err((format!("the server has no tool `{missing}`"), format!("it has: {}", known.join(", ")))),
+        Some(missing) => Err((format!("the server has no tool `{missing}`"), format!("it has: {}", listed(&known)))),
     }
+}
+
+/// The first of many names, none longer than a line takes.
+fn listed(names: &[&str]) -> String {
+    const MOST: usize = 100;
+    const LONGEST: usize = 128;
+    let shown: Vec<&str> = names.iter().take(MOST).map(|name| &name[..name.floor_char_boundary(LONGEST)]).collect();
+    let more = names.len().saturating_sub(MOST);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 impl Inner {

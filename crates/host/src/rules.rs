@@ -1,10 +1,11 @@
 //! The operator's rules: from the files that a manifest names to what a session is judged by.
 
 use crate::gate::OpenError;
+use crate::pending::Waits;
 use lockgate_authority::{Manifest, Value};
 use lockgate_effects::tool::ToolServer;
 use lockgate_rules::{Points, RuleText, Rules, ToolArguments, Tools};
-use lockgate_trust::Pins;
+use lockgate_trust::{Pins, ServerPin};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -38,15 +39,26 @@ pub(crate) fn session_rules(
     manifest: &Manifest,
     base: &Path,
     servers: &HashMap<String, Arc<ToolServer>>,
+    pending: &[Waits],
     pins: &Pins,
 ) -> Result<Option<Rules>, OpenError> {
     if manifest.rules().is_empty() {
         return Ok(None);
     }
-    let tools: Tools = servers.iter().map(|(name, server)| (name.clone(), arguments(server))).collect();
+    let running = servers.iter().map(|(name, server)| (name.clone(), arguments(server)));
+    // What a rule says of a server that waits for a yes is said of what was approved.
+    let waiting =
+        pending.iter().map(|waits| (waits.server.clone(), waits.approved.as_ref().map_or_else(Vec::new, pinned)));
+    let tools: Tools = running.chain(waiting).collect();
     let texts = rule_texts(manifest, base)?;
     texts.iter().enumerate().try_for_each(|(index, rules)| pins.check_rules(index, &rules.text))?;
     Ok(Some(Rules::load(texts, &Points::of(manifest, &tools))?))
+}
+
+/// What the tools of a server take, as it was pinned.
+fn pinned(server: &ServerPin) -> Vec<ToolArguments> {
+    let schema = |tool: &lockgate_trust::ToolPin| tool.input_schema().map_or(Value::EMPTY_MAP, Value::from_json);
+    server.tools.iter().map(|tool| ToolArguments { name: tool.name.clone(), schema: schema(tool) }).collect()
 }
 
 /// What the tools of a server take, as it announced.

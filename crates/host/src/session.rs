@@ -5,6 +5,7 @@ use crate::entries;
 use crate::error::RunError;
 use crate::gate::Inner;
 use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
+use crate::pending::Waiting;
 use crate::program::Program;
 use crate::receipts::Needed;
 use crate::spawn::Mailbox;
@@ -45,6 +46,9 @@ pub(crate) struct SessionInner {
     pub(crate) random: RandomMode,
     pub(crate) directories: HashMap<String, Arc<Directory>>,
     pub(crate) tools: HashMap<String, Arc<ToolServer>>,
+    /// Names of the tools that servers had when they were approved which were not started, as they wait for a yes.
+    pub(crate) approved_tools: HashMap<String, Vec<String>>,
+    pub(crate) waiting: Mutex<Waiting>,
     /// What the operator should know of them.
     pub(crate) remarks: Vec<String>,
     /// Receipts without which nothing is endorsed, by the endorsing point's name.
@@ -315,11 +319,12 @@ impl SessionInner {
 
     /// The tools of a server that some grant of the handle does not exclude.
     fn visible_tools(&self, handle: &lockgate_crossing::Handle) -> Value {
-        let Some(server) = self.tools.get(handle.name()) else { return Value::List(Vec::new()) };
-        let visible = |name: &str| handle.grants().iter().any(|grant| grant.operations().contains(name));
-        let names =
-            server.tools().iter().filter(|tool| visible(&tool.name)).map(|tool| Value::text(tool.name.as_str()));
-        Value::List(names.collect())
+        let visible = |name: &&str| handle.grants().iter().any(|grant| grant.operations().contains(name));
+        let running = self.tools.get(handle.name()).into_iter().flat_map(|server| server.tools());
+        // Those of a server that waits for a yes are there, so that a call says so.
+        let waiting = self.approved_tools.get(handle.name()).into_iter().flatten();
+        let names = running.map(|tool| tool.name.as_str()).chain(waiting.map(String::as_str));
+        Value::List(names.filter(visible).map(Value::text).collect())
     }
 
     fn seed(&self, number: u32) -> Result<[u8; 32], RunError> {

@@ -84,8 +84,8 @@ impl NotTrusted {
     }
 }
 
-/// `text` as a shell takes it.
-fn quoted(text: &str) -> String {
+/// `text` as a shell takes it, one word.
+pub fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()
@@ -268,23 +268,32 @@ impl Granted {
         !self.pins.seen().is_empty()
     }
 
-    /// Pins the tools that servers were found to have: those that were never seen as they are, others beside those that
-    /// are pinned, to be shown. Of a point that was approved otherwise since, nothing is known.
+    /// Pins what servers were found to be; see [`Pins::remember`].
     pub fn remember_tools(&self, store: &Store) -> Result<(), StoreError> {
-        let seen = self.pins.seen();
-        let (Some(sighted), false) = (&self.sighted, seen.is_empty()) else { return Ok(()) };
+        self.sighted.as_ref().map_or(Ok(()), |sighted| self.pins.remember(sighted, store))
+    }
+}
+
+impl Pins {
+    /// Pins what servers were found to be: those that were never seen as they are, others beside those that are pinned, to be
+    /// shown. Of a point that was approved otherwise since, nothing is known.
+    pub fn remember(&self, sighted: &Sighted, store: &Store) -> Result<(), StoreError> {
+        let seen = self.seen();
+        if seen.is_empty() {
+            return Ok(());
+        }
         store.change(sighted, |record| {
             let Some(mut record) = record.filter(|record| record.is_of(sighted)) else { return Ok(None) };
             let mut news = false;
             for (point, found) in &seen {
-                let approved = record.points.get_mut(point).filter(|approved| self.pins.is_still(point, approved));
+                let approved = record.points.get_mut(point).filter(|approved| self.is_still(point, approved));
                 let Some(approved) = approved else { continue };
                 let pins = &mut approved.pins;
-                let other = pins.tools.as_ref().is_some_and(|tools| tools != found);
-                let (tools, also) =
-                    if other { (pins.tools.clone(), Some(found.clone())) } else { (Some(found.clone()), None) };
-                news |= pins.tools != tools || pins.seen != also;
-                (pins.tools, pins.seen) = (tools, also);
+                let other = pins.server.as_ref().is_some_and(|server| server != found);
+                let (server, also) =
+                    if other { (pins.server.clone(), Some(found.clone())) } else { (Some(found.clone()), None) };
+                news |= pins.server != server || pins.seen != also;
+                (pins.server, pins.seen) = (server, also);
             }
             Ok::<_, StoreError>(news.then_some(record))
         })?;

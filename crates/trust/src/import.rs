@@ -1,13 +1,23 @@
 //! Files by which other programs are given tool servers, read into sections of a manifest. Nothing is started, nothing is
 //! approved, and what is not taken over is named.
 
+use crate::jsonc::without_comments;
 use lockgate_authority::{Manifest, Point, Value};
-use lockgate_decode::{Refused, Strict, decode_json};
+use lockgate_decode::{Budget, Refused, Strict, decode_json};
 use toml::Value as Toml;
 
 /// Stands for the tools of a server, which no such file names. No server has a tool of this name, so that a session with it
 /// is refused, and told which tools there are.
 const UNNAMED: &str = "NAME-THE-TOOLS";
+/// Stands for what is a secret by its look.
+pub const SECRET: &str = "FILL-IN-THE-SECRET";
+/// What a client's own file may cost: some keep their whole history in it.
+const CLIENT: Strict = Strict {
+    budget: Budget { bytes: MAX_CLIENT, nodes: 1_000_000, ..Strict::JAVASCRIPT.budget },
+    ..Strict::JAVASCRIPT
+};
+/// Largest file of a client, in bytes.
+pub const MAX_CLIENT: usize = 32 << 20;
 /// Most lines of a skill's head that are read.
 const MAX_HEAD: usize = 200;
 
@@ -64,7 +74,7 @@ pub fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(ImportError::Unknown);
     }
-    let value = decode_json(bytes, &Strict::JAVASCRIPT).map_err(ImportError::Json)?;
+    let value = decode_json(&without_comments(bytes), &Strict::JAVASCRIPT).map_err(ImportError::Json)?;
     let entries = value.as_map().unwrap_or_default();
     let is_plugin = value.get("name").and_then(Value::as_text).is_some();
     let key = ["mcpServers", "servers"].into_iter().find(|key| value.get(key).is_some());
@@ -113,15 +123,94 @@ fn server(out: &mut Imported, at: &str, name: &str, entry: &Value) {
     }
 }
 
+/// A tool server as another program has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is called there.
+    pub name: String,
+    /// Where it stands: a JSON Pointer.
+    pub at: String,
+    /// How it is reached.
+    pub how: How,
+    /// The names of its variables.
+    pub variables: Vec<String>,
+}
+
+/// How a tool server of another program is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It is started.
+    Command {
+        /// The program and its arguments.
+        words: Vec<String>,
+        /// Where it is started.
+        directory: Option<String>,
+    },
+    /// It is connected to.
+    Url(String),
+}
+
+/// The tool servers of a file by which a client is set up, those for the directory `project` among them; what is not taken over
+/// is in the second list.
+pub fn servers(bytes: &[u8], project: Option<&str>) -> Result<(Vec<Entry>, Vec<LeftOut>), ImportError> {
+    let value = decode_json(&without_comments(bytes), &CLIENT).map_err(ImportError::Json)?;
+    let mut lists = Vec::new();
+    for key in ["mcpServers", "servers"] {
+        lists.push((pointer("", key), value.get(key)));
+    }
+    lists.push(("/mcp/servers".to_owned(), value.get("mcp").and_then(|mcp| mcp.get("servers"))));
+    if let Some(project) = project {
+        let of_project = value.get("projects").and_then(|projects| projects.get(project));
+        let at = format!("{}/mcpServers", pointer("/projects", project));
+        lists.push((at, of_project.and_then(|of| of.get("mcpServers"))));
+    }
+    let (mut out, mut entries) = (Imported::default(), Vec::new());
+    for (at, list) in lists {
+        let Some(list) = list else { continue };
+        let Some(list) = list.as_map() else {
+            out.leave(&at, "servers that another file names");
+            continue;
+        };
+        for (name, entry) in list {
+            let at = pointer(&at, name);
+            match read(&mut out, &at, name, entry) {
+                Ok((entry, _)) => entries.push(entry),
+                Err(why) => out.leave(&at, why),
+            }
+        }
+    }
+    Ok((entries, out.left_out))
+}
+
 /// The section of a server, or why there is none.
 fn section(out: &mut Imported, at: &str, name: &str, entry: &Value) -> Result<String, String> {
-    let entries = entry.as_map().ok_or("a server is an object")?;
     if !Point::is_name(name) {
         return Err("its name is none of a point's: a letter, then letters, digits, `_` or `-`".to_owned());
     }
+    let (entry, variables) = read(out, at, name, entry)?;
+    let mut lines = Vec::new();
+    match entry.how {
+        How::Command { words, directory } => {
+            lines.push(setting("command", Toml::Array(words.into_iter().map(Toml::String).collect())));
+            lines.extend(directory.map(|directory| setting("directory", Toml::String(directory))));
+            if !variables.is_empty() {
+                lines.push(setting("env", Toml::Table(variables)));
+            }
+        }
+        How::Url(url) => lines.push(setting("url", Toml::String(url))),
+    }
+    lines.push(setting("tools", Toml::Array(vec![Toml::String(UNNAMED.to_owned())])));
+    Ok(format!("[tool.{name}]\n{}", lines.concat()))
+}
+
+/// A server, and those of its variables that are no secrets; or why there is none.
+fn read(out: &mut Imported, at: &str, name: &str, entry: &Value) -> Result<(Entry, toml::Table), String> {
+    let entries = entry.as_map().ok_or("a server is an object")?;
     let mut command = None;
     let mut arguments = Vec::new();
-    let mut lines = Vec::new();
+    let mut directory = None;
+    let mut variables = toml::Table::new();
+    let mut names = Vec::new();
     let mut url = None;
     for (key, value) in entries {
         let at = pointer(at, key);
@@ -131,16 +220,17 @@ fn section(out: &mut Imported, at: &str, name: &str, entry: &Value) -> Result<St
                 let items = value.as_list().ok_or("`args` is a list of texts")?;
                 arguments = items.iter().map(|item| text(item, "args")).collect::<Result<_, _>>()?;
             }
-            "cwd" => lines.push(setting("directory", Toml::String(text(value, "cwd")?))),
+            "cwd" => directory = Some(text(value, "cwd")?),
             "url" => url = Some(text(value, "url")?),
             "env" => {
-                let variables = environment(out, &at, value)?;
-                if !variables.is_empty() {
-                    lines.push(setting("env", Toml::Table(variables)));
-                }
+                variables = environment(out, &at, value)?;
+                names = value.as_map().unwrap_or_default().iter().map(|(name, _)| name.clone()).collect();
             }
             "type" | "transport" => match value.as_text() {
-                Some("stdio" | "http" | "streamable-http" | "streamable_http") => {}
+                Some("stdio" | "http" | "streamable-http" | "streamable_http" | "streamableHttp") => {}
+                Some("sse") => {
+                    return Err("it speaks HTTP with SSE as before 2025-03-26, which is not spoken here".to_owned());
+                }
                 _ => return Err(format!("its `{key}` is neither `stdio` nor `http`")),
             },
             "disabled" if value.as_bool() == Some(true) => return Err("it is switched off".to_owned()),
@@ -152,22 +242,73 @@ fn section(out: &mut Imported, at: &str, name: &str, entry: &Value) -> Result<St
             _ => out.leave(&at, "nothing that a manifest grants"),
         }
     }
-    match (command, url) {
+    let how = match (command, url) {
         (Some(_), Some(_)) => return Err("it has a `command` and a `url`".to_owned()),
         (None, None) => return Err("it has neither a `command` nor a `url`".to_owned()),
         (Some(command), None) => {
-            let words = std::iter::once(command).chain(arguments).map(Toml::String).collect();
-            lines.insert(0, setting("command", Toml::Array(words)));
+            hide_secrets(out, at, &mut arguments);
+            How::Command { words: std::iter::once(command).chain(arguments).collect(), directory }
         }
         (None, Some(url)) => {
-            if !lines.is_empty() || !arguments.is_empty() {
+            if directory.is_some() || !names.is_empty() || !arguments.is_empty() {
                 return Err("it has a `url` and what only a `command` has".to_owned());
             }
-            lines.push(setting("url", Toml::String(url)));
+            if is_secret_word(&url, None) {
+                return Err("its `url` holds a secret by its look; none is ever in a manifest".to_owned());
+            }
+            How::Url(url)
+        }
+    };
+    Ok((Entry { name: name.to_owned(), at: at.to_owned(), how, variables: names }, variables))
+}
+
+/// Arguments that are secrets by their look become a text that says so.
+fn hide_secrets(out: &mut Imported, at: &str, arguments: &mut [String]) {
+    let mut before: Option<String> = None;
+    for (index, argument) in arguments.iter_mut().enumerate() {
+        let was = std::mem::replace(&mut before, Some(argument.clone()));
+        if is_secret_word(argument, was.as_deref()) {
+            out.leave(&format!("{at}/args/{index}"), "a secret by its look: what stands for it has to be replaced");
+            *argument = match argument.split_once('=') {
+                Some((key, _)) if !key.contains('/') => format!("{key}={SECRET}"),
+                _ => SECRET.to_owned(),
+            };
         }
     }
-    lines.push(setting("tools", Toml::Array(vec![Toml::String(UNNAMED.to_owned())])));
-    Ok(format!("[tool.{name}]\n{}", lines.concat()))
+}
+
+/// Whether a word is a secret by its look, or by that of the word before it.
+fn is_secret_word(word: &str, before: Option<&str>) -> bool {
+    const BEGINNINGS: [&str; 14] = [
+        "sk-",
+        "sk_",
+        "pk_live",
+        "ghp_",
+        "gho_",
+        "ghs_",
+        "github_pat_",
+        "glpat-",
+        "xox",
+        "AKIA",
+        "AIza",
+        "eyJ",
+        "npm_",
+        "hf_",
+    ];
+    let names_one = |name: &str| is_secret(&name.trim_start_matches('-').replace('-', "_"));
+    let is_flag = |flag: &str| flag.starts_with('-') && !flag.contains('=') && names_one(flag);
+    let (key, value) = word.split_once('=').unwrap_or(("", word));
+    let in_url = || {
+        let (_, rest) = word.split_once("://")?;
+        let (authority, query) = (rest.split('/').next()?, rest.split_once('?').map(|(_, query)| query));
+        let has_password = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+        let asks = query.into_iter().flat_map(|query| query.split('&')).filter_map(|pair| pair.split_once('='));
+        Some(has_password || asks.into_iter().any(|(name, _)| names_one(name)))
+    };
+    (before.is_some_and(is_flag) && !word.starts_with('-'))
+        || (!key.is_empty() && !key.contains(['/', ':', '?']) && names_one(key))
+        || (value.len() >= 16 && BEGINNINGS.iter().any(|begins| value.starts_with(begins)))
+        || in_url().unwrap_or(false)
 }
 
 fn setting(key: &str, value: Toml) -> String {
@@ -176,12 +317,9 @@ fn setting(key: &str, value: Toml) -> String {
 
 /// Text as it is. What another program would put values into is no text of a manifest.
 fn text(value: &Value, key: &str) -> Result<String, String> {
-    let text = value.as_text().ok_or_else(|| format!("`{key}` is no text"))?;
-    if text.contains("${") {
-        Err(format!("`{key}` holds a `${{…}}`: write what it stands for"))
-    } else {
-        Ok(text.to_owned())
-    }
+    // A manifest lies in the workspace.
+    let text = value.as_text().ok_or_else(|| format!("`{key}` is no text"))?.replace("${workspaceFolder}", ".");
+    if text.contains("${") { Err(format!("`{key}` holds a `${{…}}`: write what it stands for")) } else { Ok(text) }
 }
 
 fn environment(out: &mut Imported, at: &str, value: &Value) -> Result<toml::Table, String> {
@@ -332,6 +470,46 @@ mod tests {
         assert_eq!(found.left_out.iter().map(|left| left.at.as_str()).collect::<Vec<_>>(), ["line 4", "line 5"]);
         let listed = import(b"---\nallowed-tools:\n  - Read\n  - &a Write\n---\n").unwrap();
         assert_eq!((listed.asks.as_slice(), listed.left_out.len()), (["Read".to_owned()].as_slice(), 1));
+    }
+
+    #[test]
+    fn m04_secrets_among_arguments_are_not_taken_over() {
+        let text = br#"{"mcpServers": {
+            "a": {"command": "x", "args": ["--api-key", "abc", "--token=def", "-v", "ghp_0123456789abcdef", "plain", "API_KEY=ghi",
+                                           "postgres://me:pw@db/x", "https://h/?api_key=jkl", "--path", "/sk-/a"]},
+            "b": {"url": "https://h.example/mcp?token=mno"}
+        }}"#;
+        let (entries, left) = servers(text, None).unwrap();
+        let How::Command { words, .. } = &entries[0].how else { panic!("a command") };
+        let expected = [
+            "x",
+            "--api-key",
+            SECRET,
+            "--token=FILL-IN-THE-SECRET",
+            "-v",
+            SECRET,
+            "plain",
+            "API_KEY=FILL-IN-THE-SECRET",
+            SECRET,
+            SECRET,
+            "--path",
+            "/sk-/a",
+        ];
+        assert_eq!((words.as_slice(), entries.len(), left.len()), (expected.map(str::to_owned).as_slice(), 1, 7));
+    }
+
+    #[test]
+    fn m04_servers_of_a_project_are_found_and_comments_are_read() {
+        let text = br#"{
+            // all projects
+            "mcpServers": {"a": {"command": "x", "env": {"B": "1", "K_TOKEN": "2"}}, /* no more */},
+            "projects": {"/work/one": {"mcpServers": {"b": {"url": "https://h.example/a//b"}}}, "/work/two": {"mcpServers": {"c": {"command": "y"}}}},
+        }"#;
+        let (entries, _) = servers(text, Some("/work/one")).unwrap();
+        let names: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), entry.at.as_str())).collect();
+        assert_eq!(names, [("a", "/mcpServers/a"), ("b", "/projects/~1work~1one/mcpServers/b")]);
+        assert_eq!(entries[0].variables, ["B", "K_TOKEN"]);
+        assert_eq!(entries[1].how, How::Url("https://h.example/a//b".to_owned()));
     }
 
     #[test]

@@ -11,19 +11,23 @@
 mod decide;
 mod files;
 mod import;
+mod jsonc;
 mod pins;
 mod place;
 mod reach;
 mod record;
 mod report;
+mod server;
+mod shown;
 mod store;
 
-pub use decide::{Granted, NotAManifest, NotTrusted, Trusted, Withheld, Word};
-pub use import::{ImportError, Imported, LeftOut, import};
-pub use pins::{Definition, Drift, FilePin, Pins, PointPins, ToolPin};
+pub use decide::{Granted, NotAManifest, NotTrusted, Trusted, Withheld, Word, quoted};
+pub use import::{Entry, How, ImportError, Imported, LeftOut, MAX_CLIENT, SECRET, import, servers};
+pub use pins::{Drift, FilePin, Pins, PointPins};
 pub use place::{Identity, MAX_MANIFEST, SightError, Sighted};
 pub use record::{Act, Approved, Record, SETTINGS, State};
 pub use report::{PointReport, Report, Selection, SelectionError, Signature};
+pub use server::{FieldPin, ServerPin, ToolPin, server_changes};
 pub use store::{Publisher, Store, StoreError};
 
 use sha2::{Digest, Sha256};

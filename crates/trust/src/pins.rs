@@ -1,15 +1,12 @@
 //! What was there when a point was approved, and whether it still is.
 
 use crate::record::Approved;
+use crate::server::{ServerPin, server_changes};
 use crate::sha256;
-use lockgate_authority::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-
-/// Longest description of a tool that is kept to be shown, in bytes.
-const MAX_DESCRIPTION: usize = 4 << 10;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The role of a directory: what is granted, or where a program is started.
 pub(crate) const DIRECTORY: &str = "directory";
@@ -31,60 +28,16 @@ pub struct FilePin {
     pub sha256: Option<String>,
 }
 
-/// A tool as its server describes it.
-#[derive(Clone, Copy, Debug)]
-pub struct Definition<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// For a reader, and for a model.
-    pub description: &'a str,
-    /// JSON Schema of its arguments.
-    pub input: &'a serde_json::Value,
-    /// JSON Schema of its result.
-    pub output: Option<&'a serde_json::Value>,
-}
-
-/// A tool as it was pinned.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ToolPin {
-    /// Its name.
-    pub name: String,
-    /// The beginning of its description, to be shown.
-    pub description: String,
-    /// SHA-256 of the whole of it.
-    pub description_sha256: String,
-    /// SHA-256 of the schema of its arguments.
-    pub input_sha256: String,
-    /// SHA-256 of the schema of its result.
-    pub output_sha256: Option<String>,
-}
-
-impl From<&Definition<'_>> for ToolPin {
-    fn from(tool: &Definition<'_>) -> ToolPin {
-        let schema =
-            |schema: &serde_json::Value| hex::encode(lockgate_authority::digest_of(&Value::from_json(schema.clone())));
-        let shown = &tool.description[..tool.description.floor_char_boundary(MAX_DESCRIPTION)];
-        ToolPin {
-            name: tool.name.to_owned(),
-            description: shown.to_owned(),
-            description_sha256: sha256(tool.description.as_bytes()),
-            input_sha256: schema(tool.input),
-            output_sha256: tool.output.map(schema),
-        }
-    }
-}
-
 /// What is pinned of a point.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PointPins {
     /// Files and directories, as they were when the point was approved.
     pub files: Vec<FilePin>,
-    /// All tools of the server by name, as they were when it was first connected to; none before that.
-    pub tools: Option<Vec<ToolPin>>,
-    /// Others than `tools`, which the server has had since.
-    pub seen: Option<Vec<ToolPin>>,
+    /// The server and all its tools, as they were when it was first connected to; none before that.
+    pub server: Option<ServerPin>,
+    /// Another than `server`, which it has been since.
+    pub seen: Option<ServerPin>,
 }
 
 /// Something is no longer what it was.
@@ -104,19 +57,19 @@ impl fmt::Display for Drift {
 }
 
 /// What a session is held to. Sessions that were begun by an operator's word alone are held to nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Pins {
     points: BTreeMap<String, Approved>,
     /// Digests of the files of rules, in the manifest's order.
     rules: Option<Vec<FilePin>>,
-    /// Tools that servers were found to have.
-    seen: Mutex<BTreeMap<String, Vec<ToolPin>>>,
+    /// What servers were found to be, the newest; shared by clones.
+    seen: Arc<Mutex<BTreeMap<String, ServerPin>>>,
 }
 
 impl Pins {
     /// Held to what was approved.
     pub(crate) fn of(points: BTreeMap<String, Approved>, rules: Vec<FilePin>) -> Pins {
-        Pins { points, rules: Some(rules), seen: Mutex::default() }
+        Pins { points, rules: Some(rules), seen: Arc::default() }
     }
 
     /// Whether the files and directories of a section are those that were approved.
@@ -147,14 +100,29 @@ impl Pins {
         drifted(crate::SETTINGS.to_owned(), file_changes(std::slice::from_ref(pinned), &[found]))
     }
 
-    /// Whether a server has the tools that were pinned, all of them and no others; remembers what it has.
-    pub fn check_tools<'a>(&self, point: &str, tools: impl Iterator<Item = Definition<'a>>) -> Result<(), Drift> {
+    /// Whether a server and its tools are what was pinned, all of them and no others; remembers what they are.
+    pub fn check_server(&self, point: &str, found: ServerPin) -> Result<(), Drift> {
         let Some(pinned) = self.points.get(point) else { return Ok(()) };
-        let mut found: Vec<ToolPin> = tools.map(|tool| ToolPin::from(&tool)).collect();
-        found.sort_by(|a, b| a.name.cmp(&b.name));
-        let changes = pinned.pins.tools.as_ref().map_or_else(Vec::new, |tools| tool_changes(tools, &found));
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(point.to_owned(), found);
+        let changes = pinned.pins.server.as_ref().map_or_else(Vec::new, |server| server_changes(server, &found));
+        self.saw(point, found);
         drifted(point.to_owned(), changes)
+    }
+
+    /// What a server of an approved point was found to be later than when it was first connected to.
+    pub fn saw(&self, point: &str, found: ServerPin) {
+        if self.points.contains_key(point) {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(point.to_owned(), found);
+        }
+    }
+
+    /// What a server and its tools were when the operator said yes, or at first sight after that.
+    pub fn server(&self, point: &str) -> Option<&ServerPin> {
+        self.points.get(point)?.pins.server.as_ref()
+    }
+
+    /// Whether an approval stands behind a point, so that another can.
+    pub fn holds(&self, point: &str) -> bool {
+        self.points.contains_key(point)
     }
 
     /// Whether what is approved of a point by now is what the session began with, so that what the session saw is of that.
@@ -164,8 +132,8 @@ impl Pins {
             && began.is_some_and(|began| began.digest == approved.digest && began.pins.files == approved.pins.files)
     }
 
-    /// The tools that servers were found to have, by point.
-    pub(crate) fn seen(&self) -> BTreeMap<String, Vec<ToolPin>> {
+    /// What servers were found to be, by point.
+    pub(crate) fn seen(&self) -> BTreeMap<String, ServerPin> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -202,31 +170,5 @@ pub(crate) fn file_changes(before: &[FilePin], after: &[FilePin]) -> Vec<String>
         }
         *nth += 1;
     }
-    out
-}
-
-/// What is different between two lists of tools, in words; both are sorted by name.
-pub(crate) fn tool_changes(before: &[ToolPin], after: &[ToolPin]) -> Vec<String> {
-    let mut out = Vec::new();
-    for old in before {
-        let Some(new) = after.iter().find(|tool| tool.name == old.name) else {
-            out.push(format!("the tool `{}` is gone", old.name));
-            continue;
-        };
-        if new.description_sha256 != old.description_sha256 {
-            out.push(format!(
-                "the tool `{}` describes itself otherwise: {:?}, it was {:?}",
-                old.name, new.description, old.description
-            ));
-        }
-        if new.input_sha256 != old.input_sha256 {
-            out.push(format!("the tool `{}` takes other arguments", old.name));
-        }
-        if new.output_sha256 != old.output_sha256 {
-            out.push(format!("the tool `{}` announces another result", old.name));
-        }
-    }
-    let new = after.iter().filter(|new| !before.iter().any(|old| old.name == new.name));
-    out.extend(new.map(|tool| format!("the tool `{}` is new: {:?}", tool.name, tool.description)));
     out
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The format that is written, and the only one that is read.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// The name under which all of a manifest that grants no point is approved. No point has it: a point's name has a dot, or
 /// is `cell`.
 pub const SETTINGS: &str = "settings";
@@ -54,7 +54,7 @@ pub struct Approved {
     pub at_ms: u64,
     /// The digest of the report that the operator was shown.
     pub report: String,
-    /// What was there then: files and directories, and a tool server's tools once they were seen.
+    /// What was there then: files and directories, and a tool server and its tools once they were seen.
     pub pins: PointPins,
 }
 
@@ -148,7 +148,7 @@ impl Record {
         let approved = self.points.iter().filter(|(_, point)| !point.revoked);
         let points: serde_json::Map<String, Json> = approved
             .map(|(name, point)| {
-                let pins = json!({"digest": point.digest, "files": files(&point.pins), "tools": point.pins.tools});
+                let pins = json!({"digest": point.digest, "files": files(&point.pins), "server": point.pins.server});
                 (name.clone(), pins)
             })
             .collect();

@@ -1,10 +1,11 @@
 //! What an operator is shown before a yes, and what a yes to it means.
 
 use crate::decide::NotAManifest;
-use crate::pins::{FilePin, PointPins, ToolPin, file_changes, tool_changes};
+use crate::pins::{FilePin, PointPins, file_changes};
 use crate::place::{Identity, Sighted};
 use crate::reach::reach;
 use crate::record::{Act, Approved, Record, SETTINGS, State};
+use crate::server::{ServerPin, server_changes};
 use crate::store::Publisher;
 use crate::{files, sha256};
 use lockgate_authority::{Manifest, ManifestErrors, ManifestGrant, SectionChange};
@@ -53,13 +54,17 @@ pub struct PointReport {
     pub drift: Vec<String>,
     /// The files and directories that it leads to.
     pub files: Vec<FilePin>,
-    /// Names of the tools that are pinned; none before they were seen.
+    /// What the server calls itself; none before it was seen.
+    pub server: Option<String>,
+    /// SHA-256 of all that a yes pins of the server.
+    pub server_sha256: Option<String>,
+    /// Names of the tools that a yes pins; none before they were seen.
     pub tools: Option<Vec<String>>,
     #[serde(skip)]
     toml: String,
-    /// The tools that a yes pins.
+    /// The server that a yes pins.
     #[serde(skip)]
-    to_pin: Option<Vec<ToolPin>>,
+    to_pin: Option<ServerPin>,
 }
 
 /// A manifest beside what is approved of it.
@@ -168,7 +173,7 @@ impl Report {
                     toml: point.toml.clone(),
                     at_ms: now_ms,
                     report: report.clone(),
-                    pins: PointPins { files: point.files.clone(), tools: point.to_pin.clone(), seen: None },
+                    pins: PointPins { files: point.files.clone(), server: point.to_pin.clone(), seen: None },
                 },
             );
         }
@@ -247,12 +252,12 @@ impl PointReport {
         if let Some(approved) = approved {
             let pins = &approved.pins;
             drift = file_changes(&pins.files, &files);
-            if let (Some(tools), Some(seen)) = (&pins.tools, &pins.seen) {
-                drift.extend(tool_changes(tools, seen));
+            if let (Some(server), Some(seen)) = (&pins.server, &pins.seen) {
+                drift.extend(server_changes(server, seen));
             }
             // Another server's tools are seen when it is first connected to.
             let is_same_server = approved.digest == digest && file_changes(&pins.files, &files).is_empty();
-            to_pin = if is_same_server { pins.seen.clone().or_else(|| pins.tools.clone()) } else { None };
+            to_pin = if is_same_server { pins.seen.clone().or_else(|| pins.server.clone()) } else { None };
         }
         let state = match record.map_or(State::Pending, |record| record.state(name, &digest)) {
             State::Trusted if !drift.is_empty() => State::Changed,
@@ -268,7 +273,9 @@ impl PointReport {
             no_longer: only(&before, &reaches),
             keys,
             drift,
-            tools: to_pin.as_ref().map(|tools: &Vec<ToolPin>| tools.iter().map(|tool| tool.name.clone()).collect()),
+            server: to_pin.as_ref().map(ServerPin::identity),
+            server_sha256: to_pin.as_ref().map(ServerPin::digest),
+            tools: to_pin.as_ref().map(|server| server.tools.iter().map(|tool| tool.name.clone()).collect()),
             files,
             digest,
             reaches,

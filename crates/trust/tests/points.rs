@@ -1,6 +1,6 @@
 //! Whatever is approved and however the file changes: a session has the points whose text was approved, and no others.
 
-use lockgate_trust::{Definition, Record, Report, SETTINGS, Selection, Sighted, Store, StoreError};
+use lockgate_trust::{Record, Report, SETTINGS, Selection, ServerPin, Sighted, Store, StoreError};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -193,14 +193,13 @@ fn m07_what_a_session_saw_of_a_point_that_was_approved_otherwise_since_is_not_pi
         let path = desk.directory.path().join("work").join(file.file());
         let granted = Sighted::at(&path).unwrap().trusted_by(Store::open(&desk.store_path(), None)).unwrap();
         let granted = granted.grant().unwrap();
-        let input = serde_json::json!({"type": "object"});
-        let tool = Definition { name: "t", description: "", input: &input, output: None };
-        granted.pins().check_tools("tool.x", [tool].into_iter()).unwrap();
+        let tool = serde_json::json!({"name": "t", "inputSchema": {"type": "object"}});
+        granted.pins().check_server("tool.x", ServerPin::new(Some("s"), None, [&tool])).unwrap();
         granted
     };
     let tools = |desk: &Desk, sighted: &Sighted| {
         let record = desk.store(sighted).record(sighted).unwrap().unwrap();
-        record.points["tool.x"].pins.tools.clone()
+        record.points["tool.x"].pins.server.clone()
     };
     let desk = Desk::new();
     let first = desk.write(&server("one"));
@@ -213,5 +212,5 @@ fn m07_what_a_session_saw_of_a_point_that_was_approved_otherwise_since_is_not_pi
     granted.remember_tools(&store).unwrap();
     assert_eq!(tools(&desk, &second), None);
     see(&desk, &second).remember_tools(&store).unwrap();
-    assert_eq!(tools(&desk, &second).unwrap().len(), 1);
+    assert_eq!(tools(&desk, &second).unwrap().tools.len(), 1);
 }

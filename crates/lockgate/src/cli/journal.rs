@@ -293,6 +293,9 @@ fn told(kind: Kind, body: &Json) -> String {
                 block.unwrap_or_default()
             )
         }
+        Kind::Note if body.get("pending").is_some() => {
+            format!("{} waits for the operator's yes: {}", text("pending"), cut(text("what")))
+        }
         _ => short(Some(body)),
     }
 }

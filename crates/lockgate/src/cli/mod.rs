@@ -8,6 +8,7 @@ mod doctor;
 mod eval;
 mod explain;
 mod grant;
+mod init;
 mod inspect;
 mod journal;
 mod key;
@@ -46,6 +47,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a manifest from what the MCP clients of this machine are set up with
+    Init(init::Arguments),
     /// Run a JavaScript or TypeScript program with what a manifest grants it
     Run(run::Arguments),
     /// Evaluate a classic script and print its completion value
@@ -103,6 +106,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return usage::answer(&error, &arguments),
     };
     let (json, done) = match arguments.command {
+        Command::Init(arguments) => (arguments.json, init::init(&arguments)),
         Command::Run(arguments) => (arguments.common.json, run::run(arguments)),
         Command::Eval(arguments) => (arguments.common.json, eval::eval(arguments)),
         Command::Doctor(arguments) => (arguments.json, doctor::doctor(&arguments)),

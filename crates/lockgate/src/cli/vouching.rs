@@ -4,10 +4,14 @@ use super::output::{Trouble, YELLOW, one_line, paint, terminal};
 use super::setup;
 use super::streams::note;
 use lockgate_authority::{Manifest, ReasonCode};
-use lockgate_host::{Gate, OnLog, Presentation, Session};
-use lockgate_trust::{Granted, NotAManifest, NotTrusted, SightError, Sighted, Store, StoreError, Trusted};
+use lockgate_host::{Gate, OnLog, OnPending, PendingServer, Presentation, Session};
+use lockgate_trust::{Granted, NotAManifest, NotTrusted, Pins, SightError, Sighted, Store, StoreError, Trusted};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Most lines of a difference that are told at once; `trust diff` shows all.
+const MAX_TOLD: usize = 12;
 
 /// Flags by which an operator vouches for a manifest.
 #[derive(clap::Args, Default)]
@@ -156,7 +160,10 @@ pub(crate) fn begin(
     let kept = if granted.has_seen_tools() { keep(granted) } else { Ok(()) };
     match (begun, kept) {
         (Err(error), _) => Err(error.into()),
-        (Ok(session), Ok(())) => Ok(session),
+        (Ok(session), Ok(())) => {
+            session.on_pending(on_pending(granted));
+            Ok(session)
+        }
         (Ok(session), Err(trouble)) => {
             // Tools that are not pinned could change unseen.
             session.close()?;
@@ -168,6 +175,43 @@ pub(crate) fn begin(
 fn keep(granted: &Granted) -> Result<(), Trouble> {
     match Store::open(&store_path()?, granted.sighted())? {
         Some(store) => Ok(granted.remember_tools(&store)?),
+        None => Ok(()),
+    }
+}
+
+/// Says which tool servers are not what was approved, and keeps what they are now, so that `trust diff` shows it.
+fn on_pending(granted: &Granted) -> OnPending {
+    let pins = granted.pins().clone();
+    let manifest = granted.sighted().map(|sighted| PathBuf::from(sighted.shown()));
+    Arc::new(move |told: &PendingServer| {
+        let point = terminal(&one_line(&told.point));
+        let next = match &manifest {
+            Some(manifest) if pins.holds(&told.point) => format!(
+                "; `lockgate trust diff {}` shows it, and no tool of it is called before a yes",
+                terminal(&one_line(&manifest.display().to_string()))
+            ),
+            _ => "; no tool of it is called any more".to_owned(),
+        };
+        note(&format!("{}   `{point}` is not what it was{next}", paint("pending", YELLOW)));
+        for line in told.what.iter().take(MAX_TOLD) {
+            note(&format!("    {}", terminal(&one_line(line))));
+        }
+        if told.what.len() > MAX_TOLD {
+            note(&format!("    … and {} more lines", told.what.len() - MAX_TOLD));
+        }
+        if let (Some(manifest), false) = (&manifest, told.from_start)
+            && let Err(trouble) = keep_later(&pins, manifest)
+        {
+            note(&format!("{} what it is now could not be kept: {}", paint("warning", YELLOW), trouble.message));
+        }
+    })
+}
+
+/// Keeps what a server turned out to be while a session runs.
+fn keep_later(pins: &Pins, manifest: &Path) -> Result<(), Trouble> {
+    let sighted = Sighted::at(manifest)?;
+    match Store::open(&store_path()?, Some(&sighted))? {
+        Some(store) => Ok(pins.remember(&sighted, &store)?),
         None => Ok(()),
     }
 }

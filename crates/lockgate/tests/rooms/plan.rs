@@ -167,6 +167,7 @@ pub const HARMLESS: &[&str] = &[
     "serde_json",
     "sha2",
     "shlex",
+    "similar",
     "strsim",
     "thiserror",
     "toml",

@@ -206,7 +206,8 @@ fn m01_only_what_is_trusted_is_read_to_act_by_it() {
     let readers = [
         "decode/inspect.rs",           // says what a file would be able to do
         "host/view.rs",                // what the journal holds of a session
-        "lockgate/cli/trust/bring.rs", // whether what it writes is one
+        "lockgate/cli/init.rs",        // whether what it writes is one
+        "lockgate/cli/trust/bring.rs", // the same
         "trust/decide.rs",             // the decision, and what is shown
         "trust/import.rs",             // whether a section could stand in one
         "trust/report.rs",             // the section that was approved, beside the one that is there

@@ -64,7 +64,9 @@ fn tell(page: &mut impl Write, point: &PointReport, all: bool) -> io::Result<()>
         writeln!(page, "    {} {} `{}`{digest}", paint("leads to ", DIM), safe(&file.role), safe(&file.path))?;
     }
     if let Some(tools) = &point.tools {
-        writeln!(page, "    {} {} tools: {}", paint("pinned   ", DIM), tools.len(), safe(&tools.join(", ")))?;
+        let server = point.server.as_deref().unwrap_or_default();
+        let shown = cut(&tools.join(", "));
+        writeln!(page, "    {} {}, {} tools: {}", paint("pinned   ", DIM), safe(server), tools.len(), safe(&shown))?;
     }
     Ok(())
 }
@@ -80,6 +82,13 @@ fn state(state: State) -> String {
         State::Revoked => RED,
     };
     paint(&format!("{:<9}", state.as_str()), colour)
+}
+
+/// The beginning of a long list: `--json` has all of it.
+fn cut(text: &str) -> String {
+    const MOST: usize = 2_000;
+    let cut = &text[..text.floor_char_boundary(MOST)];
+    if cut.len() < text.len() { format!("{cut}…") } else { text.to_owned() }
 }
 
 fn safe(text: &str) -> String {
