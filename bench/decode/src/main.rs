@@ -1,17 +1,42 @@
 //! Times strict JSON beside `serde_json`, `jiter`, `simd-json` and `sonic-rs`, each into its own tree: medians of one thread.
 //!
-//! Every reader reads the same document in turn, so that a busy machine is busy for all of them.
+//! Every reader reads the same document in turn, so that a busy machine is busy for all of them. `decode-bench once DOCUMENT READER ROUNDS`
+//! only reads, for counting instructions (`instructions` in this directory); document and reader are numbers, from 0.
 
 use lockgate_authority::Value;
-use lockgate_decode::{Schema, Strict, decode_json};
+use lockgate_decode::{Schema, Strict, check_json, decode_json};
 use std::hint::black_box;
 use std::time::Instant;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
+/// What reads a document and drops what it made of it.
+const READERS: [(&str, fn(&[u8])); 6] = [
+    ("strict, looked through", |json| black_box(check_json(json, &Strict::JAVASCRIPT)).expect("taken")),
+    ("strict, built", |json| drop(black_box(decode_json(json, &Strict::JAVASCRIPT).expect("taken")))),
+    ("serde_json", |json| drop(black_box(serde_json::from_slice::<serde_json::Value>(json).expect("taken")))),
+    ("jiter", |json| drop(black_box(jiter::JsonValue::parse(json, false).expect("taken")))),
+    // It parses in place, so that it has to be given a copy.
+    ("simd-json", |json| drop(black_box(simd_json::to_owned_value(&mut json.to_vec()).expect("taken")))),
+    ("sonic-rs", |json| drop(black_box(sonic_rs::from_slice::<sonic_rs::Value>(json).expect("taken")))),
+];
+
 fn main() {
-    println!("| document | strict | serde_json | jiter | simd-json | sonic-rs |\n|---|---|---|---|---|---|");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [once, rest @ ..] = &*args {
+        assert_eq!(once, "once", "`once DOCUMENT READER ROUNDS`, or nothing");
+        let numbers: Vec<usize> = rest.iter().map(|number| number.parse().expect("a number")).collect();
+        let [document, reader, rounds] = *numbers else { panic!("`once DOCUMENT READER ROUNDS`") };
+        let (name, json) = &documents()[document];
+        for _ in 0..rounds {
+            READERS[reader].1(black_box(json.as_bytes()));
+        }
+        println!("{name}\t{}\t{}", json.len(), READERS[reader].0);
+        return;
+    }
+    let names = READERS.map(|(name, _)| name).join(" | ");
+    println!("| document | {names} |\n|---{}|", "|---".repeat(READERS.len()));
     for (name, json) in documents() {
         let rounds = (256 * MIB / json.len()).clamp(100, 50_000) / 4;
         let times = medians(json.as_bytes(), rounds);
@@ -69,18 +94,10 @@ fn show(bytes: usize, nanoseconds: u128) -> String {
     }
 }
 
-fn medians(json: &[u8], rounds: usize) -> [u128; 5] {
-    let readers: [fn(&[u8]); 5] = [
-        |json| drop(black_box(decode_json(json, &Strict::JAVASCRIPT).expect("taken"))),
-        |json| drop(black_box(serde_json::from_slice::<serde_json::Value>(json).expect("taken"))),
-        |json| drop(black_box(jiter::JsonValue::parse(json, false).expect("taken"))),
-        // It parses in place, so that it has to be given a copy.
-        |json| drop(black_box(simd_json::to_owned_value(&mut json.to_vec()).expect("taken"))),
-        |json| drop(black_box(sonic_rs::from_slice::<sonic_rs::Value>(json).expect("taken"))),
-    ];
-    let mut times: [Vec<u128>; 5] = Default::default();
+fn medians(json: &[u8], rounds: usize) -> [u128; READERS.len()] {
+    let mut times: [Vec<u128>; READERS.len()] = Default::default();
     for _ in 0..rounds {
-        for (reader, times) in readers.iter().zip(&mut times) {
+        for ((_, reader), times) in READERS.iter().zip(&mut times) {
             let begun = Instant::now();
             reader(json);
             times.push(begun.elapsed().as_nanos());

@@ -3,7 +3,7 @@
 use crate::budget::Refused;
 use crate::capability::Capabilities;
 use crate::envelope::{Accept, Allowed, Envelope};
-use crate::json::{Strict, decode_json};
+use crate::json::{Strict, check_json, decode_json};
 use lockgate_authority::{Classes, Format, Grant, ReasonCode, Usage};
 
 /// What the one who reads a document may reach.
@@ -27,8 +27,8 @@ pub struct Reach<'a> {
 /// The first thing that is refused.
 pub fn check_format(bytes: &[u8], format: &Format, reach: &Reach<'_>) -> Result<(), Refused> {
     let strict = Strict::JAVASCRIPT;
+    let Format::Lc(classes) = format else { return check_json(bytes, &strict) };
     let value = decode_json(bytes, &strict)?;
-    let Format::Lc(classes) = format else { return Ok(()) };
     let can = Capabilities::of_arguments(&value);
     let names: Vec<&str>;
     let allowed = match classes {

@@ -33,7 +33,7 @@ pub use guest::{
 };
 pub use inspect::{Kind, Report, SealReport, inspect, inspect_sealed};
 pub use json::{
-    BadMessage, BoundFor, LineTooLong, Lines, MessageId, Numbers, Strict, check_message, decode_json,
+    BadMessage, BoundFor, LineTooLong, Lines, MessageId, Numbers, Strict, check_json, check_message, decode_json,
     refuse_javascript_keys, value_of_json,
 };
 pub use schema::{Mismatch, Schema, SchemaError};

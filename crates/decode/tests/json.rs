@@ -2,7 +2,7 @@
 
 use lockgate_authority::{ReasonCode, Value};
 use lockgate_decode::{
-    BoundFor, Budget, Lines, MessageId, Numbers, Refused, Strict, check_message, decode_json, value_of_json,
+    BoundFor, Budget, Lines, MessageId, Numbers, Refused, Strict, check_json, check_message, decode_json, value_of_json,
 };
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -52,7 +52,10 @@ fn refused(json: &str) -> Refused {
 fn refused_bytes(json: &[u8]) -> Refused {
     match decode_json(json, &Strict::JAVASCRIPT) {
         Ok(value) => panic!("{} was taken: {value:?}", String::from_utf8_lossy(json)),
-        Err(refused) => refused,
+        Err(refused) => {
+            assert_eq!(check_json(json, &Strict::JAVASCRIPT).as_ref(), Err(&refused));
+            refused
+        }
     }
 }
 
@@ -125,6 +128,48 @@ fn d08_bytes_that_are_no_utf8_are_refused_where_they_stand() {
     assert_eq!((refused.code, refused.pointer.as_str()), (ReasonCode::NumberNotExact, "/a"));
 }
 
+/// Few keys are compared pair by pair, many are sorted; the start, the end and the length of a key alone do not make it another's equal.
+#[test]
+fn d08_a_key_given_twice_is_found_among_few_and_many_however_it_is_written() {
+    for others in [0, 1, 14, 15, 16, 300] {
+        let others = (0..others).map(|index| format!(r#""beginning {index:05} the end":{{"same":1,"other":1}},"#));
+        let others: String = others.collect();
+        for (one, two) in [
+            ("k", "k"),
+            ("", ""),
+            ("12345678", "12345678"),
+            ("beginning -- the end", "beginning -- the end"),
+            (r"beginning \u2014 the end", "beginning \u{2014} the end"),
+            ("\u{1f600}", r"\ud83d\ude00"),
+            (r"b\/\n", r"\u0062/\n"),
+        ] {
+            let json = format!(r#"{{"in":{{"{one}":1,{others}"{two}":2}}}}"#);
+            assert_eq!(at(&json).0, "duplicate_key", "{json}");
+            let key = at(&json).1.replace("~1", "/");
+            assert_eq!(
+                Some(key),
+                taken(&format!(r#"["/in/{two}"]"#)).pointer("/0").and_then(Value::as_text).map(Into::into)
+            );
+        }
+        assert!(
+            taken(&format!(r#"{{{others}"beginning x the end":1,"beginning y the end":1,"":1,"\u0000":1}}"#))
+                .as_map()
+                .is_some()
+        );
+    }
+}
+
+/// Keys that no cheap comparison tells apart: refused or taken in a time that grows as the document does.
+#[test]
+fn d08_keys_that_are_made_to_look_alike_are_told_apart() {
+    let keys =
+        |count: usize| (0..count).map(|index| format!(r#""beginning {index:09} the end":1"#)).collect::<Vec<_>>();
+    let many = keys(49_000);
+    assert_eq!(taken(&format!("{{{}}}", many.join(","))).as_map().map(<[_]>::len), Some(49_000));
+    let twice = format!("{{{},{}}}", many.join(","), many[24_500]);
+    assert_eq!(at(&twice), ("duplicate_key", "/beginning 000024500 the end".to_owned()));
+}
+
 #[test]
 fn d08_keys_of_javascript_are_only_keys_to_others() {
     assert_eq!(taken(r#"{"__proto__":1}"#), Value::map([("__proto__", Value::Int(1))]));
@@ -190,6 +235,7 @@ fn d06_a_refusal_costs_at_most_a_mebibyte() {
     let escaped = format!("\"{}\"", "\\n".repeat(SIZE / 2));
     let deep = "[".repeat(SIZE);
     let named = format!("[{}{{\"__proto__\":1}}]", r#"{"a":"b"},"#.repeat(SIZE / 10));
+    let twice = format!("{{{}\"k0\":1}}", (0..49_000).map(|index| format!(r#""k{index}":[0],"#)).collect::<String>());
     let half = format!("[{}\"\\ud800\"]", "1.5,".repeat(SIZE / 4));
     let small = format!("[{}", "0,".repeat(8190));
     for (name, json, strict) in [
@@ -208,11 +254,32 @@ fn d06_a_refusal_costs_at_most_a_mebibyte() {
         ("no end of keys", &keys, &unlimited),
         ("a key at the end", &named, &unlimited),
         ("half a pair at the end", &half, &unlimited),
+        ("a key given twice", &twice, &Strict::DATA),
+        ("a key given twice, after many", &twice, &unlimited),
         ("small and cut", &small, &unlimited),
     ] {
         let (read, held) = most_held(|| decode_json(json.as_bytes(), strict));
         assert!(read.is_err(), "{name} was taken");
         assert!(held <= 1 << 20, "{name}: {held} bytes");
+        let (checked, held) = most_held(|| check_json(json.as_bytes(), strict));
+        assert_eq!(checked.err(), read.err(), "{name}");
+        assert!(held <= 1 << 20, "{name}: {held} bytes");
+    }
+}
+
+/// Looking through a document costs no more than refusing one, whatever is in it.
+#[test]
+fn d06_looking_through_a_document_costs_at_most_a_mebibyte() {
+    let lists = format!("[{}0]", "[[0],0],".repeat(24_000));
+    let keys = format!("{{{}\"\":0}}", (0..49_000).map(|index| format!(r#""{index}":{{}},"#)).collect::<String>());
+    for json in [lists, keys] {
+        let (checked, held) = most_held(|| check_json(json.as_bytes(), &Strict::JAVASCRIPT));
+        assert_eq!(checked, Ok(()));
+        assert!(held <= 1 << 20, "{held} bytes");
+        let (read, held) = most_held(|| decode_json(json.as_bytes(), &Strict::JAVASCRIPT));
+        let value = read.expect("taken");
+        let room = value.nodes() * size_of::<(String, Value)>() + usize::try_from(value.weight()).unwrap() + (1 << 20);
+        assert!(held <= room, "{held} bytes, {room} for its values");
     }
 }
 
@@ -246,6 +313,43 @@ proptest! {
         let large = format!("[{pretty},\"{}\"]", " ".repeat(20 << 10));
         let read = decode_json(large.as_bytes(), &Strict::DATA).unwrap();
         prop_assert_eq!(read.pointer("/0"), Some(&expected));
+        prop_assert_eq!(check_json(large.as_bytes(), &Strict::DATA), Ok(()));
+    }
+
+    /// Numbers of few digits are read in a shorter way, to the same double.
+    #[test]
+    fn d08_a_number_is_the_double_that_is_nearest(number in r"-?(0|[1-9][0-9]{0,16})(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,2})?") {
+        let is_integer = !number.contains(['.', 'e', 'E']);
+        match decode_json(number.as_bytes(), &Strict::DATA) {
+            Ok(Value::Int(read)) => {
+                prop_assert!(is_integer);
+                prop_assert_eq!(read.to_string(), number);
+            }
+            Ok(Value::Float(read)) => {
+                prop_assert!(!is_integer || number == "-0");
+                prop_assert_eq!(read.to_bits(), number.parse::<f64>().unwrap().to_bits());
+            }
+            Ok(other) => prop_assert!(false, "{:?}", other),
+            Err(refused) => {
+                prop_assert_eq!(refused.code, ReasonCode::NumberNotExact);
+                prop_assert!(number.bytes().filter(u8::is_ascii_digit).count() > 15);
+            }
+        }
+    }
+
+    /// Texts of any length with escapes and characters of any kind, wherever a special one stands in them.
+    #[test]
+    fn d08_a_text_is_read_whole(pieces in prop::collection::vec(r#"[a-c ]{0,70}|[é☃😀"\\\n\u{1}/]{1,3}"#, 0..6)) {
+        let text = pieces.concat();
+        let written = serde_json::to_string(&text).unwrap();
+        let read = decode_json(written.as_bytes(), &Strict::DATA).unwrap();
+        prop_assert_eq!(read.as_text(), Some(&*text));
+        let cut = &written[..written.len() - 1];
+        prop_assert!(decode_json(cut.as_bytes(), &Strict::DATA).is_err());
+        for at in written.char_indices().map(|(at, _)| at).skip(1).filter(|at| !written[..*at].ends_with(['\\', 'u', '0'])) {
+            let broken = [&written[..at], "\u{2}", &written[at..]].concat();
+            prop_assert!(decode_json(broken.as_bytes(), &Strict::DATA).is_err());
+        }
     }
 
     /// Any text: a value that another reader reads too, or a refusal whose place is part of the document.
@@ -255,6 +359,8 @@ proptest! {
             let other: serde_json::Value = serde_json::from_str(&text).expect("taken here only");
             prop_assert!(value.same(&Value::from_json(other)));
         }
+        let read = decode_json(text.as_bytes(), &Strict::DATA);
+        prop_assert_eq!(check_json(text.as_bytes(), &Strict::DATA).err(), read.err());
     }
 
     #[test]

@@ -7,6 +7,75 @@ const MAX_EXACT: i64 = (1 << 53) - 1;
 /// Digits that tell any two doubles apart. What is written with more means more than a double says.
 const MOST_DIGITS: usize = 17;
 
+/// Digits that are below 2^53 whatever they are.
+const FEW_DIGITS: usize = 15;
+/// Bytes of a number without an exponent that is in a double's range whatever they are.
+const IN_RANGE: usize = 300;
+/// Exact doubles: dividing an exact one by one of these rounds once, as reading the number does.
+const POWERS: [f64; FEW_DIGITS] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
+
+/// A number of few digits.
+#[derive(Clone, Copy)]
+pub(super) enum Short {
+    Integer(i64),
+    Fraction(f64),
+}
+
+impl From<Short> for Value {
+    fn from(number: Short) -> Value {
+        match number {
+            Short::Integer(number) => Value::Int(number),
+            Short::Fraction(number) => Value::Float(number),
+        }
+    }
+}
+
+/// The number at `start`, which is `-` or a digit, and its length, where it has at most 15 digits and no exponent: nearly all have.
+/// Everything else, and what is no number, is for [`read`].
+#[inline(always)]
+pub(super) fn short(bytes: &[u8], start: usize) -> Option<(Short, usize)> {
+    let is_negative = bytes.get(start) == Some(&b'-');
+    let first = start + usize::from(is_negative);
+    let (whole, mut number) = digits(bytes, first, 0);
+    let mut at = first + whole;
+    if whole == 0 || whole > FEW_DIGITS || (whole > 1 && bytes.get(first) == Some(&b'0')) {
+        return None;
+    }
+    let mut short = Short::Integer(if is_negative { -number } else { number });
+    match bytes.get(at) {
+        Some(b'.') => {
+            let fraction;
+            (fraction, number) = digits(bytes, at + 1, number);
+            at += 1 + fraction;
+            if fraction == 0 || whole + fraction > FEW_DIGITS || matches!(bytes.get(at), Some(b'e' | b'E')) {
+                return None;
+            }
+            let double = number as f64 / POWERS.get(fraction)?;
+            short = Short::Fraction(if is_negative { -double } else { double });
+        }
+        Some(b'e' | b'E') => return None,
+        // No integer is `-0`.
+        _ if is_negative && number == 0 => return None,
+        _ => {}
+    }
+    Some((short, at - start))
+}
+
+/// How many digits follow, and `number` with them at its end; where there are more than few, that is anything.
+#[inline(always)]
+fn digits(bytes: &[u8], from: usize, mut number: i64) -> (usize, i64) {
+    let mut count = 0;
+    for byte in bytes.get(from..).unwrap_or_default() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
+        count += 1;
+    }
+    (count, number)
+}
+
 /// The number at the start of `rest`, which begins with `-` or a digit, and its length.
 ///
 /// Numbers without fraction and exponent are integers, all others doubles: `1.0` is a double.
@@ -15,6 +84,16 @@ pub(super) fn read(rest: &str, numbers: Numbers) -> Result<(Value, usize), Refus
     let written = rest.get(..parts.length).unwrap_or_default();
     let value = if parts.is_integer { integer(written, numbers)? } else { double(written, &parts)? };
     Ok((value, parts.length))
+}
+
+/// The length of what [`read`] reads, and its refusals.
+pub(super) fn length(rest: &str, numbers: Numbers) -> Result<usize, Refused> {
+    let parts = Parts::of(rest.as_bytes())?;
+    let is_in_range = !parts.has_exponent && parts.length <= IN_RANGE;
+    if !parts.is_integer && parts.digits <= MOST_DIGITS && is_in_range {
+        return Ok(parts.length);
+    }
+    read(rest, numbers).map(|(_, length)| length)
 }
 
 fn inexact(found: &'static str) -> Refused {
@@ -61,6 +140,7 @@ fn double(written: &str, parts: &Parts) -> Result<Value, Refused> {
 struct Parts {
     length: usize,
     is_integer: bool,
+    has_exponent: bool,
     /// Significant ones: without zeros in front and at the end.
     digits: usize,
 }
@@ -82,7 +162,8 @@ impl Parts {
                 return Err(no_number(bytes, at));
             }
         }
-        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        let has_exponent = matches!(bytes.get(at), Some(b'e' | b'E'));
+        if has_exponent {
             is_integer = false;
             at += 1;
             at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
@@ -90,7 +171,7 @@ impl Parts {
                 return Err(no_number(bytes, at));
             }
         }
-        Ok(Parts { length: at, is_integer, digits: significant.digits })
+        Ok(Parts { length: at, is_integer, has_exponent, digits: significant.digits })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Messages of JSON-RPC, looked at before the protocol's own library reads them.
 
-use super::{Strict, decode_json};
+use super::{Strict, check_json};
 use crate::budget::Refused;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
@@ -29,8 +29,8 @@ pub struct BadMessage {
 
 /// Looks at one message. Nothing of it is kept; whoever reads it next finds what was looked at.
 pub fn check_message(bytes: &[u8], strict: &Strict) -> Result<(), BadMessage> {
-    match decode_json(bytes, strict) {
-        Ok(_) => Ok(()),
+    match check_json(bytes, strict) {
+        Ok(()) => Ok(()),
         Err(refused) => {
             let mut head = Head::default();
             // Broken off where the text is no JSON; what stood before that is known.
