@@ -243,7 +243,7 @@ pub(crate) fn need(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usage
 pub(crate) fn foreign(caveat: &Caveat, request: &Request<'_>) -> Vec<Value> {
     let Caveat::From(from) = caveat else { return Vec::new() };
     let found = request.seen.zip(request.args.pointer(&from.pointer));
-    found.map_or_else(Vec::new, |(seen, value)| seen.foreign(value, from.accepted, from.part))
+    found.map_or_else(Vec::new, |(seen, value)| seen.foreign(value, from.accepts(seen), from.part))
 }
 
 /// The refusal of the candidate that came closest to allowing.

@@ -53,8 +53,8 @@ pub use manifest::{
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
 pub use provenance::{
-    Confined, Each, Extreme, FieldLabel, FieldPattern, FieldTrust, Known, KnownServers, Origin, Part, ReadRoster,
-    Roster, Seen, Sources, Traced, read_rosters,
+    Compared, Confined, Each, Extreme, FieldLabel, FieldPattern, FieldTrust, Known, KnownServers, Origin, Part,
+    ReadRoster, Roster, Seen, Sources, Traced, read_rosters,
 };
 pub use reason::{Denial, ReasonCode};
 pub use spawn::{GrantRequest, SpawnAsk, SpawnError};

@@ -8,8 +8,8 @@ use crate::ruling::{Past, Ruling, Whose};
 use crate::sealed::{Keeps, Sealed};
 use crate::typed::Types;
 use lockgate_authority::{
-    Asking, Denial, Grant, HeldGrants, Label, Limits, Parties, PartyNames, PointKind, Principal, ReasonCode, Regrade,
-    Reservation, Seen, Usage,
+    Asking, Denial, Grant, HeldGrants, Label, Limits, Parties, PartyNames, PointKind, Principal,
+    ReasonCode, Regrade, Reservation, Seen, Usage,
 };
 use lockgate_journal::{Kind, SessionKey, Ticket};
 use std::collections::HashMap;
@@ -189,8 +189,19 @@ pub(crate) struct InFlight {
     pub(crate) keeps: Option<Keeps>,
     /// A sealed value that is given up.
     pub(crate) drops: Option<u32>,
-    /// The tool server and tool, where results are remembered.
-    pub(crate) called: Option<(Arc<str>, Box<str>)>,
+    /// What was called, where results are remembered.
+    pub(crate) called: Option<Called>,
+}
+
+/// A call whose result is remembered.
+#[derive(Debug)]
+pub(crate) struct Called {
+    /// The tool server.
+    pub(crate) server: Arc<str>,
+    /// The tool.
+    pub(crate) op: Box<str>,
+    /// Whether it is for a document that the prompt names.
+    pub(crate) is_document: bool,
 }
 
 /// A stream or child that was begun.
