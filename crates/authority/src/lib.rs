@@ -10,6 +10,7 @@
 )]
 
 mod approval;
+mod candidates;
 mod canonical;
 mod caveat;
 mod config;
@@ -31,6 +32,7 @@ mod usage;
 pub mod value;
 
 pub use approval::{ActionDigest, Approved, Approver, Asking, Question};
+pub use candidates::Candidates;
 pub use canonical::{
     ArgumentPath, CanonicalPath, CanonicalUrl, Host, HostError, HostPattern, PathError, Scheme, UrlError,
     UrlPathPrefix, is_private,

@@ -8,7 +8,7 @@ use crate::ruling::{Past, Ruling, Whose};
 use crate::sealed::{Keeps, Sealed};
 use crate::typed::Types;
 use lockgate_authority::{
-    Asking, Denial, Grant, HeldGrants, Label, Limits, Parties, PartyNames, PointKind, Principal,
+    Asking, Candidates, Denial, Grant, HeldGrants, Label, Limits, Parties, PartyNames, PointKind, Principal,
     ReasonCode, Regrade, Reservation, Seen, Usage,
 };
 use lockgate_journal::{Kind, SessionKey, Ticket};
@@ -130,7 +130,7 @@ pub struct Handle {
     pub(crate) name: Arc<str>,
     /// How the journal names the point.
     pub(crate) shown: Box<str>,
-    pub(crate) grants: Arc<[Grant]>,
+    pub(crate) grants: Candidates,
 }
 
 impl Handle {
@@ -274,7 +274,7 @@ impl CellBook {
                 } else {
                     kind.as_str().into()
                 },
-                grants: grants.into(),
+                grants: Candidates::new(kind, grants),
             })
             .collect();
         CellBook {

@@ -24,7 +24,7 @@ use crate::record::{RecordFailed, Recorder, body};
 use crate::sealed::{Keeps, Unsealing, Used, tells_of_content};
 use crate::target::target;
 use lockgate_authority::{
-    Approved, Approver, Asking, Denial, Flowed, Flowing, Grant, Label, PointKind, Question, ReasonCode,
+    Approved, Approver, Asking, Candidates, Denial, Flowed, Flowing, Grant, Label, PointKind, Question, ReasonCode,
     Request, Reservation, Usage, Value, authorize_flow,
 };
 use lockgate_decode::{Budget, RawRequest, Refused as Undecoded, decode_unsealing, decode_value};
@@ -284,7 +284,7 @@ pub struct Held {
     kind: PointKind,
     name: Arc<str>,
     shown: Box<str>,
-    candidates: Arc<[Grant]>,
+    candidates: Candidates,
     /// Whether the result is to stay with the gate, unread.
     sealed: bool,
 }
@@ -311,7 +311,7 @@ fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
         kind: handle.kind,
         name: Arc::clone(&handle.name),
         shown: handle.shown.clone(),
-        candidates: Arc::clone(&handle.grants),
+        candidates: handle.grants.clone(),
         sealed: request.sealed,
     })
 }
@@ -646,7 +646,7 @@ impl Call {
         };
         let grant = match begun {
             Some(opened) => authorize_flow([&opened.grant], &request, flowing, &usage),
-            None => authorize_flow(self.held.candidates.iter(), &request, flowing, &usage),
+            None => self.held.candidates.authorize_flow(&request, flowing, &usage),
         };
         let (grant, question) = match grant {
             Flowed::Allow(grant) => (grant, None),
