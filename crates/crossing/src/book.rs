@@ -8,8 +8,8 @@ use crate::ruling::{Past, Ruling, Whose};
 use crate::sealed::{Keeps, Sealed};
 use crate::typed::Types;
 use lockgate_authority::{
-    Asking, Candidates, Denial, Grant, HeldGrants, Label, Limits, Parties, PartyNames, PointKind, Principal,
-    ReasonCode, Regrade, Reservation, Seen, Usage,
+    Asking, Candidates, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode,
+    Reservation, Seen, Usage,
 };
 use lockgate_journal::{Kind, SessionKey, Ticket};
 use std::collections::HashMap;
@@ -310,13 +310,7 @@ impl CellBook {
         self.clearance = clearance;
         self.reach.absorb(&floating);
         for grant in self.handles.iter().flat_map(Handle::grants) {
-            // What it endorses counts as written by others.
-            let writers = match grant.regrade() {
-                Some(Regrade::Endorse { to, .. }) => to,
-                _ => Parties::NONE,
-            };
-            let reached = grant.flow().source.join(Label { writers, ..Label::BOTTOM });
-            self.reach.rise(reached, 0, || format!("point `{}`, which it may use", grant.point()).into());
+            self.reach.rise(grant.reaches(), 0, || format!("point `{}`, which it may use", grant.point()).into());
         }
         self.rise_to(floating);
     }
