@@ -11,6 +11,7 @@ mod error;
 mod gate;
 mod keys;
 mod live;
+mod processor;
 mod program;
 mod receipts;
 mod revocation;

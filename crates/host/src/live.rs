@@ -3,6 +3,7 @@
 use crate::effects::CellEffects;
 use crate::error::RunError;
 use crate::gate::Inner;
+use crate::processor::Processor;
 use crate::session::SessionInner;
 use crate::spawn::{Child, Mailbox};
 use crate::wall_time::WallTime;
@@ -61,6 +62,8 @@ pub(crate) struct Live {
     pub(crate) started: Instant,
     pub(crate) wall: WallTime,
     pub(crate) http: OnceLock<CellHttp>,
+    /// What it and those below it may use of the processor.
+    pub(crate) processor: Arc<Processor>,
     /// The channel to the parent; none in a cell that a session started.
     pub(crate) parent: Option<ParentEnd>,
     pub(crate) state: Mutex<State>,
@@ -78,6 +81,8 @@ pub(crate) struct State {
     pub(crate) children: HashMap<u32, Child>,
     pub(crate) next_number: u32,
     pub(crate) usage: Usage,
+    /// All the processor time that its worker lets it use, in microseconds.
+    bound_us: u64,
     /// Answers that wait for the cell to end its turn.
     answers: Answers,
     /// Bytes of them that count as held for the cell.
@@ -92,13 +97,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(book: CellBook, finish: OnFinish) -> State {
+    pub(crate) fn new(book: CellBook, finish: OnFinish, bound_us: u64) -> State {
         State {
             book,
             streams: HashMap::new(),
             children: HashMap::new(),
             next_number: 1,
             usage: Usage::default(),
+            bound_us,
             answers: Answers::new(),
             undelivered: 0,
             running: true,
@@ -150,10 +156,18 @@ impl Live {
     /// Reads a turn and walks each of its requests along the path.
     pub(crate) fn on_turn(self: &Arc<Self>, usage: Usage, bytes: &[u8]) {
         let mut state = self.lock();
-        if state.ended() || state.draining.is_some() {
+        if state.ended() {
+            drop(state);
+            return self.gate.dropped.settle(self.id, usage.cpu_us);
+        }
+        if state.draining.is_some() {
             return;
         }
-        state.usage = usage;
+        self.used(&mut state, usage);
+        if self.processor.left_us() == 0 {
+            drop(state);
+            return self.end_spent();
+        }
         let now = self.gate.now_us();
         let mut unsealing = state.book.unsealing();
         let turn = Turn::read_unsealing(bytes, &RESULT, &mut unsealing);
@@ -165,7 +179,6 @@ impl Live {
             Err(refused) => return self.finish(state, Err(broken(refused.code, &refused.to_string())), true),
         };
         let effects = CellEffects(self);
-        state.running = false;
         self.wall.turn_ends(Instant::now());
         for request in turn.requests {
             let step = match request {
@@ -196,11 +209,39 @@ impl Live {
     pub(crate) fn on_ended(self: &Arc<Self>, reason: EndReason, usage: Usage) {
         let mut state = self.lock();
         if state.ended() {
-            return;
+            drop(state);
+            return self.gate.dropped.settle(self.id, usage.cpu_us);
         }
-        state.usage = usage;
-        let error = ended(reason, &self.limits);
+        self.used(&mut state, usage);
+        let mut error = ended(reason, &self.limits);
+        if reason == EndReason::Cpu && !self.processor.is_spent() {
+            let message = "the program used all the processor time that the cells above it had left".to_owned();
+            error = limit(ReasonCode::LimitCpu, message);
+        }
         self.finish(state, Err(error), false);
+        self.end_spent();
+    }
+
+    /// No worker took it.
+    pub(crate) fn not_started(self: &Arc<Self>, error: RunError) {
+        self.lock().running = false;
+        self.end(error);
+    }
+
+    /// Its turn is over, and this is what it has used in all.
+    fn used(&self, state: &mut State, usage: Usage) {
+        self.processor.spend(usage.cpu_us.saturating_sub(state.usage.cpu_us));
+        state.usage = usage;
+        state.running = false;
+    }
+
+    /// Ends the highest of this cell and those above it whose processor time is used up, with all cells below.
+    fn end_spent(self: &Arc<Self>) {
+        let above = |live: &Arc<Live>| live.parent.as_ref().and_then(|parent| parent.live.upgrade());
+        let line = std::iter::successors(Some(Arc::clone(self)), above);
+        if let Some(spent) = line.filter(|live| live.processor.is_spent()).last() {
+            spent.end(ended(EndReason::Cpu, &spent.limits));
+        }
     }
 
     /// Settles an effect that went on elsewhere.
@@ -288,7 +329,14 @@ impl Live {
         if !put_off.is_zero() {
             self.link.extend(self.id, put_off);
         }
+        // What others of its cells have used meanwhile it cannot use any more.
+        let bound_us = state.usage.cpu_us.saturating_add(self.processor.left_us());
+        if bound_us < state.bound_us {
+            state.bound_us = bound_us;
+            self.link.bound(self.id, bound_us);
+        }
         if !self.link.resume(self.id, &bytes) {
+            state.running = false;
             let message = "more results came at once than can be handed over".to_owned();
             self.finish(state, Err(limit(ReasonCode::LimitBuffers, message)), true);
         }
@@ -316,6 +364,9 @@ impl Live {
     fn finish(self: &Arc<Self>, mut state: MutexGuard<'_, State>, result: Result<Value, RunError>, drop_it: bool) {
         let Some(tell) = state.finish.take() else { return };
         if drop_it {
+            if state.running {
+                self.gate.dropped.add(self.id, &self.processor, state.usage.cpu_us, state.bound_us);
+            }
             self.link.drop_cell(self.id);
         }
         self.gate.forget(self.id);
@@ -412,7 +463,9 @@ fn limit(code: ReasonCode, message: String) -> RunError {
 fn ended(reason: EndReason, limits: &Limits) -> RunError {
     match reason {
         EndReason::Cpu => {
-            limit(ReasonCode::LimitCpu, format!("the program used more than {} ms of processor time", limits.cpu_ms))
+            let message =
+                format!("the program, with its child cells, used more than {} ms of processor time", limits.cpu_ms);
+            limit(ReasonCode::LimitCpu, message)
         }
         EndReason::Wall => {
             limit(ReasonCode::LimitWall, format!("the program ran for longer than {} ms", limits.wall_ms))

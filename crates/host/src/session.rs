@@ -5,6 +5,7 @@ use crate::entries;
 use crate::error::RunError;
 use crate::gate::Inner;
 use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
+use crate::processor::Processor;
 use crate::program::Program;
 use crate::receipts::Needed;
 use crate::spawn::Mailbox;
@@ -244,6 +245,9 @@ impl SessionInner {
             js_stack: u32::try_from(spec.limits.stack_bytes).unwrap_or(u32::MAX),
         });
         let started = Instant::now();
+        let above = spec.parent.as_ref().map(|(parent, _)| Arc::clone(&parent.processor));
+        let processor = Processor::new(spec.limits.cpu_ms.saturating_mul(1000), above);
+        let bounds = Bounds { cpu_us: processor.left_to_begin_us(), ..bounds(&spec.limits) };
         let live = Arc::new(Live {
             id: gate.next_cell(),
             gate: Arc::clone(gate),
@@ -254,12 +258,13 @@ impl SessionInner {
             started,
             wall: WallTime::until(started + Duration::from_millis(spec.limits.wall_ms)),
             http: std::sync::OnceLock::new(),
+            processor,
             parent: spec.parent.map(|(parent, mailbox)| ParentEnd { live: Arc::downgrade(parent), mailbox }),
-            state: Mutex::new(State::new(book, tell)),
+            state: Mutex::new(State::new(book, tell, bounds.cpu_us)),
         });
         gate.remember(&live);
-        if let Err(error) = live.link.start(live.id, &bounds(&live.limits), &start) {
-            live.end(error);
+        if let Err(error) = live.link.start(live.id, &bounds, &start) {
+            live.not_started(error);
         }
         Ok(live)
     }
