@@ -27,6 +27,8 @@ pub struct Finished {
     pub result: Result<Value, RunError>,
     /// Processor time of the guest's code, in microseconds, as its worker measured it.
     pub cpu_us: u64,
+    /// The same with that of all cells below it, in microseconds.
+    pub cpu_in_all_us: u64,
     /// Linear memory at the last turn, in bytes.
     pub memory_bytes: u64,
     /// Time from start to end, in microseconds.
@@ -418,6 +420,7 @@ impl Live {
         Finished {
             result: result.clone(),
             cpu_us: state.usage.cpu_us,
+            cpu_in_all_us: self.processor.spent_us(),
             memory_bytes: state.usage.memory_bytes,
             wall_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             crossings: state.book.crossings(),

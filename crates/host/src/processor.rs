@@ -26,19 +26,24 @@ impl Processor {
 
     /// What it can still use: the least that it or one above has left.
     pub(crate) fn left_us(&self) -> u64 {
-        let left = self.chain().map(|of| of.limit_us.saturating_sub(of.spent_us.load(Relaxed)));
+        let left = self.chain().map(|of| of.limit_us.saturating_sub(of.spent_us()));
         left.min().unwrap_or(0)
     }
 
     /// What a cell that begins can use: of that, what dropped cells still may use is not there.
     pub(crate) fn left_to_begin_us(&self) -> u64 {
-        let taken = |of: &Processor| of.spent_us.load(Relaxed).saturating_add(of.held_us.load(Relaxed));
+        let taken = |of: &Processor| of.spent_us().saturating_add(of.held_us.load(Relaxed));
         self.chain().map(|of| of.limit_us.saturating_sub(taken(of))).min().unwrap_or(0)
+    }
+
+    /// What it and those below it have used.
+    pub(crate) fn spent_us(&self) -> u64 {
+        self.spent_us.load(Relaxed)
     }
 
     /// Whether its own limit is used up, by itself and those below.
     pub(crate) fn is_spent(&self) -> bool {
-        self.spent_us.load(Relaxed) >= self.limit_us
+        self.spent_us() >= self.limit_us
     }
 
     pub(crate) fn spend(&self, us: u64) {

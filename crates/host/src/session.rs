@@ -382,6 +382,7 @@ impl Finished {
         Finished {
             result: Err(error),
             cpu_us: 0,
+            cpu_in_all_us: 0,
             memory_bytes: 0,
             wall_us: 0,
             crossings: 0,
