@@ -24,8 +24,8 @@ SUITES = ["workspace", "travel", "banking", "slack"]
 # Which keys of a manifest each mode keeps.
 MODES = {
     "grants": set(),
-    "provenance": {"source", "from", "roster", "hand_over", "shown_to"},
-    "all": {"source", "from", "roster", "hand_over", "shown_to", "asked"},
+    "provenance": {"source", "from", "roster", "compare", "document", "hand_over", "shown_to"},
+    "all": {"source", "from", "roster", "compare", "document", "hand_over", "shown_to", "asked"},
 }
 # `all` with a person who answers each question by itself, or also trusts the values that are asked about for the session.
 APPROVED = {"approvals": False, "endorsing": True}

@@ -1,12 +1,13 @@
 //! Measures one decision and prints JSON: nanoseconds by number of grants and how they are held.
 //!
-//! `same_point`: all grants stand for the handle that is used, and only the last clears. `by_handle`: each grant is
+//! `same_point`: all grants stand for the handle that is used, and only the last clears; as the path decides, which knows each
+//! grant by its hosts. `one_by_one`: the same without that. `by_handle`: each grant is
 //! over a point of its own, the handle's grants are looked up first. `among_all`: the same without the lookup.
 //! `denied`: as `same_point`, but none clears. `spend`: reserving and settling a budget three layers deep.
 
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Caveat, Decision, Grant, HeldGrants, Manifest, Mint, Names, Point, PointKind,
-    Principal, PrincipalKind, Request, Spend, Subject, Usage, Value, authorize,
+    Candidates, CanonicalPath, CanonicalUrl, Caveat, Decision, Grant, HeldGrants, Manifest, Mint, Names, Point,
+    PointKind, Principal, PrincipalKind, Request, Spend, Subject, Usage, Value, authorize,
 };
 use serde_json::json;
 use std::hint::black_box;
@@ -28,6 +29,7 @@ fn main() {
         let name = format!("d{last}");
         let fs = request(PointKind::Fs, &name, "read", Subject::Path(&path), &none);
         let candidates = held.for_handle(PointKind::Http, "http");
+        let known = Candidates::new(PointKind::Http, candidates);
         let files: Vec<Grant> =
             held.all().iter().filter(|grant| grant.point().kind == PointKind::Fs).cloned().collect();
         let (allowed, denied) = (http(&url), http(&evil));
@@ -35,10 +37,11 @@ fn main() {
             let (median, p99) = measure(grants, run);
             rows.push(json!({"what": what, "grants": grants, "median_ns": median, "p99_ns": p99}));
         };
-        row("same_point", &mut || allows(&authorize(candidates, &allowed, &usage)));
+        row("same_point", &mut || allows(&known.authorize(&allowed, &usage)));
+        row("one_by_one", &mut || allows(&authorize(candidates, &allowed, &usage)));
         row("by_handle", &mut || allows(&authorize(held.for_handle(PointKind::Fs, &name), &fs, &usage)));
         row("among_all", &mut || allows(&authorize(&files, &fs, &usage)));
-        row("denied", &mut || !allows(&authorize(candidates, &denied, &usage)));
+        row("denied", &mut || !allows(&known.authorize(&denied, &usage)));
     }
     let (median, p99) = spend();
     rows.push(json!({"what": "spend", "grants": 3, "median_ns": median, "p99_ns": p99}));

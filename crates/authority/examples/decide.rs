@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = server.ok_or("the manifest has no tool server")?.point.name.to_string();
     let usage = Usage::new();
     let mut seen = Seen::new("", manifest.known());
+    let mut is_document = false;
     let mut out = std::io::stdout().lock();
     let mut lines = std::io::stdin().lock().lines();
     while let Some(line) = lines.next() {
@@ -45,9 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             writeln!(out, "{}", json!({"ready": true}))?;
             out.flush()?;
         } else if let Some(op) = message["of"].as_str() {
-            seen.add_result(&name, op, &Value::from_json(message["result"].clone()));
+            let result = Value::from_json(message["result"].clone());
+            if is_document { seen.add_document(&name, op, &result) } else { seen.add_result(&name, op, &result) }
         } else if let Some(op) = message["call"].as_str() {
             let args = Value::from_json(message["args"].clone());
+            is_document = seen.names_document(&name, op, &args);
             let request = Request {
                 kind: PointKind::Tool,
                 name: &name,

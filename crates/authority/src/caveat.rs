@@ -106,7 +106,9 @@ impl FromCaveat {
     /// The origins that are accepted from a caller who has seen this.
     pub(crate) fn accepts(&self, seen: &Seen) -> Sources {
         let asked = self.also.iter().filter(|(_, phrases)| seen.is_asked(phrases));
-        asked.fold(self.accepted, |accepted, (origin, _)| accepted.or(Sources::only(*origin)))
+        let accepted = asked.fold(self.accepted, |accepted, (origin, _)| accepted.or(Sources::only(*origin)));
+        let unswayed = accepted.contains(Origin::Unswayed) && !seen.is_swayed();
+        if unswayed { accepted.or(Sources::only(Origin::Trusted)) } else { accepted }
     }
 }
 

@@ -111,10 +111,20 @@ pub fn authorize<'g>(
     usage: &Usage,
 ) -> Decision<'g> {
     let candidates = candidates.into_iter();
+    authorize_among(candidates.clone(), candidates, request, usage)
+}
+
+/// As [`authorize`] among `all`, of which none allows but those in `likely`.
+pub(crate) fn authorize_among<'g>(
+    mut likely: impl Iterator<Item = &'g Grant>,
+    all: impl Iterator<Item = &'g Grant>,
+    request: &Request<'_>,
+    usage: &Usage,
+) -> Decision<'g> {
     let host_is_private = request.host_is_known_private();
-    match candidates.clone().find(|grant| allows(grant, request, usage, host_is_private)) {
+    match likely.find(|grant| allows(grant, request, usage, host_is_private)) {
         Some(grant) => Decision::Allow(grant),
-        None => Decision::Deny(denial(closest(candidates, request, usage), request)),
+        None => Decision::Deny(denial(closest(all, request, usage), request)),
     }
 }
 
@@ -142,15 +152,26 @@ pub fn authorize_flow<'g>(
     usage: &Usage,
 ) -> Flowed<'g> {
     let candidates = candidates.into_iter();
+    flow_among(candidates.clone(), candidates, request, flowing, usage)
+}
+
+/// As [`authorize_flow`] among `all`, of which none allows but those in `likely`, approved or not.
+pub(crate) fn flow_among<'g>(
+    likely: impl Iterator<Item = &'g Grant> + Clone,
+    all: impl Iterator<Item = &'g Grant>,
+    request: &Request<'_>,
+    flowing: &Flowing,
+    usage: &Usage,
+) -> Flowed<'g> {
     let host_is_private = request.host_is_known_private();
     let mut first = None;
-    for grant in candidates.clone().filter(|grant| allows(grant, request, usage, host_is_private)) {
+    for grant in likely.clone().filter(|grant| allows(grant, request, usage, host_is_private)) {
         match flowing.through(grant.flow_of(request.op)) {
             Ok(()) => return Flowed::Allow(grant),
             Err(blocked) => first = first.or(Some((grant, blocked))),
         }
     }
-    for grant in candidates.clone().filter(|grant| lacks_approval(grant, request, usage, host_is_private)) {
+    for grant in likely.filter(|grant| lacks_approval(grant, request, usage, host_is_private)) {
         match flowing.through(grant.flow_of(request.op)) {
             Ok(()) => {
                 let denial = denial(refusal(grant, request, usage), request);
@@ -161,7 +182,7 @@ pub fn authorize_flow<'g>(
     }
     match first {
         Some((grant, blocked)) => Flowed::Blocked(grant, blocked),
-        None => Flowed::Deny(denial(closest(candidates, request, usage), request)),
+        None => Flowed::Deny(denial(closest(all, request, usage), request)),
     }
 }
 
@@ -243,7 +264,7 @@ pub(crate) fn need(caveat: &Caveat, layer: GrantId, request: &Request<'_>, usage
 pub(crate) fn foreign(caveat: &Caveat, request: &Request<'_>) -> Vec<Value> {
     let Caveat::From(from) = caveat else { return Vec::new() };
     let found = request.seen.zip(request.args.pointer(&from.pointer));
-    found.map_or_else(Vec::new, |(seen, value)| seen.foreign(value, from.accepted, from.part))
+    found.map_or_else(Vec::new, |(seen, value)| seen.foreign(value, from.accepts(seen), from.part))
 }
 
 /// The refusal of the candidate that came closest to allowing.

@@ -2,7 +2,7 @@
 
 use crate::caveat::{Caveat, Names};
 use crate::content::{Format, Seal};
-use crate::label::{Flow, Label, PartyNames, Regrade};
+use crate::label::{Flow, Label, Parties, PartyNames, Regrade};
 use crate::limits::PartialLimits;
 use crate::point::{Point, PointKind, Principal};
 use std::fmt;
@@ -182,6 +182,16 @@ impl Grant {
     /// What it makes of a sealed value's label; `None` where it is no grant to endorse or declassify.
     pub fn regrade(&self) -> Option<Regrade> {
         Regrade::of(self.point.kind, self.layers.iter().flat_map(|layer| layer.caveats.iter()))
+    }
+
+    /// The label of all that can come of using it: what is read through it, and where it endorses, that counts as written by
+    /// others.
+    pub fn reaches(&self) -> Label {
+        let writers = match self.regrade() {
+            Some(Regrade::Endorse { to, .. }) => to,
+            _ => Parties::NONE,
+        };
+        self.flow.source.join(Label { writers, ..Label::BOTTOM })
     }
 
     /// Whether some caveat looks into one of these arguments of an operation, so that the decision tells something of it.

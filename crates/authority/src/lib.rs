@@ -10,6 +10,7 @@
 )]
 
 mod approval;
+mod candidates;
 mod canonical;
 mod caveat;
 mod config;
@@ -31,6 +32,7 @@ mod usage;
 pub mod value;
 
 pub use approval::{ActionDigest, Approved, Approver, Asking, Question};
+pub use candidates::Candidates;
 pub use canonical::{
     ArgumentPath, CanonicalPath, CanonicalUrl, Host, HostError, HostPattern, PathError, Scheme, UrlError,
     UrlPathPrefix, is_private,
@@ -53,8 +55,8 @@ pub use manifest::{
 pub use point::{Point, PointKind, Principal, PrincipalKind};
 pub use predicate::Predicate;
 pub use provenance::{
-    Confined, Each, Extreme, FieldLabel, FieldPattern, FieldTrust, Known, KnownServers, Origin, Part, ReadRoster,
-    Roster, Seen, Sources, Traced, read_rosters,
+    Compared, Confined, Each, Extreme, FieldLabel, FieldPattern, FieldTrust, Known, KnownServers, Origin, Part,
+    ReadRoster, Roster, Seen, Sources, Traced, read_rosters,
 };
 pub use reason::{Denial, ReasonCode};
 pub use spawn::{GrantRequest, SpawnAsk, SpawnError};

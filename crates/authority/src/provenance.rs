@@ -16,7 +16,7 @@ mod seen;
 mod text;
 mod token;
 
-pub use known::{Each, Extreme, Known, KnownServers, Roster};
+pub use known::{Compared, Each, Extreme, Known, KnownServers, Roster};
 pub use label::{Confined, FieldLabel, FieldPattern, FieldTrust};
 pub use roster::{ReadRoster, read_rosters};
 pub(crate) use secret::Shown;
@@ -34,8 +34,11 @@ pub enum Origin {
     Named,
     /// A field of a tool's result that the manifest declares trusted.
     Trusted,
+    /// The same, as long as nothing that an outsider could have written was returned to the caller: whoever chose among
+    /// trusted values then was misled by nobody. Nothing is found to have it; a caveat accepts it.
+    Unswayed,
     /// A field that an outsider could have written, of a record that the prompt names by a trusted field, such as the
-    /// text of a message whose author the prompt holds.
+    /// text of a message whose author the prompt holds; or of a document that the prompt names, such as a file.
     Cited,
     /// A field of a tool's result that an outsider could have written: every field that is not declared trusted.
     Outside,
@@ -45,8 +48,15 @@ pub enum Origin {
 
 impl Origin {
     /// Every origin.
-    pub const ALL: &'static [Origin] =
-        &[Origin::Prompt, Origin::Named, Origin::Trusted, Origin::Cited, Origin::Outside, Origin::Unknown];
+    pub const ALL: &'static [Origin] = &[
+        Origin::Prompt,
+        Origin::Named,
+        Origin::Trusted,
+        Origin::Unswayed,
+        Origin::Cited,
+        Origin::Outside,
+        Origin::Unknown,
+    ];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
@@ -54,6 +64,7 @@ impl Origin {
             Origin::Prompt => "prompt",
             Origin::Named => "named",
             Origin::Trusted => "trusted",
+            Origin::Unswayed => "unswayed",
             Origin::Cited => "cited",
             Origin::Outside => "outside",
             Origin::Unknown => "unknown",

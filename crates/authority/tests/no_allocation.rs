@@ -1,8 +1,8 @@
 //! A decision that allows touches no heap.
 
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Decision, Manifest, Mint, PointKind, Principal, PrincipalKind, Request, Spend,
-    Subject, Usage, Value, authorize,
+    Candidates, CanonicalPath, CanonicalUrl, Decision, Manifest, Mint, PointKind, Principal, PrincipalKind, Request,
+    Spend, Subject, Usage, Value, authorize,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -96,10 +96,13 @@ fn a03_a_decision_that_allows_allocates_nothing() {
         };
         usage.settle(spent, 10);
         usage.revoke(held.for_handle(PointKind::Kv, "k0")[0].id());
+        let candidates = Candidates::new(request.kind, held.for_handle(request.kind, request.name));
         let (count, allowed) = allocations(|| {
+            let looked_up = candidates.authorize(request, &usage);
             let by_handle = authorize(held.for_handle(request.kind, request.name), request, &usage);
             let among_all = authorize(held.all(), request, &usage);
-            matches!((by_handle, among_all), (Decision::Allow(_), Decision::Allow(_)))
+            let all = [looked_up, by_handle, among_all];
+            all.iter().all(|decision| matches!(decision, Decision::Allow(_)))
         });
         assert!(allowed, "{request:?}");
         assert_eq!(count, 0, "{request:?}");

@@ -96,6 +96,13 @@ pub enum Happened<'a> {
         /// What it used, as far as the worker can be believed.
         usage: Usage,
     },
+    /// A cell that was dropped while it ran has come to the end of its turn.
+    Unheard {
+        /// The cell's number.
+        cell: u32,
+        /// What it used, as far as the worker can be believed; of a worker that is gone, all there is.
+        usage: Usage,
+    },
     /// The answer to [`Connection::prepare`], to be decoded as hostile; empty when the hook failed.
     Prepared {
         /// The number given.
@@ -179,8 +186,16 @@ impl Connection {
         }
     }
 
+    /// Gives a waiting cell another bound on its processor time, in microseconds; what it has used counts.
+    pub fn bound(&self, cell: u32, cpu_us: u64) -> Result<(), OrderError> {
+        match self.cells()?.living.get(&cell) {
+            Some(Phase::Waiting) => self.send(&Order::Bound { cell, cpu_us }),
+            _ => Err(OrderError::NotWaiting),
+        }
+    }
+
     /// Drops a cell, if there is one: nothing more is heard of it. One that runs goes on until its turn or its bounds
-    /// end, unheard; only ending the worker stops it at once.
+    /// end, and what it used is all that is heard; only ending the worker stops it at once.
     pub fn drop_cell(&self, cell: u32) -> Result<(), OrderError> {
         let mut cells = self.cells()?;
         match cells.living.get_mut(&cell) {
@@ -280,11 +295,13 @@ impl Events {
             cells.lost = true;
             std::mem::take(&mut cells.living)
         };
-        let mut cells: Vec<u32> =
-            living.into_iter().filter(|(_, phase)| *phase != Phase::Dropped).map(|(cell, _)| cell).collect();
-        cells.sort_unstable();
-        for cell in cells {
-            happened(Happened::Ended { cell, reason: EndReason::WorkerLost, usage: Usage::default() });
+        let mut cells: Vec<(u32, Phase)> = living.into_iter().collect();
+        cells.sort_unstable_by_key(|(cell, _)| *cell);
+        for (cell, phase) in cells {
+            happened(match phase {
+                Phase::Dropped => Happened::Unheard { cell, usage: Usage { cpu_us: u64::MAX, memory_bytes: 0 } },
+                _ => Happened::Ended { cell, reason: EndReason::WorkerLost, usage: Usage::default() },
+            });
         }
     }
 }
@@ -298,7 +315,7 @@ impl Drop for Events {
 }
 
 impl Connection {
-    /// Takes an event only as the answer to an order; `None` when nobody waits for it any more.
+    /// Takes an event only as the answer to an order.
     fn take<'a>(&self, frame: Frame<'a>) -> Result<Option<Happened<'a>>, ConnectionError> {
         let mut cells = locked(&self.cells);
         let happened = match frame.event()? {
@@ -306,11 +323,11 @@ impl Connection {
                 // A turn that does not say that it waits is the cell's last word.
                 let waits = matches!(bytes, [0x83, 0x00, ..]);
                 let heard = cells.answered(cell, waits)?;
-                heard.then_some(Happened::Turn { cell, usage, bytes })
+                Some(if heard { Happened::Turn { cell, usage, bytes } } else { Happened::Unheard { cell, usage } })
             }
             Event::Ended { cell, reason, usage } => {
                 let heard = cells.answered(cell, false)?;
-                heard.then_some(Happened::Ended { cell, reason, usage })
+                Some(if heard { Happened::Ended { cell, reason, usage } } else { Happened::Unheard { cell, usage } })
             }
             Event::Prepared { id, bytes } => {
                 cells.was_asked(Ask::Prepare, id)?;

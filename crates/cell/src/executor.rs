@@ -120,6 +120,11 @@ impl Executor {
         self.cells.get_mut(&cell).map(|instance| instance.extend(wall_us)).is_some()
     }
 
+    /// Gives a waiting cell another bound on its processor time; `false` when there is none.
+    pub fn bound(&mut self, cell: u32, cpu_us: u64) -> bool {
+        self.cells.get_mut(&cell).map(|instance| instance.bound(cpu_us)).is_some()
+    }
+
     /// Drops a cell; `false` when there is none.
     pub fn drop_cell(&mut self, cell: u32) -> bool {
         self.cells.remove(&cell).is_some()

@@ -143,6 +143,11 @@ impl Instance {
         state.deadline = later.unwrap_or(state.deadline + FAR);
     }
 
+    /// Gives it another bound on its processor time over all turns, in microseconds.
+    pub fn bound(&mut self, cpu_us: u64) {
+        self.store.data_mut().bounds.cpu_us = cpu_us;
+    }
+
     /// Hands `input` to the guest and runs it until it waits or has finished. After an error the instance must be
     /// dropped: it is in no state to go on.
     pub fn turn(&mut self, entry: Entry, input: &[u8], span: Span) -> Result<TurnAt, EndReason> {

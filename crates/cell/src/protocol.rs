@@ -28,6 +28,7 @@ const DROP: u8 = 3;
 const PREPARE: u8 = 4;
 const PING: u8 = 5;
 const EXTEND: u8 = 6;
+const BOUND: u8 = 7;
 const HELLO: u8 = 65;
 const TURN: u8 = 66;
 const ENDED: u8 = 67;
@@ -59,6 +60,13 @@ pub enum Order<'a> {
         cell: u32,
         /// How much more, in microseconds.
         wall_us: u64,
+    },
+    /// Give a waiting cell another bound on its processor time; nothing is said in return.
+    Bound {
+        /// The cell's number.
+        cell: u32,
+        /// All that it may use, in microseconds, what it has used included.
+        cpu_us: u64,
     },
     /// Drop a waiting cell; nothing is said in return.
     Drop {
@@ -182,6 +190,10 @@ impl<'a> Frame<'a> {
                 let wall_us: &[u8; 8] = self.payload.try_into().map_err(|_| malformed)?;
                 Ok(Order::Extend { cell: self.number, wall_us: u64::from_le_bytes(*wall_us) })
             }
+            BOUND => {
+                let cpu_us: &[u8; 8] = self.payload.try_into().map_err(|_| malformed)?;
+                Ok(Order::Bound { cell: self.number, cpu_us: u64::from_le_bytes(*cpu_us) })
+            }
             DROP => self.empty(Order::Drop { cell: self.number }),
             PREPARE => {
                 let (length, rest) = self.payload.split_first_chunk::<4>().ok_or(malformed)?;
@@ -241,6 +253,10 @@ impl Order<'_> {
             Order::Extend { cell, wall_us } => {
                 header(out, EXTEND, cell, 8, 0)?;
                 out.extend_from_slice(&wall_us.to_le_bytes());
+            }
+            Order::Bound { cell, cpu_us } => {
+                header(out, BOUND, cell, 8, 0)?;
+                out.extend_from_slice(&cpu_us.to_le_bytes());
             }
             Order::Drop { cell } => header(out, DROP, cell, 0, 0)?,
             Order::Prepare { id, name, source } => {

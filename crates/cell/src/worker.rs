@@ -115,6 +115,10 @@ fn obey(order: Order<'_>, executor: &mut Executor, outbox: &Outbox, preparer: &P
             executor.extend(cell, wall_us);
             return Ok(());
         }
+        Order::Bound { cell, cpu_us } => {
+            executor.bound(cell, cpu_us);
+            return Ok(());
+        }
         Order::Drop { cell } => {
             executor.drop_cell(cell);
             return Ok(());

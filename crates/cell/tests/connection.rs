@@ -19,6 +19,7 @@ use std::time::Duration;
 enum Heard {
     Turn(u32, Vec<u8>),
     Ended(u32, EndReason),
+    Unheard(u32),
     Prepared(u32, Vec<u8>),
     Pong(u32),
 }
@@ -27,6 +28,7 @@ fn owned(happened: Happened<'_>) -> Heard {
     match happened {
         Happened::Turn { cell, bytes, .. } => Heard::Turn(cell, bytes.to_vec()),
         Happened::Ended { cell, reason, .. } => Heard::Ended(cell, reason),
+        Happened::Unheard { cell, .. } => Heard::Unheard(cell),
         Happened::Prepared { id, bytes } => Heard::Prepared(id, bytes.to_vec()),
         Happened::Pong { id } => Heard::Pong(id),
     }
@@ -125,12 +127,12 @@ fn n05_a_dropped_cell_is_not_heard_of_again() {
     assert_eq!(hear(&mut events, 1), [Heard::Turn(1, WAITS.into())]);
     gate.drop_cell(1).unwrap();
     assert!(matches!(gate.resume(1, b"d"), Err(OrderError::NotWaiting)));
-    // Dropped while it runs: its turn is due, and swallowed.
+    // Dropped while it runs: its turn is due, and only what it used is told.
     gate.start(2, &Bounds::default(), b"w").unwrap();
     gate.drop_cell(2).unwrap();
     gate.start(1, &Bounds::default(), b"d").unwrap();
     gate.ping(9).unwrap();
-    assert_eq!(hear(&mut events, 2), [Heard::Turn(1, DONE.into()), Heard::Pong(9)]);
+    assert_eq!(hear(&mut events, 3), [Heard::Unheard(2), Heard::Turn(1, DONE.into()), Heard::Pong(9)]);
 }
 
 #[test]
@@ -206,7 +208,8 @@ fn w01_a_worker_that_dies_ends_each_of_its_cells_once() {
     gate.drop_cell(4).unwrap();
     drop(theirs);
     let (heard, error) = hear_loss(&mut events);
-    assert_eq!(heard, [Heard::Ended(3, EndReason::WorkerLost), Heard::Ended(5, EndReason::WorkerLost)]);
+    let lost = EndReason::WorkerLost;
+    assert_eq!(heard, [Heard::Ended(3, lost), Heard::Unheard(4), Heard::Ended(5, lost)]);
     assert!(matches!(error, ConnectionError::Gone | ConnectionError::Stream(_)), "{error}");
     assert!(matches!(gate.start(6, &Bounds::default(), b"w"), Err(OrderError::Gone)));
     assert!(matches!(events.read(|what| panic!("{what:?}")), Err(ConnectionError::Gone)));

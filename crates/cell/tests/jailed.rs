@@ -79,6 +79,7 @@ fn next(happened: Happened<'_>) -> Next {
     match happened {
         Happened::Turn { cell, bytes, .. } => Next::Said(cell, said(bytes)),
         Happened::Ended { cell, reason, .. } => Next::Ended(cell, reason),
+        Happened::Unheard { .. } => Next::Other(b"unheard".to_vec()),
         Happened::Prepared { bytes, .. } => Next::Other(bytes.to_vec()),
         Happened::Pong { .. } => Next::Other(b"pong".to_vec()),
     }

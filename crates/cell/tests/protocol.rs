@@ -37,6 +37,7 @@ proptest! {
             Order::Start { cell, bounds, start: &body },
             Order::Resume { cell, answers: &body },
             Order::Extend { cell, wall_us: bounds.wall_us },
+            Order::Bound { cell, cpu_us: bounds.cpu_us },
             Order::Drop { cell },
             Order::Prepare { id: cell, name: &name, source: &source },
             Order::Ping { id: cell },

@@ -8,7 +8,7 @@ use crate::ruling::{Past, Ruling, Whose};
 use crate::sealed::{Keeps, Sealed};
 use crate::typed::Types;
 use lockgate_authority::{
-    Asking, Denial, Grant, HeldGrants, Label, Limits, Parties, PartyNames, PointKind, Principal, ReasonCode, Regrade,
+    Asking, Candidates, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode,
     Reservation, Seen, Usage,
 };
 use lockgate_journal::{Kind, SessionKey, Ticket};
@@ -140,7 +140,7 @@ pub struct Handle {
     pub(crate) name: Arc<str>,
     /// How the journal names the point.
     pub(crate) shown: Box<str>,
-    pub(crate) grants: Arc<[Grant]>,
+    pub(crate) grants: Candidates,
 }
 
 impl Handle {
@@ -199,8 +199,19 @@ pub(crate) struct InFlight {
     pub(crate) keeps: Option<Keeps>,
     /// A sealed value that is given up.
     pub(crate) drops: Option<u32>,
-    /// The tool server and tool, where results are remembered.
-    pub(crate) called: Option<(Arc<str>, Box<str>)>,
+    /// What was called, where results are remembered.
+    pub(crate) called: Option<Called>,
+}
+
+/// A call whose result is remembered.
+#[derive(Debug)]
+pub(crate) struct Called {
+    /// The tool server.
+    pub(crate) server: Arc<str>,
+    /// The tool.
+    pub(crate) op: Box<str>,
+    /// Whether it is for a document that the prompt names.
+    pub(crate) is_document: bool,
 }
 
 /// A stream or child that was begun.
@@ -273,7 +284,7 @@ impl CellBook {
                 } else {
                     kind.as_str().into()
                 },
-                grants: grants.into(),
+                grants: Candidates::new(kind, grants),
             })
             .collect();
         CellBook {
@@ -309,13 +320,7 @@ impl CellBook {
         self.clearance = clearance;
         self.reach.absorb(&floating);
         for grant in self.handles.iter().flat_map(Handle::grants) {
-            // What it endorses counts as written by others.
-            let writers = match grant.regrade() {
-                Some(Regrade::Endorse { to, .. }) => to,
-                _ => Parties::NONE,
-            };
-            let reached = grant.flow().source.join(Label { writers, ..Label::BOTTOM });
-            self.reach.rise(reached, 0, || format!("point `{}`, which it may use", grant.point()).into());
+            self.reach.rise(grant.reaches(), 0, || format!("point `{}`, which it may use", grant.point()).into());
         }
         self.rise_to(floating);
     }

@@ -5,8 +5,8 @@ use crate::floating::Floating;
 use crate::flow;
 use crate::ruling::Whose;
 use lockgate_authority::{
-    CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PartyNames, PointKind, Principal, Question,
-    ReasonCode, Request, Subject, Usage, Value, authorize_flow,
+    Candidates, CanonicalPath, CanonicalUrl, Denial, Flowed, Flowing, Grant, Label, PartyNames, PointKind, Principal,
+    Question, ReasonCode, Request, Subject, Usage, Value,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -66,7 +66,7 @@ pub struct Ready {
     pub(crate) target: Target,
     pub(crate) grant: Grant,
     /// All grants of the handle, for redirects.
-    pub(crate) candidates: Arc<[Grant]>,
+    pub(crate) candidates: Candidates,
     pub(crate) allowance: u64,
     /// The label of what is sent, for redirects.
     pub(crate) flowing: Flowing,
@@ -178,7 +178,7 @@ impl Ready {
             seen: None,
             approved: None,
         };
-        match authorize_flow(self.candidates.iter(), &request, &self.flowing, usage) {
+        match self.candidates.authorize_flow(&request, &self.flowing, usage) {
             Flowed::Allow(grant) => {
                 self.rules_allow(&request, grant)?;
                 let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,7 +13,7 @@
 //! ended. A yes for the exact action takes it back to authorize, where everything is decided again.
 
 use crate::approval::{Answer, Asked, Ended, Waiting, state};
-use crate::book::{CellBook, Handle, InFlight, Opened, Stopped};
+use crate::book::{Called, CellBook, Handle, InFlight, Opened, Stopped};
 use crate::came::{Came, hold, record_abandoned, untold};
 use crate::condense::{self, encoded};
 use crate::content;
@@ -24,8 +24,8 @@ use crate::record::{RecordFailed, Recorder, body};
 use crate::sealed::{Keeps, Unsealing, Used, tells_of_content};
 use crate::target::target;
 use lockgate_authority::{
-    Approved, Approver, Asking, Denial, Flowed, Flowing, Grant, Label, PointKind, Question, ReasonCode, Request,
-    Reservation, Usage, Value, authorize_flow,
+    Approved, Approver, Asking, Candidates, Denial, Flowed, Flowing, Grant, Label, PointKind, Question, ReasonCode,
+    Request, Reservation, Usage, Value, authorize_flow,
 };
 use lockgate_decode::{Budget, RawRequest, Refused as Undecoded, decode_unsealing, decode_value};
 use lockgate_journal::{Kind, Ticket};
@@ -284,7 +284,7 @@ pub struct Held {
     kind: PointKind,
     name: Arc<str>,
     shown: Box<str>,
-    candidates: Arc<[Grant]>,
+    candidates: Candidates,
     /// Whether the result is to stay with the gate, unread.
     sealed: bool,
 }
@@ -311,7 +311,7 @@ fn resolve(book: &CellBook, request: RawRequest<'_>) -> Result<Held, Refused> {
         kind: handle.kind,
         name: Arc::clone(&handle.name),
         shown: handle.shown.clone(),
-        candidates: Arc::clone(&handle.grants),
+        candidates: handle.grants.clone(),
         sealed: request.sealed,
     })
 }
@@ -646,7 +646,7 @@ impl Call {
         };
         let grant = match begun {
             Some(opened) => authorize_flow([&opened.grant], &request, flowing, &usage),
-            None => authorize_flow(self.held.candidates.iter(), &request, flowing, &usage),
+            None => self.held.candidates.authorize_flow(&request, flowing, &usage),
         };
         let (grant, question) = match grant {
             Flowed::Allow(grant) => (grant, None),
@@ -814,7 +814,11 @@ impl Allowed {
         let goes_on =
             matches!((held.kind, held.op.as_str()), (PointKind::Cell, "spawn" | "send") | (PointKind::Parent, "send"));
         let reads = direction(held.kind, &held.op).reads;
-        let called = book.seen.is_some().then(|| (Arc::clone(&held.name), held.op.as_str().into()));
+        let called = book.seen.as_ref().map(|seen| Called {
+            server: Arc::clone(&held.name),
+            op: held.op.as_str().into(),
+            is_document: seen.names_document(&held.name, &held.op, &args),
+        });
         let in_flight = InFlight {
             id: held.id,
             grant: grant.clone(),
@@ -980,10 +984,11 @@ pub fn settle(book: &mut CellBook, outcome: Outcome, now_us: u64, recorder: &dyn
         book.open.insert(number, Opened { grant, label });
     }
     let (held, result) = hold(book, result);
-    if let (Some(seen), Some((name, op))) = (&mut book.seen, &called) {
+    if let (Some(seen), Some(Called { server, op, is_document })) = (&mut book.seen, &called) {
         match &result {
-            Ok(value) => seen.add_result(name, op, value),
-            Err(failed) => seen.add_failure(name, op, &failed.message),
+            Ok(value) if *is_document => seen.add_document(server, op, value),
+            Ok(value) => seen.add_result(server, op, value),
+            Err(failed) => seen.add_failure(server, op, &failed.message),
         }
     }
     let told = if reads { label } else { Label::BOTTOM };

@@ -148,6 +148,9 @@ impl Caller {
                 seen.add_rosters(server, &read);
             }
         }
+        if let Some(seen) = self.0.lock().book.seen_mut() {
+            seen.withheld();
+        }
         Ok(())
     }
 

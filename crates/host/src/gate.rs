@@ -6,6 +6,7 @@ use crate::error::RunError;
 use crate::keys::{KeyFileError, own_key};
 use crate::live::Live;
 use crate::pending::{self, PendingServer, Waits, next_step, pin};
+use crate::processor::Dropped;
 use crate::program::Prepare;
 use crate::receipts::{Needed, Receipts};
 use crate::rules::{arguments, session_rules};
@@ -206,6 +207,7 @@ pub(crate) struct Inner {
     links: OnceLock<Links>,
     next_link: AtomicUsize,
     cells: Mutex<HashMap<u32, Arc<Live>>>,
+    pub(crate) dropped: Dropped,
     next_cell: AtomicU32,
 }
 
@@ -235,6 +237,7 @@ impl Gate {
             links: OnceLock::new(),
             next_link: AtomicUsize::new(0),
             cells: Mutex::new(HashMap::new()),
+            dropped: Dropped::default(),
             next_cell: AtomicU32::new(1),
         });
         let weak = Arc::downgrade(&inner);
@@ -755,16 +758,15 @@ impl Drop for Inner {
 fn dispatch(gate: &Weak<Inner>, event: Event<'_>) {
     let Some(gate) = gate.upgrade() else { return };
     match event {
-        Event::Turn { link, cell, usage, bytes } => {
-            if let Some(live) = gate.find(cell).filter(|live| live.link.is(link)) {
-                live.on_turn(usage, bytes);
-            }
-        }
-        Event::Ended { link, cell, reason, usage } => {
-            if let Some(live) = gate.find(cell).filter(|live| live.link.is(link)) {
-                live.on_ended(reason, usage);
-            }
-        }
+        Event::Turn { link, cell, usage, bytes } => match gate.find(cell).filter(|live| live.link.is(link)) {
+            Some(live) => live.on_turn(usage, bytes),
+            None => gate.dropped.settle(cell, usage.cpu_us),
+        },
+        Event::Ended { link, cell, reason, usage } => match gate.find(cell).filter(|live| live.link.is(link)) {
+            Some(live) => live.on_ended(reason, usage),
+            None => gate.dropped.settle(cell, usage.cpu_us),
+        },
+        Event::Unheard { cell, usage } => gate.dropped.settle(cell, usage.cpu_us),
     }
 }
 

@@ -12,6 +12,7 @@ mod gate;
 mod keys;
 mod live;
 mod pending;
+mod processor;
 mod program;
 mod receipts;
 mod revocation;

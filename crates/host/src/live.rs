@@ -3,6 +3,7 @@
 use crate::effects::CellEffects;
 use crate::error::RunError;
 use crate::gate::Inner;
+use crate::processor::Processor;
 use crate::session::{OnLog, SessionInner};
 use crate::spawn::{Child, Mailbox};
 use crate::wall_time::WallTime;
@@ -26,6 +27,8 @@ pub struct Finished {
     pub result: Result<Value, RunError>,
     /// Processor time of the guest's code, in microseconds, as its worker measured it.
     pub cpu_us: u64,
+    /// The same with that of all cells below it, in microseconds.
+    pub cpu_in_all_us: u64,
     /// Linear memory at the last turn, in bytes.
     pub memory_bytes: u64,
     /// Time from start to end, in microseconds.
@@ -67,6 +70,8 @@ pub(crate) struct Live {
     pub(crate) started: Instant,
     pub(crate) wall: WallTime,
     pub(crate) http: OnceLock<CellHttp>,
+    /// What it and those below it may use of the processor.
+    pub(crate) processor: Arc<Processor>,
     /// The channel to the parent; none in a cell that a session started.
     pub(crate) parent: Option<ParentEnd>,
     pub(crate) state: Mutex<State>,
@@ -84,6 +89,8 @@ pub(crate) struct State {
     pub(crate) children: HashMap<u32, Child>,
     pub(crate) next_number: u32,
     pub(crate) usage: Usage,
+    /// All the processor time that its worker lets it use, in microseconds.
+    bound_us: u64,
     /// Answers that wait for the cell to end its turn.
     answers: Answers,
     /// Bytes of them that count as held for the cell.
@@ -98,13 +105,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(book: CellBook, finish: OnFinish) -> State {
+    pub(crate) fn new(book: CellBook, finish: OnFinish, bound_us: u64) -> State {
         State {
             book,
             streams: HashMap::new(),
             children: HashMap::new(),
             next_number: 1,
             usage: Usage::default(),
+            bound_us,
             answers: Answers::new(),
             undelivered: 0,
             running: true,
@@ -156,10 +164,18 @@ impl Live {
     /// Reads a turn and walks each of its requests along the path.
     pub(crate) fn on_turn(self: &Arc<Self>, usage: Usage, bytes: &[u8]) {
         let mut state = self.lock();
-        if state.ended() || state.draining.is_some() {
+        if state.ended() {
+            drop(state);
+            return self.gate.dropped.settle(self.id, usage.cpu_us);
+        }
+        if state.draining.is_some() {
             return;
         }
-        state.usage = usage;
+        self.used(&mut state, usage);
+        if self.processor.left_us() == 0 {
+            drop(state);
+            return self.end_spent();
+        }
         let now = self.gate.now_us();
         let mut unsealing = state.book.unsealing();
         let turn = Turn::read_unsealing(bytes, &RESULT, &mut unsealing);
@@ -171,7 +187,6 @@ impl Live {
             Err(refused) => return self.finish(state, Err(broken(refused.code, &refused.to_string())), true),
         };
         let effects = CellEffects(self);
-        state.running = false;
         self.wall.turn_ends(Instant::now());
         for request in turn.requests {
             let step = match request {
@@ -202,11 +217,39 @@ impl Live {
     pub(crate) fn on_ended(self: &Arc<Self>, reason: EndReason, usage: Usage) {
         let mut state = self.lock();
         if state.ended() {
-            return;
+            drop(state);
+            return self.gate.dropped.settle(self.id, usage.cpu_us);
         }
-        state.usage = usage;
-        let error = ended(reason, &self.limits);
+        self.used(&mut state, usage);
+        let mut error = ended(reason, &self.limits);
+        if reason == EndReason::Cpu && !self.processor.is_spent() {
+            let message = "the program used all the processor time that the cells above it had left".to_owned();
+            error = limit(ReasonCode::LimitCpu, message);
+        }
         self.finish(state, Err(error), false);
+        self.end_spent();
+    }
+
+    /// No worker took it.
+    pub(crate) fn not_started(self: &Arc<Self>, error: RunError) {
+        self.lock().running = false;
+        self.end(error);
+    }
+
+    /// Its turn is over, and this is what it has used in all.
+    fn used(&self, state: &mut State, usage: Usage) {
+        self.processor.spend(usage.cpu_us.saturating_sub(state.usage.cpu_us));
+        state.usage = usage;
+        state.running = false;
+    }
+
+    /// Ends the highest of this cell and those above it whose processor time is used up, with all cells below.
+    fn end_spent(self: &Arc<Self>) {
+        let above = |live: &Arc<Live>| live.parent.as_ref().and_then(|parent| parent.live.upgrade());
+        let line = std::iter::successors(Some(Arc::clone(self)), above);
+        if let Some(spent) = line.filter(|live| live.processor.is_spent()).last() {
+            spent.end(ended(EndReason::Cpu, &spent.limits));
+        }
     }
 
     /// Settles an effect that went on elsewhere.
@@ -294,7 +337,14 @@ impl Live {
         if !put_off.is_zero() {
             self.link.extend(self.id, put_off);
         }
+        // What others of its cells have used meanwhile it cannot use any more.
+        let bound_us = state.usage.cpu_us.saturating_add(self.processor.left_us());
+        if bound_us < state.bound_us {
+            state.bound_us = bound_us;
+            self.link.bound(self.id, bound_us);
+        }
         if !self.link.resume(self.id, &bytes) {
+            state.running = false;
             let message = "more results came at once than can be handed over".to_owned();
             self.finish(state, Err(limit(ReasonCode::LimitBuffers, message)), true);
         }
@@ -322,6 +372,9 @@ impl Live {
     fn finish(self: &Arc<Self>, mut state: MutexGuard<'_, State>, result: Result<Value, RunError>, drop_it: bool) {
         let Some(tell) = state.finish.take() else { return };
         if drop_it {
+            if state.running {
+                self.gate.dropped.add(self.id, &self.processor, state.usage.cpu_us, state.bound_us);
+            }
             self.link.drop_cell(self.id);
         }
         self.gate.forget(self.id);
@@ -373,6 +426,7 @@ impl Live {
         Finished {
             result: result.clone(),
             cpu_us: state.usage.cpu_us,
+            cpu_in_all_us: self.processor.spent_us(),
             memory_bytes: state.usage.memory_bytes,
             wall_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             crossings: state.book.crossings(),
@@ -418,7 +472,9 @@ fn limit(code: ReasonCode, message: String) -> RunError {
 fn ended(reason: EndReason, limits: &Limits) -> RunError {
     match reason {
         EndReason::Cpu => {
-            limit(ReasonCode::LimitCpu, format!("the program used more than {} ms of processor time", limits.cpu_ms))
+            let message =
+                format!("the program, with its child cells, used more than {} ms of processor time", limits.cpu_ms);
+            limit(ReasonCode::LimitCpu, message)
         }
         EndReason::Wall => {
             limit(ReasonCode::LimitWall, format!("the program ran for longer than {} ms", limits.wall_ms))

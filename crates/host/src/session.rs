@@ -6,6 +6,7 @@ use crate::error::RunError;
 use crate::gate::Inner;
 use crate::live::{Finished, Live, OnFinish, ParentEnd, State};
 use crate::pending::Waiting;
+use crate::processor::Processor;
 use crate::program::Program;
 use crate::receipts::Needed;
 use crate::spawn::Mailbox;
@@ -257,6 +258,9 @@ impl SessionInner {
             None => (number, &self.on_log),
         };
         let on_log = Arc::clone(spec.on_log.as_ref().unwrap_or(on_log));
+        let above = spec.parent.as_ref().map(|(parent, _)| Arc::clone(&parent.processor));
+        let processor = Processor::new(spec.limits.cpu_ms.saturating_mul(1000), above);
+        let bounds = Bounds { cpu_us: processor.left_to_begin_us(), ..bounds(&spec.limits) };
         let live = Arc::new(Live {
             id: gate.next_cell(),
             number,
@@ -270,12 +274,13 @@ impl SessionInner {
             started,
             wall: WallTime::until(started + Duration::from_millis(spec.limits.wall_ms)),
             http: std::sync::OnceLock::new(),
+            processor,
             parent: spec.parent.map(|(parent, mailbox)| ParentEnd { live: Arc::downgrade(parent), mailbox }),
-            state: Mutex::new(State::new(book, tell)),
+            state: Mutex::new(State::new(book, tell, bounds.cpu_us)),
         });
         gate.remember(&live);
-        if let Err(error) = live.link.start(live.id, &bounds(&live.limits), &start) {
-            live.end(error);
+        if let Err(error) = live.link.start(live.id, &bounds, &start) {
+            live.not_started(error);
         }
         Ok(live)
     }
@@ -390,6 +395,7 @@ impl Finished {
         Finished {
             result: Err(error),
             cpu_us: 0,
+            cpu_in_all_us: 0,
             memory_bytes: 0,
             wall_us: 0,
             crossings: 0,

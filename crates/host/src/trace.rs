@@ -24,7 +24,7 @@ pub fn traced_manifest(manifest: &Manifest, finished: &Finished) -> String {
     let mut limits = PartialLimits::default();
     let measured = [
         finished.wall_us.div_ceil(1000),
-        finished.cpu_us.div_ceil(1000),
+        finished.cpu_in_all_us.div_ceil(1000),
         finished.memory_bytes,
         finished.output_bytes,
         finished.crossings,

@@ -28,6 +28,7 @@ const PREPARE_RESERVE: usize = 256 << 10;
 pub(crate) enum Event<'a> {
     Turn { link: u32, cell: u32, usage: Usage, bytes: &'a [u8] },
     Ended { link: u32, cell: u32, reason: EndReason, usage: Usage },
+    Unheard { cell: u32, usage: Usage },
 }
 
 pub(crate) type OnEvent = Arc<dyn Fn(Event<'_>) + Send + Sync>;
@@ -234,6 +235,7 @@ fn listen(link: &Arc<Link>, mut events: Events, on_event: &OnEvent) {
                 }
                 on_event(Event::Ended { link: link.number, cell, reason, usage });
             }
+            Happened::Unheard { cell, usage } => on_event(Event::Unheard { cell, usage }),
             Happened::Prepared { id, bytes } => link.prepared(id, bytes),
             Happened::Pong { .. } => {}
         });
@@ -286,6 +288,11 @@ impl Link {
     /// Puts the end of a waiting cell's wall time off. A worker that is gone says so through its events.
     pub(crate) fn extend(&self, cell: u32, by: Duration) {
         let _ = self.connection.extend(cell, u64::try_from(by.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// Gives a waiting cell another bound on its processor time.
+    pub(crate) fn bound(&self, cell: u32, cpu_us: u64) {
+        let _ = self.connection.bound(cell, cpu_us);
     }
 
     pub(crate) fn drop_cell(&self, cell: u32) {

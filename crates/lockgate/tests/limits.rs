@@ -173,6 +173,69 @@ fn n05_depth_is_refused_below_the_limit() {
     place.verify();
 }
 
+/// A child that computes for about as long each time it is started: its clock stands still in a turn.
+const BUSY: &str = "export default () => { for (let i = 0; i < 4e6; i++); return 'done'; }";
+
+#[test]
+fn a14_processor_time_of_children_is_used_of_their_parents() {
+    let place = Place::new();
+    let eval = |place: &Place, script: &str, cpu_ms: u64| {
+        let cpu = format!("cpu={cpu_ms}ms");
+        place.eval(script, &["--allow", "cell:20,3", "--limit", &cpu, "--limit", "wall=60s"])
+    };
+    let used =
+        |place: &Place| place.entries_of("note").iter().filter_map(|entry| entry["body"]["cpu_us"].as_u64()).max();
+    let children = |count: u32| {
+        format!(
+            "(async () => {{ const got = []; for (let i = 0; i < {count}; i++)
+                got.push(await (await lockgate.spawn({BUSY:?})).result()); return got; }})()"
+        )
+    };
+    assert_eq!(eval(&place, &children(1), 60_000).value(), json!(["done"]));
+    let one_ms = used(&place).expect("the journal says what each used") / 1000;
+    assert!(one_ms > 5, "{one_ms} ms are too few to measure");
+    assert_eq!(
+        eval(&place, &children(6), 60 * one_ms).value(),
+        json!(["done", "done", "done", "done", "done", "done"])
+    );
+    // Each of them is well within what its parent has, all together are not.
+    let error = eval(&place, &children(12), 4 * one_ms).error(3, "limit_cpu");
+    assert!(error["message"].as_str().is_some_and(|message| message.contains("child cells")), "{error}");
+    // What a grandchild uses is used of all above.
+    let below = format!(
+        "export default async () => {{ for (let i = 0; i < 12; i++) await (await lockgate.spawn({BUSY:?})).result(); }}"
+    );
+    let deep =
+        format!("(async () => (await lockgate.spawn({below:?}, {{ grants: [{{ kind: 'cell' }}] }})).result())()");
+    eval(&place, &deep, 4 * one_ms).error(3, "limit_cpu");
+    place.verify();
+}
+
+#[test]
+fn a14_a_child_that_runs_out_by_itself_leaves_its_parent_the_rest() {
+    let place = Place::new();
+    let script = "(async () => { const got = []; for (let i = 0; i < 2; i++) {
+        const child = await lockgate.spawn('export default () => { for (;;); }', { limits: { cpu: '100ms' } });
+        got.push(await child.result().catch(error => error.code)); } return got; })()";
+    let flags = ["--allow", "cell:8,3", "--limit", "cpu=2s"];
+    assert_eq!(place.eval(script, &flags).value(), json!(["child_failed", "child_failed"]));
+    place.verify();
+}
+
+#[test]
+fn a14_starting_and_stopping_children_brings_no_processor_time() {
+    let place = Place::new();
+    let script = "(async () => { const got = []; for (let i = 0; i < 12; i++) {
+        const child = await lockgate.spawn('export default () => { for (;;); }');
+        await lockgate.clock.sleep(5); await child.stop(); got.push(i); } return got; })()";
+    let began = std::time::Instant::now();
+    let ran = place.eval(script, &["--allow", "cell:20,3", "--limit", "cpu=500ms", "--limit", "wall=30s"]);
+    // The first of them goes on for as long as it may, and the others get nothing. Without one account it would be 12 times 500 ms.
+    let took = began.elapsed();
+    assert!(took.as_secs() < 5, "{took:?}: {ran:?}");
+    place.verify();
+}
+
 // Kills
 
 /// A run whose first line on standard error has been seen.

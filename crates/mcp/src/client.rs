@@ -34,6 +34,8 @@ const MOST_RUNS: usize = 64;
 const MOST_PARKED: usize = 64;
 /// How long after its question has run out a call is kept for whoever asked.
 const KEPT: Duration = Duration::from_secs(60);
+/// How long it is waited for that a denial has been heard.
+const DENYING: Duration = Duration::from_secs(2);
 /// How often a client is told that its call waits for an approver.
 const PROGRESS: Duration = Duration::from_secs(2);
 /// Declarations that a search gives where it does not say how many.
@@ -372,13 +374,15 @@ impl Client {
         };
         let opened = self.0.seal.open(state).map_err(|_| stale())?;
         let key = opened.first_chunk().map(|key| u64::from_le_bytes(*key)).ok_or_else(stale)?;
-        let Parked { work, question, .. } = lock(&self.0.parked).remove(&key).ok_or_else(stale)?;
+        let Parked { mut work, question, .. } = lock(&self.0.parked).remove(&key).ok_or_else(stale)?;
         if opened != state_of(key, &work.digest, &question) {
             return Err(stale());
         }
         if work.digest != digest {
             let note = "the call came back with other arguments than were asked about".to_owned();
             self.answer(&question, &elicit::Said { approves: false, note: note.clone() }).await;
+            // So that the record says why, and not that it was given up.
+            let _ = tokio::time::timeout(DENYING, &mut work.done).await;
             let failed = Failed::new(ReasonCode::ApprovalDrift, note);
             return Err(Failed {
                 hint: Some("make the call anew: it is then asked about as it is".to_owned()),

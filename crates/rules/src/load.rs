@@ -123,6 +123,9 @@ const MADE_OF: [(&str, &[&str]); 7] = [
     ("grants", &["child"]),
 ];
 
+/// Operations against which rules are checked together. Cedar looks at each rule under each operation that the schema knows, so that
+/// many of both take long; a schema of its own for each few operations takes about as long as checking a hundred rules.
+const TOGETHER: usize = 40;
 /// Largest text of rules, in bytes.
 const MAX_TEXT: usize = 4 << 20;
 /// Most rules of a session.
@@ -142,13 +145,6 @@ impl Rules {
         if read.len() > MAX_RULES {
             whole(&mut found, format!("a session has at most {MAX_RULES} rules, found {}", read.len()));
         }
-        let schema = match Schema::from_cedarschema_str(&points.schema()) {
-            Ok((schema, _)) => Some(schema),
-            Err(error) => {
-                whole(&mut found, format!("no schema can be made of the session's points: {error}"));
-                None
-            }
-        };
         let Some(types) = Types::new() else {
             whole(&mut found, "the names of principals cannot be read".to_owned());
             return Err(found.into_errors());
@@ -157,8 +153,8 @@ impl Rules {
             return Err(found.into_errors());
         }
         number(&mut read, &types, &mut found);
-        if let (true, Some(schema)) = (found.is_empty(), schema) {
-            validate(&read, schema, points, &mut found);
+        if found.is_empty() {
+            validate_all(&read, points, &mut found);
         }
         if !found.is_empty() {
             return Err(found.into_errors());
@@ -352,19 +348,20 @@ fn check(read: &Read<'_>, found: &mut Found) {
 
 /// Numbers the rules, and refuses those that name one agent in a way that its children would escape.
 fn number(read: &mut [Read<'_>], types: &Types, found: &mut Found) {
-    let mut known: BTreeMap<Box<str>, String> = BTreeMap::new();
+    // Where a rule begins is looked for only if it must be told: that takes longer the longer the text.
+    let mut known: BTreeMap<Box<str>, (&RuleText, usize)> = BTreeMap::new();
     for (number, one) in read.iter_mut().enumerate() {
         one.policy = one.policy.new_id(PolicyId::new(number.to_string()));
-        let here = format!("{}:{}", one.source.file, one.place().line);
         let id = one.id();
-        if let Some(other) = known.get(&id) {
+        if let Some((text, start)) = known.get(&id) {
+            let other = format!("{}:{}", text.file, Place::of(&text.text, *start).line);
             one.problem(
                 found,
                 format!("there is a rule `{id}` already, at {other}"),
                 "give each rule an `@id` of its own",
             );
         }
-        known.insert(id, here);
+        known.insert(id, (one.source, one.start));
         let escaped = match one.policy.principal_constraint() {
             PrincipalConstraint::Eq(uid) if types.is_agent(uid.type_name()) => Some(format!("principal in {uid}")),
             PrincipalConstraint::Is(kind) if types.is_agent(&kind) => Some("principal".to_owned()),
@@ -380,9 +377,45 @@ fn number(read: &mut [Read<'_>], types: &Types, found: &mut Found) {
     }
 }
 
-/// Checks the rules against the schema. Warnings are refused too: a rule that can never hold is a mistake.
-fn validate(read: &[Read<'_>], schema: Schema, points: &Points, found: &mut Found) {
-    let set = match PolicySet::from_policies(read.iter().map(|read| read.policy.clone())) {
+/// Checks the rules, those about the same operations together.
+fn validate_all(read: &[Read<'_>], points: &Points, found: &mut Found) {
+    let groups = Groups::of(points);
+    let mut by_operations: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+    for (number, one) in read.iter().enumerate() {
+        by_operations.entry(groups.concerned(&one.policy.action_constraint())).or_default().push(number);
+    }
+    let mut batches: Vec<(BTreeSet<usize>, Vec<usize>)> = Vec::new();
+    for (operations, rules) in by_operations {
+        let fits = |(known, _): &&mut (BTreeSet<usize>, Vec<usize>)| known.len() + operations.len() <= TOGETHER;
+        match batches.last_mut().filter(fits) {
+            Some((known, others)) => {
+                known.extend(operations);
+                others.extend(rules);
+            }
+            None => batches.push((operations.into_iter().collect(), rules)),
+        }
+    }
+    let all = |rules: &[usize]| -> Vec<Policy> {
+        rules.iter().filter_map(|number| read.get(*number)).map(|one| one.policy.clone()).collect()
+    };
+    if batches.is_empty() {
+        // The points must be such that a rule could be written.
+        batches.push((BTreeSet::new(), Vec::new()));
+    }
+    for (operations, rules) in batches {
+        match Schema::from_cedarschema_str(&points.schema_where(|number| operations.contains(&number))) {
+            Ok((schema, _)) => validate(read, all(&rules), schema, points, found),
+            Err(error) => {
+                let message = format!("no schema can be made of the session's points: {error}");
+                found.at("rules", "", None, message, None);
+            }
+        }
+    }
+}
+
+/// Checks some of the rules against a schema. Warnings are refused too: a rule that can never hold is a mistake.
+fn validate(read: &[Read<'_>], policies: Vec<Policy>, schema: Schema, points: &Points, found: &mut Found) {
+    let set = match PolicySet::from_policies(policies) {
         Ok(set) => set,
         Err(error) => return found.at("rules", "", None, error.to_string(), None),
     };

@@ -10,6 +10,12 @@ use std::fmt::Write;
 impl Points {
     /// The schema against which rules are checked, in Cedar's own form.
     pub fn schema(&self) -> String {
+        self.schema_where(|_| true)
+    }
+
+    /// The same in which only these operations, by number, can be asked for; the others are names.
+    pub(crate) fn schema_where(&self, applies: impl Fn(usize) -> bool) -> String {
+        let mut numbers = 0..;
         let mut out = String::from(PRINCIPALS);
         let points: Vec<String> = self.point_names().iter().map(|name| quoted(name)).collect();
         let operations: Vec<String> = self.operation_names().iter().map(|name| quoted(name)).collect();
@@ -38,8 +44,8 @@ impl Points {
             if handle.kind.is_named() && !handle.kind.shares_handle() {
                 let _ = writeln!(out, "action {} in [{}];", quoted(&handle.shown()), quoted(handle.kind.as_str()));
             }
-            for operation in &handle.operations {
-                out.push_str(&action(handle, operation));
+            for (operation, number) in handle.operations.iter().zip(&mut numbers) {
+                out.push_str(&action(handle, operation, applies(number)));
             }
         }
         out
@@ -67,7 +73,10 @@ impl HandleOf {
     }
 }
 
-fn action(handle: &HandleOf, operation: &OperationOf) -> String {
+fn action(handle: &HandleOf, operation: &OperationOf, applies: bool) -> String {
+    if !applies {
+        return format!("action {} in [{}];\n", quoted(&handle.id(operation)), quoted(&handle.shown()));
+    }
     let own = match (handle.kind, &*operation.name) {
         (PointKind::Fs, _) => "  path: String,\n".to_owned(),
         (PointKind::Kv, _) => "  key: String,\n".to_owned(),

@@ -144,6 +144,47 @@ fn a16_all_problems_are_reported_in_the_order_of_the_text() {
     assert_eq!(lines, [1, 2], "{}", errors.with_hints());
 }
 
+/// Rules about many operations are checked a few operations at a time: what is said of each is what is said of it alone.
+#[test]
+fn a16_many_rules_of_many_points_are_checked_as_each_alone() {
+    let mut text = String::from("isolation = \"trusted\"\n");
+    for index in 0..60 {
+        text.push_str(&format!("[fs.d{index}]\npath = \".\"\nallow = [\"read\", \"write\"]\n"));
+    }
+    let manifest = lockgate_authority::Manifest::parse(&text, "test").expect("well formed");
+    let points = Points::of(&manifest, &Tools::new());
+    let rule = |index: usize| {
+        let (action, condition) = match index {
+            7 => ("== Action::\"fs.d7.raed\"".to_owned(), "context.path == \"x\"".to_owned()),
+            31 => ("== Action::\"fs.d31.read\"".to_owned(), "context.paht == \"x\"".to_owned()),
+            44 => ("in Action::\"fs\"".to_owned(), "context.depth == \"deep\"".to_owned()),
+            58 => (
+                "in [Action::\"fs.d3\", Action::\"fs.d58.write\"]".to_owned(),
+                "context.path == \"x\" && context.path == 3".to_owned(),
+            ),
+            _ => (
+                format!("== Action::\"fs.d{index}.write\""),
+                format!("context.session.read.contains(Point::\"fs.d{}\")", 59 - index),
+            ),
+        };
+        format!("forbid(principal, action {action}, resource) when {{ {condition} }};\n")
+    };
+    let of = |text: String| Rules::load(vec![RuleText { file: "r".to_owned(), text }], &points);
+    let all = of((0..60).map(rule).collect()).expect_err("four are wrong").0;
+    let alone = (0..60).flat_map(|index| {
+        let errors = of(rule(index)).err().map(|errors| errors.0).unwrap_or_default();
+        errors.into_iter().map(move |error| (index as u32 + 1, error.message, error.hint))
+    });
+    let told = all.iter().map(|error| {
+        let place = error.place.expect("each has a place");
+        (place.line, error.message.clone(), error.hint.clone())
+    });
+    let (alone, told): (Vec<_>, Vec<_>) = (alone.collect(), told.collect());
+    assert_eq!(told, alone);
+    assert!([8, 32, 45, 59].iter().all(|line| told.iter().any(|(of, _, _)| of == line)), "{told:#?}");
+    assert_eq!(of((0..7).map(rule).collect()).expect("these are fine").rules().len(), 7);
+}
+
 #[test]
 fn a16_names_that_a_server_makes_up_stay_names() {
     let hostile = "a\"]; permit(principal, action, resource); // \\";

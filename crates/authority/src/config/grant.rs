@@ -73,6 +73,8 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
             "scratch",
             "url",
             "source",
+            "compare",
+            "document",
             "hand_over",
             "roster",
         ],

@@ -1,4 +1,4 @@
-//! What is said of a tool server's results: `source`, `hand_over` and `roster` of `[tool.NAME]`, and back.
+//! What is said of a tool server's results: `source`, `document`, `hand_over` and `roster` of `[tool.NAME]`, and back.
 
 use super::from::{OTHERWISE, phrase};
 use super::labels;
@@ -6,10 +6,10 @@ use super::node::Data;
 use super::problem::Problems;
 use super::read::{Item, Section};
 use super::render::{Setting, texts};
-use super::r#where::{check_operation, scalar, toml_scalar};
+use super::r#where::{argument_name, check_operation, pointer, scalar, toml_scalar};
 use crate::caveat::Names;
 use crate::label::{LabelCaveat, PartyNames};
-use crate::provenance::{Confined, Each, Extreme, FieldLabel, FieldPattern, FieldTrust, Known, Roster};
+use crate::provenance::{Compared, Confined, Each, Extreme, FieldLabel, FieldPattern, FieldTrust, Known, Roster};
 use crate::reason::quoted;
 use crate::value::Value;
 use toml::Value as Toml;
@@ -19,6 +19,8 @@ const TRUST: &[(&str, FieldTrust)] =
     &[("trusted", FieldTrust::Trusted), ("author", FieldTrust::Author), ("outside", FieldTrust::Outside)];
 /// The keys of a field of which more is said than whose text it is.
 const FIELD: &[&str] = &["label", "readable_by", "otherwise"];
+/// The keys of a comparison.
+const COMPARED: &[&str] = &["numbers", "most", "least"];
 /// The keys of a roster.
 const ROSTER: &[&str] = &["with", "names", "most", "least", "starts", "all", "each", "longest", "shortest"];
 
@@ -32,16 +34,57 @@ pub(crate) fn read_known(
     let labels = section.get("source").map_or_else(Vec::new, |item| read_labels(&item, ops, parties, problems));
     let shown = section.get(labels::SHOWN_TO).filter(labels::is_by_tool);
     let shown = shown.map_or_else(Vec::new, |item| read_shown(&item, ops, parties, problems));
+    let documents = section.get("document").map_or_else(Vec::new, |item| read_documents(&item, ops, problems));
     let hand_over = section.get("hand_over").and_then(|item| {
         let has_author = labels.iter().any(|label| label.trust == FieldTrust::Author);
-        if !has_author && problems.is_empty() {
-            let hint = "say in `source` which field tells the author, as in `\"/*/sender\" = \"author\"`".to_owned();
+        if !has_author && documents.is_empty() && problems.is_empty() {
+            let hint = "say in `source` which field tells the author, as in `\"/*/sender\" = \"author\"`, or in `document` which tool gives what the prompt names".to_owned();
             item.problem(problems, "no field of a result tells who wrote the rest", Some(hint));
         }
         item.each(problems, "a list of phrases", phrase)
     });
     let rosters = section.get("roster").map_or_else(Vec::new, |item| read_rosters(&item, ops, problems));
-    Known { labels, hand_over: hand_over.unwrap_or_default(), rosters, shown }
+    let compared = section.get("compare").map_or_else(Vec::new, |item| read_compared(&item, ops, problems));
+    Known { labels, documents, hand_over: hand_over.unwrap_or_default(), rosters, compared, shown }
+}
+
+/// Reads the table `compare`: for each tool where its numbers are, and how a prompt chooses by them.
+fn read_compared(item: &Item<'_>, ops: &Names, problems: &mut Problems) -> Vec<Compared> {
+    let Some(operations) = item.table(problems) else { return Vec::new() };
+    let compared = operations.entries().filter_map(|(op, item)| {
+        check_operation(&op.name, &item, Some(ops), problems);
+        let section = item.section(COMPARED, problems)?;
+        let numbers = section.need("numbers", "`numbers = \"/*\"`", problems)?;
+        let text = numbers.text(problems)?;
+        let field = field(&numbers, text, problems)?;
+        if !field.is_of_items() {
+            let hint = Some("it ends with `*`: what stands there is the name".to_owned());
+            numbers.problem(problems, "each number stands below a name", hint);
+        }
+        let [most, least] = ["most", "least"]
+            .map(|key| section.get(key).and_then(|item| item.each(problems, "a list of phrases", phrase)));
+        if most.is_none() && least.is_none() && problems.is_empty() {
+            item.problem(problems, "expected `most` or `least`", None);
+        }
+        let (most, least) = (most.unwrap_or_default(), least.unwrap_or_default());
+        Some(Compared { op: op.name.as_str().into(), field, most, least })
+    });
+    compared.collect()
+}
+
+/// Reads the table `document`: for each tool the argument that says which document it gives.
+fn read_documents(item: &Item<'_>, ops: &Names, problems: &mut Problems) -> Vec<(Box<str>, Box<str>)> {
+    let Some(operations) = item.table(problems) else { return Vec::new() };
+    let mut out = Vec::new();
+    for (op, argument) in operations.entries() {
+        check_operation(&op.name, &argument, Some(ops), problems);
+        let Some(name) = argument.text(problems) else { continue };
+        match pointer(name) {
+            Some(pointer) => out.push((op.name.as_str().into(), pointer.as_str().into())),
+            None => argument.problem(problems, "expected an argument's name or a JSON Pointer", None),
+        }
+    }
+    out
 }
 
 /// Reads the table `source`: for each tool a label of its whole result, or one for each of its fields.
@@ -195,12 +238,30 @@ pub(crate) fn known_settings(known: &Known) -> Vec<Setting> {
     if !known.labels.is_empty() {
         out.push(("source".to_owned(), Toml::Table(labels(&known.labels))));
     }
+    if !known.documents.is_empty() {
+        let documents = known.documents.iter();
+        let documents = documents.map(|(op, pointer)| (op.to_string(), Toml::from(argument_name(pointer))));
+        out.push(("document".to_owned(), Toml::Table(documents.collect())));
+    }
     if !known.hand_over.is_empty() {
         out.push(("hand_over".to_owned(), texts(known.hand_over.iter())));
     }
     if !known.rosters.is_empty() {
         let rosters = known.rosters.iter().map(|roster| (roster.op.to_string(), Toml::Table(roster_setting(roster))));
         out.push(("roster".to_owned(), Toml::Table(rosters.collect())));
+    }
+    if !known.compared.is_empty() {
+        let compared = known.compared.iter().map(|one| {
+            let mut table = toml::Table::new();
+            table.insert("numbers".to_owned(), Toml::from(one.field.to_string()));
+            for (key, phrases) in [("most", &one.most), ("least", &one.least)] {
+                if !phrases.is_empty() {
+                    table.insert(key.to_owned(), texts(phrases.iter()));
+                }
+            }
+            (one.op.to_string(), Toml::Table(table))
+        });
+        out.push(("compare".to_owned(), Toml::Table(compared.collect())));
     }
     if !known.shown.is_empty() {
         let shown = known.shown.iter().map(|(op, shown)| (op.to_string(), texts(shown.names())));

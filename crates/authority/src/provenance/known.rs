@@ -10,10 +10,15 @@ use std::sync::Arc;
 pub struct Known {
     /// Which fields outsiders cannot have written; all others they can.
     pub labels: Vec<FieldLabel>,
-    /// Phrases with which a prompt hands over to the text of a record whose author it names: `follow the instructions`.
+    /// Tools that give one document, each with the JSON Pointer of the argument that says which.
+    pub documents: Vec<(Box<str>, Box<str>)>,
+    /// Phrases with which a prompt hands over to the text of a record whose author it names, or to a document that it names:
+    /// `follow the instructions`.
     pub hand_over: Vec<Box<str>>,
     /// Lists that the gate reads by itself before the caller's first call.
     pub rosters: Vec<Roster>,
+    /// Numbers by which a prompt can choose among names.
+    pub compared: Vec<Compared>,
     /// Who reads the arguments of a tool, by tool; of all others whoever the section's `shown_to` says.
     pub shown: Vec<(Box<str>, LabelCaveat)>,
 }
@@ -21,7 +26,12 @@ pub struct Known {
 impl Known {
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty() && self.hand_over.is_empty() && self.rosters.is_empty() && self.shown.is_empty()
+        self.labels.is_empty()
+            && self.documents.is_empty()
+            && self.hand_over.is_empty()
+            && self.rosters.is_empty()
+            && self.compared.is_empty()
+            && self.shown.is_empty()
     }
 
     /// What it says of parties.
@@ -33,9 +43,11 @@ impl Known {
     /// Forgets what is said of other tools than these.
     pub(crate) fn retain(&mut self, is_kept: impl Fn(&str) -> bool) {
         self.labels.retain(|label| is_kept(&label.op));
+        self.documents.retain(|(op, _)| is_kept(op));
+        self.compared.retain(|compared| is_kept(&compared.op));
         self.shown.retain(|(op, _)| is_kept(op));
         self.rosters.retain(|roster| is_kept(&roster.op) && roster.each.as_ref().is_none_or(|each| is_kept(&each.of)));
-        if self.labels.is_empty() {
+        if self.labels.is_empty() && self.documents.is_empty() {
             self.hand_over.clear();
         }
     }
@@ -75,6 +87,22 @@ pub struct Each {
     pub longest: Vec<Box<str>>,
     /// The same with the shortest list.
     pub shortest: Vec<Box<str>>,
+}
+
+/// A result that gives a number for each of several names, such as the ratings of hotels.
+///
+/// Which names are compared the caller has chosen. So it counts only where nothing that an outsider could have written had been
+/// returned before: what the result itself says comes too late to choose among whom it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compared {
+    /// The tool.
+    pub op: Box<str>,
+    /// Its fields with the numbers, each below its name: a number, or a text that begins with one.
+    pub field: FieldPattern,
+    /// Phrases by which the prompt means the name with the largest number: `highest rating`.
+    pub most: Vec<Box<str>>,
+    /// The same with the smallest.
+    pub least: Vec<Box<str>>,
 }
 
 /// A field by whose largest or smallest value a prompt can name a record: `the largest file`.

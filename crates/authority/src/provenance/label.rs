@@ -70,7 +70,7 @@ impl FieldPattern {
     }
 
     /// Whether it names any item of a list, or any key of a map: then each is a record of its own.
-    pub(super) fn is_of_items(&self) -> bool {
+    pub(crate) fn is_of_items(&self) -> bool {
         self.0.last().is_some_and(|last| **last == *"*")
     }
 

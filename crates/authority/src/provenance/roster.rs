@@ -4,7 +4,7 @@
 //! on the manifest and on trusted fields alone: a caller that was misled can neither narrow the list until the record of
 //! its choice is the largest or the only one, nor add one.
 
-use super::known::{Each, Extreme, Known, Roster};
+use super::known::{Compared, Each, Extreme, Known, Roster};
 use super::label::{self, FieldPattern, FieldTrust};
 use super::text::{after, asks, canonical, written};
 use super::token;
@@ -190,6 +190,45 @@ pub(super) fn longest_of(
     let names = name_fields(of, base, &|path| trust(&of.op, path)).unwrap_or_default();
     let is_meant = |field: &&Field<'_>| field.leaf.as_text().is_some_and(|name| meant.contains(&name));
     names.iter().filter(is_meant).map(Field::whole).collect()
+}
+
+/// The names that the prompt means among those for which a result gives a number: all with the largest or smallest one. None
+/// where one of them has no number.
+pub(super) fn best_of(compared: &Compared, result: &Value, prompt: &str) -> Vec<String> {
+    let mut numbers: Vec<(String, Option<f64>)> = Vec::new();
+    let whole = label::leaves(result, &mut { MAX_NODES }, &mut |path, leaf| {
+        if compared.field.is(path) {
+            numbers.extend(path.last().map(|name| ((*name).to_owned(), first_number(leaf))));
+        }
+    });
+    let known: Option<Vec<(&str, f64)>> =
+        numbers.iter().map(|(name, number)| Some((name.as_str(), (*number)?))).collect();
+    let Some(known) = known.filter(|_| whole) else { return Vec::new() };
+    let meant = [(&compared.most, true), (&compared.least, false)];
+    let best = meant.into_iter().filter(|(phrases, _)| asks(prompt, phrases)).filter_map(|(_, most)| {
+        let numbers = known.iter().map(|(_, number)| *number);
+        numbers.reduce(|best, next| if most { best.max(next) } else { best.min(next) })
+    });
+    let best: Vec<f64> = best.collect();
+    known.iter().filter(|(_, number)| best.contains(number)).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// A number, or the one that a text begins with, after at most two words that say what it is.
+fn first_number(leaf: &Value) -> Option<f64> {
+    /// Words among which the number must be.
+    const WORDS: usize = 3;
+    let number = match leaf {
+        Value::Int(number) => Some(*number as f64),
+        Value::Float(number) => Some(*number),
+        Value::Text(text) => {
+            let words = text.split_whitespace().take(WORDS);
+            let bare = |word: &str| word.trim_matches(|next: char| !next.is_ascii_digit()).parse().ok();
+            let starts = |word: &&str| word.chars().next().is_some_and(|next| !next.is_alphabetic());
+            words.filter(starts).find_map(bare)
+        }
+        _ => None,
+    };
+    number.filter(|number: &f64| number.is_finite())
 }
 
 /// A trusted field of a roster.

@@ -45,6 +45,8 @@ pub struct Seen {
     secrets: Secrets,
     bytes: usize,
     full: bool,
+    /// Whether something that an outsider could have written was returned to the caller.
+    swayed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +84,16 @@ impl Seen {
         std::iter::once(self.prompt.as_str()).chain(self.handed.iter().map(|text| &**text))
     }
 
+    /// Whether the caller was given anything that an outsider could have written.
+    pub fn is_swayed(&self) -> bool {
+        self.swayed
+    }
+
+    /// Says that nothing which it has seen so far was given to the caller: the gate read it by itself.
+    pub fn withheld(&mut self) {
+        self.swayed = false;
+    }
+
     /// Whether there was more than it remembers.
     pub fn is_full(&self) -> bool {
         self.full
@@ -89,13 +101,31 @@ impl Seen {
 
     /// Remembers the result of a call of `op` on the tool server `name`.
     pub fn add_result(&mut self, name: &str, op: &str, result: &Value) {
-        self.add(name, op, result, |_, _| Vec::new());
+        self.add(name, op, result, Reading::Returned, |_, _| Vec::new());
+    }
+
+    /// Whether a call with these arguments is for a document that the prompt names, as the manifest has it: the argument stands
+    /// in the prompt as a whole, and is no plain words, which every prompt has. What was handed over to names none.
+    pub fn names_document(&self, name: &str, op: &str, args: &Value) -> bool {
+        let Some((_, known)) = self.known.iter().find(|(server, _)| **server == *name) else { return false };
+        let pointers = known.documents.iter().filter(|(known, _)| **known == *op);
+        let mut named = pointers.filter_map(|(_, pointer)| args.pointer(pointer)?.as_text()).map(canonical);
+        named.any(|named| {
+            let is_plain = named.chars().all(|next| next.is_alphabetic() || next == ' ');
+            !is_plain && named.chars().any(char::is_alphabetic) && holds_words(&self.prompt, &named)
+        })
+    }
+
+    /// Remembers the result of a call of which [`Seen::names_document`] said that the prompt names what it is for: what
+    /// outsiders could have written there is cited, and is what the prompt hands over to where it does.
+    pub fn add_document(&mut self, name: &str, op: &str, result: &Value) {
+        self.add(name, op, result, Reading::Document, |_, _| Vec::new());
     }
 
     /// Remembers the whole of a roster: what the gate read by itself with the roster's own arguments, before the caller's
     /// first call. What a caller has read is never given here, since it can be a part of the list that somebody chose.
     pub fn add_roster(&mut self, name: &str, op: &str, result: &Value) {
-        self.add(name, op, result, |seen, of| {
+        self.add(name, op, result, Reading::Withheld, |seen, of| {
             let trust = |path: &[&str]| label::trust(&of.known.labels, of.op, path);
             let prompt = Prompt { canonical: &seen.prompt, written: &seen.written };
             let rosters = of.known.rosters.iter().filter(|roster| *roster.op == *of.op);
@@ -121,7 +151,7 @@ impl Seen {
             let Some(((_, base), of)) = base.zip(roster(&each.of)) else { continue };
             let trust = |op: &str, path: &[&str]| label::trust(&known.labels, op, path);
             let longest = roster::longest_of(each, (of, base), (this, one.lists()), &self.prompt, &trust);
-            self.add(name, &each.of, base, |_, _| longest.clone());
+            self.add(name, &each.of, base, Reading::Withheld, |_, _| longest.clone());
             // Every list of which the prompt, and nothing else that was read, means the name.
             let meant: Vec<bool> = one
                 .lists()
@@ -131,7 +161,7 @@ impl Seen {
             for ((_, list), is_meant) in one.lists().iter().zip(meant) {
                 let trust = |path: &[&str]| trust(&this.op, path);
                 let members = if is_meant { roster::all_of(this, list, &trust) } else { Vec::new() };
-                self.add(name, one.op(), list, |_, _| members.clone());
+                self.add(name, one.op(), list, Reading::Withheld, |_, _| members.clone());
             }
         }
     }
@@ -159,18 +189,38 @@ impl Seen {
         self.secrets.shown_by(args, shown)
     }
 
-    fn add(&mut self, name: &str, op: &str, result: &Value, spoken_of: impl Fn(&Seen, &Result<'_>) -> Vec<Spoken>) {
+    fn add(
+        &mut self,
+        name: &str,
+        op: &str,
+        result: &Value,
+        reading: Reading,
+        spoken_of: impl Fn(&Seen, &Result<'_>) -> Vec<Spoken>,
+    ) {
         let all = Arc::clone(&self.known);
         let nothing = Known::default();
         let known = all.iter().find(|(server, _)| **server == *name).map_or(&nothing, |(_, known)| known);
-        let mut of = Result { name, op, known, spoken: Vec::new() };
+        let hands_over = reading == Reading::Document && asks(&self.prompt, &known.hand_over);
+        let mut of = Result { name, op, known, reading, hands_over, spoken: Vec::new() };
         of.spoken = spoken_of(self, &of);
         let mut nodes = MAX_NODES;
+        // Among whom the caller lets compare counts only where nobody can have misled it.
+        let best = if self.swayed || reading == Reading::Withheld { Vec::new() } else { self.best_of(&of, result) };
         self.add_value(&of, result, &mut Vec::new(), None, &mut nodes);
+        for name in best {
+            self.add_text(&name, Sources::only(Origin::Named), &of.place(&[]));
+        }
+    }
+
+    /// The names that the prompt means by the numbers in a result.
+    fn best_of(&self, of: &Result<'_>, result: &Value) -> Vec<String> {
+        let compared = of.known.compared.iter().filter(|compared| *compared.op == *of.op);
+        compared.flat_map(|compared| roster::best_of(compared, result, &self.prompt)).collect()
     }
 
     /// Remembers what a call that failed said: the tool's own words, whatever its results are labelled.
     pub fn add_failure(&mut self, name: &str, op: &str, message: &str) {
+        self.swayed |= !message.is_empty();
         self.add_text(message, Sources::only(Origin::Outside), &format!("{name}.{op}"));
     }
 
@@ -237,6 +287,7 @@ impl Seen {
     ) {
         let Some(left) = nodes.checked_sub(1) else {
             self.full = true;
+            self.swayed |= result.reading != Reading::Withheld;
             if result.confines() {
                 self.secrets.lose();
             }
@@ -255,10 +306,15 @@ impl Seen {
             leaf => {
                 let within = within.or(result.chosen(path));
                 let place = result.place(path);
+                let origin = result.origin(path);
+                self.swayed |= origin == Origin::Outside && result.reading != Reading::Withheld && says_something(leaf);
+                if let Some(text) = leaf.as_text().filter(|_| result.hands_over && origin == Origin::Outside) {
+                    self.hand_over_text(text);
+                }
                 if let Some((readers, ask)) = result.confined(path) {
                     self.secrets.add(leaf, readers, ask, &place, &self.prompt);
                 }
-                self.add_leaf(leaf, sources(within, result.origin(path)), &place);
+                self.add_leaf(leaf, result.sources(within, origin), &place);
             }
         }
     }
@@ -274,8 +330,13 @@ impl Seen {
         nodes: &mut usize,
     ) {
         let within = within.or(result.chosen(path));
-        let keys = sources(within, result.origin(path));
+        let origin = result.origin(path);
+        let keys = result.sources(within, origin);
         let place = result.place(path);
+        // A key that is known from elsewhere, such as what the caller itself asked for, tells nothing new.
+        self.swayed |= origin == Origin::Outside
+            && result.reading != Reading::Withheld
+            && !entries.iter().all(|(key, _)| self.is_no_outsiders(key));
         let spoken = result.spoken.iter().filter(|spoken| spoken.record == **path);
         let mut naming: Vec<&str> = spoken.filter_map(|spoken| spoken.field.as_deref()).collect();
         let mut is_handed = false;
@@ -322,13 +383,23 @@ impl Seen {
             if label::trust(&result.known.labels, result.op, &field) != FieldTrust::Outside {
                 continue;
             }
-            let text = canonical(text);
-            let is_known = self.handed.iter().any(|known| **known == *text);
-            if !is_known && self.handed.len() < MAX_HANDED && self.bytes.saturating_add(text.len()) <= MAX_BYTES {
-                self.bytes += text.len();
-                self.handed.push(text.into());
-            }
+            self.hand_over_text(text);
         }
+    }
+
+    fn hand_over_text(&mut self, text: &str) {
+        let text = canonical(text);
+        let is_known = self.handed.iter().any(|known| **known == *text);
+        if !is_known && self.handed.len() < MAX_HANDED && self.bytes.saturating_add(text.len()) <= MAX_BYTES {
+            self.bytes += text.len();
+            self.handed.push(text.into());
+        }
+    }
+
+    /// Whether this text can have come from the prompt or a trusted field.
+    fn is_no_outsiders(&self, text: &str) -> bool {
+        let fine: Sources = [Origin::Prompt, Origin::Named, Origin::Trusted].into_iter().collect();
+        self.trace_text(text, &mut { MAX_WORK }).is_none_or(|traced| traced.sources.meets(fine))
     }
 
     /// Whether the prompt, or a text that it hands over to, names a record by this text, which must tell something: three letters or digits at least. Of a
@@ -610,14 +681,24 @@ impl Seen {
 #[derive(Clone, Copy)]
 struct Named;
 
-/// The origins of a field or key, by whether it is in a record that the prompt names.
-fn sources(within: Option<Named>, origin: Origin) -> Sources {
-    let also = match (within, origin) {
-        (Some(Named), Origin::Trusted) => Origin::Named,
-        (Some(Named), _) => Origin::Cited,
-        (None, origin) => origin,
-    };
-    [origin, also].into_iter().collect()
+/// Who reads a result, and why.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// The gate alone, by itself.
+    Withheld,
+    /// The caller.
+    Returned,
+    /// The caller, and it is a document that the prompt names.
+    Document,
+}
+
+/// Whether a value can tell a reader anything.
+fn says_something(leaf: &Value) -> bool {
+    match leaf {
+        Value::Null | Value::Undefined => false,
+        Value::Text(text) => !text.is_empty(),
+        _ => true,
+    }
 }
 
 /// The origins of an address that stands within a longer text. Who may choose a name, a title or a text may put an address
@@ -636,6 +717,9 @@ struct Result<'a> {
     name: &'a str,
     op: &'a str,
     known: &'a Known,
+    reading: Reading,
+    /// Whether the prompt hands over to it.
+    hands_over: bool,
     /// The records that the prompt speaks of among all of a roster.
     spoken: Vec<Spoken>,
 }
@@ -648,6 +732,17 @@ impl Result<'_> {
 
     fn origin(&self, path: &[String]) -> Origin {
         self.trust(path).origin()
+    }
+
+    /// The origins of a field or key, by whether it is in a record or document that the prompt names.
+    fn sources(&self, within: Option<Named>, origin: Origin) -> Sources {
+        let also = match (within, origin) {
+            (Some(Named), Origin::Trusted) => Origin::Named,
+            (Some(Named), _) => Origin::Cited,
+            (None, Origin::Outside) if self.reading == Reading::Document => Origin::Cited,
+            (None, origin) => origin,
+        };
+        [origin, also].into_iter().collect()
     }
 
     /// Whether the prompt means this very record, or this item of a list.
