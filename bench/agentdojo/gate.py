@@ -40,7 +40,7 @@ class Gated:
         with os.fdopen(handle, "w") as file:
             file.write(prompt)
         self.prompt = path
-        arguments = ["mcp", "--manifest", str(manifest), "--trust", "--as", "agent", "--prompt", path]
+        arguments = ["mcp", "--mode", "proxy", "--manifest", str(manifest), "--trust", "--as", "agent", "--prompt", path]
         arguments += ["--journal", str(journal), "--quiet"]
         self.parameters = StdioServerParameters(command=lockgate, args=arguments)
 

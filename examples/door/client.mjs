@@ -37,12 +37,12 @@ const { notes, reports, every } = lockgate.tools;
 const note = await notes.read_text_file({ path: '${work}/notes/rain.txt' });
 const [a, b] = note.content.match(/[0-9]+/g).map(Number);
 const sum = await every['get-sum']({ a, b });
-let moved = 'moved';
-try { const name = 'move_file'; await notes[name]({ source: 'a', destination: 'b' }); } catch (error) { moved = error.message; }
+let token = 'none';
+try { token = (await notes.read_text_file({ path: '/root/.netrc' })).content; } catch (error) { token = error.message; }
 await reports.write_file({ path: '${work}/reports/rain.md', content: '# Rain\\n' + sum + '\\n' });
-return { sum, moved };`;
+return { sum, token };`;
 
-step('It reads from one server, computes by another, is refused a third, and asks before it writes:');
+step('It reads a note, computes by another server, is refused a file elsewhere, and a person is asked before it writes:');
 answers.push(true);
 await call('run_code', { code: report });
 

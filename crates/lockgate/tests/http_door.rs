@@ -216,8 +216,34 @@ fn f02_a_removed_client_and_an_ended_token_are_nobody_from_then_on() {
     let short = add(&place, "short", &["--until", "1s"]);
     assert_eq!(server.run(&server.token, "return 1"), "result:\n1");
     let file = clients(&place);
+    let endless = {
+        let (port, token) = (server.port, server.token.clone());
+        std::thread::spawn(move || {
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+                "name": "run_code", "arguments": {"code": "await new Promise(() => {})"}, "_meta": {
+                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                    "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "0"},
+                    "io.modelcontextprotocol/clientCapabilities": {}}}})
+            .to_string();
+            let head = format!(
+                "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+                 Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Method: tools/call\r\n\
+                 Mcp-Name: run_code\r\nMCP-Protocol-Version: 2026-07-28\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("it can");
+            stream.write_all(head.as_bytes()).expect("it reads");
+            let mut told = String::new();
+            stream.read_to_string(&mut told).expect("it is answered");
+            told
+        })
+    };
+    std::thread::sleep(Duration::from_millis(300));
     let removed = place.plain(&["client", "remove", "tester", "--clients", file.to_str().expect("UTF-8")]);
     assert_eq!(removed.status, 0, "{removed:?}");
+    let told = endless.join().expect("it is answered");
+    assert!(told.contains("(cancelled)"), "what a removed client runs is ended: {told}");
     let list = json!({});
     assert_eq!(server.post(&server.token, "tools/list", list.clone(), &[]).status, 401);
     std::thread::sleep(Duration::from_millis(2100));

@@ -36,6 +36,8 @@ use tokio::sync::Semaphore;
 const MOST_CONNECTIONS: usize = 1024;
 /// How long the head of a request may take.
 const HEAD: Duration = Duration::from_secs(10);
+/// How often it is looked whether a client was removed.
+const LOOK: Duration = Duration::from_secs(1);
 /// Bytes of a request's head.
 const MOST_HEAD: usize = 32 << 10;
 /// How long what is under way may take to end.
@@ -114,12 +116,20 @@ impl HttpServer {
         let graceful = GracefulShutdown::new();
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MOST_HEAD).keep_alive(true);
+        let mut look = tokio::time::interval(LOOK);
         tokio::pin!(stop);
         loop {
             // The semaphore is never closed.
-            let place = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
+            let place = tokio::select! {
+                () = &mut stop => break,
+                place = Arc::clone(&room).acquire_owned() => place.map_err(io::Error::other)?,
+            };
             let stream = tokio::select! {
                 () = &mut stop => break,
+                _ = look.tick() => {
+                    guard.end_removed();
+                    continue;
+                }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     // Too many open files, or a connection that is gone already: the next one may be served.

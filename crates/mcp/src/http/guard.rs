@@ -142,7 +142,6 @@ impl Guard {
     }
 
     fn unauthorized(&self, error: &str, message: &str) -> Response<Body> {
-        self.end_removed();
         let hint = "send `Authorization: Bearer TOKEN`; `lockgate client add NAME` makes one";
         let mut response = told(StatusCode::UNAUTHORIZED, "unauthorized", message, hint);
         let at = metadata::url(&self.url);
