@@ -211,7 +211,7 @@ fn f02_nobody_gets_in_without_a_token() {
 #[test]
 fn f02_a_removed_client_and_an_ended_token_are_nobody_from_then_on() {
     let place = Place::new();
-    place.file("lockgate.toml", "[kv.notes]\nallow = [\"get\", \"set\"]\n");
+    place.file("lockgate.toml", "[kv.notes]\nallow = [\"get\", \"set\"]\n[limits]\ncpu = \"15s\"\nwall = \"30s\"\n");
     let server = Server::start(&place, &[]);
     let short = add(&place, "short", &["--until", "1s"]);
     assert_eq!(server.run(&server.token, "return 1"), "result:\n1");
@@ -220,7 +220,7 @@ fn f02_a_removed_client_and_an_ended_token_are_nobody_from_then_on() {
         let (port, token) = (server.port, server.token.clone());
         std::thread::spawn(move || {
             let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-                "name": "run_code", "arguments": {"code": "await new Promise(() => {})"}, "_meta": {
+                "name": "run_code", "arguments": {"code": "while (true) {}"}, "_meta": {
                     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
                     "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "0"},
                     "io.modelcontextprotocol/clientCapabilities": {}}}})
@@ -286,6 +286,12 @@ fn f02_signed_tokens_are_taken_from_known_issuers_for_this_gate_in_time() {
     assert_eq!(server.run(&good, "return 'in'"), "result:\nin");
     let mut cut = good.clone();
     cut.truncate(good.len() - 3);
+    let forged = {
+        use ed25519_dalek::Signer as _;
+        let (said, _) = good.rsplit_once('.').expect("three parts");
+        let other = ed25519_dalek::SigningKey::from_bytes(&[8; 32]);
+        format!("{said}.{}", text(&other.sign(said.as_bytes()).to_bytes()))
+    };
     let without_end = json!({"iss": "https://login.example", "aud": "https://gate.example/mcp", "sub": "ci"});
     for (token, why) in [
         (signed(head.clone(), with("aud", json!("https://other.example/mcp"))), "another audience"),
@@ -297,7 +303,8 @@ fn f02_signed_tokens_are_taken_from_known_issuers_for_this_gate_in_time() {
         (signed(json!({"alg": "none"}), claims.clone()), "nobody's"),
         (signed(json!({"alg": "HS256", "kid": "k1"}), claims.clone()), "not signed by a public key"),
         (signed(json!({"alg": "EdDSA", "kid": "k2"}), claims.clone()), "key is not known"),
-        (cut, "signature"),
+        (cut, "cannot be read"),
+        (forged, "signature"),
     ] {
         let refused = server.post(&token, "tools/list", json!({}), &[]);
         assert_eq!(refused.status, 401, "{why}: {}", refused.body);
@@ -439,18 +446,7 @@ fn f02_bad_settings_are_told_before_anything_is_served() {
     let (file, journal) = (clients(&place), place.journal());
     let (file, journal) = (file.to_str().expect("UTF-8"), journal.to_str().expect("UTF-8"));
     let serve = |address: &str| {
-        place.plain(&[
-            "mcp",
-            "--manifest",
-            "lockgate.toml",
-            "--trust",
-            "--journal",
-            journal,
-            "--http",
-            address,
-            "--clients",
-            file,
-        ])
+        place.plain(&["mcp", "--manifest", "lockgate.toml", "--journal", journal, "--http", address, "--clients", file])
     };
     let nobody = serve("127.0.0.1:0");
     assert!(

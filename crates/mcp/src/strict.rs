@@ -88,6 +88,11 @@ fn answer(bad: BadMessage) -> Option<ServerJsonRpcMessage> {
 
 /// Looks at the one message of a body; the answer to one that is refused.
 pub(crate) fn look(body: &[u8]) -> Result<(), String> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        let message = "a request is one message; lists of them are not taken";
+        let told = ServerJsonRpcMessage::error(ErrorData::invalid_request(message, None), None);
+        return Err(serde_json::to_string(&told).unwrap_or_default());
+    }
     check_message(body, &MESSAGE).map_err(|bad| {
         let told = answer(bad).unwrap_or_else(|| {
             ServerJsonRpcMessage::error(ErrorData::parse_error("the message is refused", None), None)

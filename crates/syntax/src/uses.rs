@@ -81,7 +81,7 @@ pub(crate) fn find(source: &str, program: &Program<'_>) -> Vec<FoundUse> {
         }
         aliases.visit_program(program);
     }
-    let mut finder = Finder { known: &aliases.known, declared: &names.declared, found: Vec::new() };
+    let mut finder = Finder { known: &aliases.known, declared: &names.declared, found: Vec::new(), in_chain: false };
     finder.visit_program(program);
     finder.found
 }
@@ -188,6 +188,8 @@ struct Finder<'a, 'n> {
     known: &'n HashMap<&'a str, Chain>,
     declared: &'n HashMap<&'a str, u32>,
     found: Vec<FoundUse>,
+    /// Whether what is looked at is part of a chain with `?.`, which asks whether something is there.
+    in_chain: bool,
 }
 
 impl<'a> Finder<'a, '_> {
@@ -197,7 +199,7 @@ impl<'a> Finder<'a, '_> {
         let mut chain = chain.into_iter();
         let (Some(tools), Some(server)) = (chain.next(), chain.next()) else { return false };
         let tool = chain.next();
-        if tools != "tools" || chain.next().is_some() || self.found.len() == MOST {
+        if self.in_chain || tools != "tools" || chain.next().is_some() || self.found.len() == MOST {
             return false;
         }
         // A server is no function: what is called is not what is named here.
@@ -219,6 +221,12 @@ impl<'a> Visit<'a> for Finder<'a, '_> {
             self.visit_expression(&call.callee);
         }
         self.visit_arguments(&call.arguments);
+    }
+
+    fn visit_chain_expression(&mut self, chain: &ChainExpression<'a>) {
+        let before = std::mem::replace(&mut self.in_chain, true);
+        walk::walk_chain_expression(self, chain);
+        self.in_chain = before;
     }
 
     fn visit_expression(&mut self, expression: &Expression<'a>) {

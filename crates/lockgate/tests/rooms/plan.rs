@@ -394,7 +394,7 @@ pub const ALLOWED: &[Allowed] = &[
     Allowed {
         room: "lockgate-mcp",
         places: &["src/http/auth.rs"],
-        doors: &[Door::Files, Door::Clock, Door::Randomness, Door::Processes],
+        doors: &[Door::Files, Door::Clock, Door::Randomness],
         why: "reads and writes who may connect, makes tokens, knows when they end",
     },
     Allowed {

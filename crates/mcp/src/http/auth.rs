@@ -356,6 +356,9 @@ fn reason(kind: &jsonwebtoken::errors::ErrorKind, before: &'static str) -> &'sta
         ErrorKind::InvalidAudience => "the token is for another audience",
         ErrorKind::InvalidIssuer => "the token's issuer is not known",
         ErrorKind::MissingRequiredClaim(_) => "the token lacks `exp`, `iss` or `aud`",
+        ErrorKind::InvalidToken | ErrorKind::Base64(_) | ErrorKind::Json(_) | ErrorKind::Utf8(_) => {
+            "the token cannot be read"
+        }
         ErrorKind::InvalidSignature => "the token's signature is not its issuer's",
         _ => before,
     }
