@@ -244,12 +244,11 @@ impl ToolServer {
         let mut may_be_old = false;
         let watch = Arc::new(Watch::default());
         let handshake = async {
-            let old = ProtocolVersion::LATEST_WITH_INITIALIZE;
             let mode = match wire {
                 Wire::Old => ClientLifecycleMode::Initialize,
                 Wire::Either => ClientLifecycleMode::Auto {
                     preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-                    legacy_version: Some(old),
+                    legacy_version: None,
                 },
             };
             let service =

@@ -266,7 +266,7 @@ fn read(out: &mut Imported, at: &str, name: &str, entry: &Value) -> Result<(Entr
 fn hide_secrets(out: &mut Imported, at: &str, arguments: &mut [String]) {
     let mut before: Option<String> = None;
     for (index, argument) in arguments.iter_mut().enumerate() {
-        let was = std::mem::replace(&mut before, Some(argument.clone()));
+        let was = before.replace(argument.clone());
         if is_secret_word(argument, was.as_deref()) {
             out.leave(&format!("{at}/args/{index}"), "a secret by its look: what stands for it has to be replaced");
             *argument = match argument.split_once('=') {

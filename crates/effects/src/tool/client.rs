@@ -7,6 +7,7 @@ use rmcp::ClientHandler;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, CustomRequest, CustomResult,
     ElicitRequestParams, ElicitResult, ErrorCode, ErrorData, Implementation, InputRequest, ListRootsResult,
+    ProtocolVersion,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
 use std::sync::Arc;
@@ -75,7 +76,10 @@ impl Nothing {
 
 impl ClientHandler for Nothing {
     fn get_info(&self) -> ClientConfig {
-        ClientConfig::new(ClientCapabilities::default(), Implementation::new("lockgate", env!("CARGO_PKG_VERSION")))
+        let gate = Implementation::new("lockgate", env!("CARGO_PKG_VERSION"));
+        // Where there is a handshake; the newer wire has none.
+        ClientConfig::new(ClientCapabilities::default(), gate)
+            .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
 
     async fn create_message(
