@@ -6,7 +6,7 @@ use crate::floating::{Floating, Shown};
 use crate::record::{RecordFailed, Recorder};
 use crate::ruling::{Past, Ruling, Whose};
 use crate::sealed::{Keeps, Sealed};
-use crate::typed::Types;
+use crate::typed::{Schemas, Types};
 use lockgate_authority::{
     Asking, Denial, Grant, HeldGrants, Label, Limits, Parties, PartyNames, PointKind, Principal, ReasonCode, Regrade,
     Reservation, Seen, Usage,
@@ -25,6 +25,7 @@ pub struct SessionBook {
     /// SHA-256 of the manifest that is in force.
     manifest: Option<[u8; 32]>,
     types: Types,
+    schemas: Schemas,
 }
 
 impl SessionBook {
@@ -37,6 +38,7 @@ impl SessionBook {
             ruling: None,
             manifest: None,
             types: Types::default(),
+            schemas: Schemas::default(),
         }
     }
 
@@ -50,6 +52,17 @@ impl SessionBook {
     #[must_use]
     pub fn typed(self, types: Types) -> Self {
         SessionBook { types, ..self }
+    }
+
+    /// The same where some sections name schemas.
+    #[must_use]
+    pub fn shaped(self, schemas: Schemas) -> Self {
+        SessionBook { schemas, ..self }
+    }
+
+    /// The schemas of what crosses at some sections.
+    pub fn schemas(&self) -> &Schemas {
+        &self.schemas
     }
 
     /// The types of the arguments.

@@ -8,6 +8,7 @@ use crate::live::Live;
 use crate::program::Prepare;
 use crate::receipts::{Needed, Receipts};
 use crate::rules::{arguments, session_rules};
+use crate::schemas::session_schemas;
 use crate::seals::Seals;
 use crate::session::{OnLog, Session, SessionInner};
 use crate::tokens::{self, Judge, Opened, Presentation};
@@ -341,6 +342,7 @@ impl Gate {
             gate.seals.keys()?;
         }
         let rules = session_rules(manifest, base, &tools, pins)?;
+        let schemas = session_schemas(manifest, base, pins)?;
         let unrecorded = |error: String| OpenError::Unrecorded(error);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| unrecorded(error.to_string()))?;
@@ -362,6 +364,7 @@ impl Gate {
             book: Arc::new(
                 SessionBook::new(key)
                     .typed(types(&tools))
+                    .shaped(schemas)
                     .asking(manifest.asking())
                     .ruled(ruling)
                     .under(Sha256::digest(&manifest_text).into()),

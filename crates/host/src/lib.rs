@@ -15,6 +15,7 @@ mod program;
 mod receipts;
 mod revocation;
 mod rules;
+mod schemas;
 mod seals;
 mod session;
 mod spawn;
