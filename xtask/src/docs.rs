@@ -89,7 +89,11 @@ fn look(examples: &Path, name: &str) -> Report {
 
 fn refusals(report: &Report) -> Vec<Refused> {
     let inner = report.inner.as_ref().map(|inner| refusals(inner)).unwrap_or_default();
-    report.refused.iter().cloned().chain(inner).collect()
+    let within = report.within.iter().flat_map(|within| {
+        let placed = |refused: Refused| Refused { pointer: format!("{}{}", within.at, refused.pointer), ..refused };
+        refusals(&within.report).into_iter().map(placed)
+    });
+    report.refused.iter().cloned().chain(inner).chain(within).collect()
 }
 
 #[cfg(test)]

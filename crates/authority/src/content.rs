@@ -1,6 +1,7 @@
 //! What a point demands of the bytes that cross it: that they are sealed where they lie, and of which form they are.
 
 use crate::point::Point;
+use crate::reason::quoted;
 use std::fmt;
 
 /// What a directory or store keeps is sealed by the gate on its way out and opened on its way in.
@@ -50,6 +51,9 @@ pub enum Format {
     Json,
     /// One document of strict JSON whose marked maps are objects of LangChain.
     Lc(Classes),
+    /// One document of strict JSON that is what the JSON Schema in this file says. Only a manifest says so, and the path is relative
+    /// to it.
+    Schema(Box<str>),
 }
 
 /// Types that an object of LangChain may have.
@@ -73,9 +77,10 @@ impl Classes {
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Format::Json => "strict JSON",
-            Format::Lc(_) => "strict JSON with objects of LangChain",
-        })
+        match self {
+            Format::Json => f.write_str("strict JSON"),
+            Format::Lc(_) => f.write_str("strict JSON with objects of LangChain"),
+            Format::Schema(file) => write!(f, "strict JSON of the schema {}", quoted(file)),
+        }
     }
 }

@@ -43,6 +43,18 @@ fn d01_a_format_is_read_and_written_again() {
 }
 
 #[test]
+fn d06_a_schema_is_read_and_written_again_beside_a_format() {
+    let schema = || Caveat::Format(Box::new(Format::Schema("s.json".into())));
+    assert_eq!(caveats("schema = \"s.json\""), [schema()]);
+    let both = [format(Format::Lc(Classes::Messages)), vec![schema()]].concat();
+    assert_eq!(caveats("schema = \"s.json\"\nformat = \"lc\""), both);
+    // Beside a token and a child's ask there are no files.
+    let exact = serde_json::json!({"allow": ["get"], "schema": "s.json"});
+    let refused = Terms::parse(PointKind::Kv, exact).unwrap_err().to_string();
+    assert!(refused.contains("schema"), "{refused}");
+}
+
+#[test]
 fn n02_what_is_no_seal_and_no_format_is_refused() {
     for (settings, expected) in [
         ("seal = 1", "expected `true` or a table"),
@@ -50,6 +62,8 @@ fn n02_what_is_no_seal_and_no_format_is_refused() {
         ("seal = { reader = [\"b\"] }", "unknown key `reader`"),
         ("seal = { readers = \"b\" }", "expected a list of agents"),
         ("seal = { readers = [\"b c\"] }", "an agent is a letter"),
+        ("schema = \"\"", "expected a file with a JSON Schema"),
+        ("schema = { type = \"string\" }", "expected text"),
         ("format = \"yaml\"", "expected one of `json`, `lc`"),
         ("format = { classes = \"core\" }", "the key `type` is missing"),
         ("format = { type = \"json\", classes = \"core\" }", "`classes` goes with `type = \"lc\"`"),

@@ -6,7 +6,7 @@ use crate::floating::{Floating, Shown};
 use crate::record::{RecordFailed, Recorder};
 use crate::ruling::{Past, Ruling, Whose};
 use crate::sealed::{Keeps, Sealed};
-use crate::typed::Types;
+use crate::typed::{Schemas, Types};
 use lockgate_authority::{
     Asking, Candidates, Denial, Grant, HeldGrants, Label, Limits, PartyNames, PointKind, Principal, ReasonCode,
     Reservation, Seen, Usage,
@@ -25,6 +25,7 @@ pub struct SessionBook {
     /// SHA-256 of the manifest that is in force.
     manifest: Option<[u8; 32]>,
     types: Types,
+    schemas: Schemas,
 }
 
 impl SessionBook {
@@ -37,6 +38,7 @@ impl SessionBook {
             ruling: None,
             manifest: None,
             types: Types::default(),
+            schemas: Schemas::default(),
         }
     }
 
@@ -60,6 +62,17 @@ impl SessionBook {
     /// Whether a server's tools wait for the operator's yes.
     pub fn is_pending(&self, server: &str) -> bool {
         self.types.is_pending(server)
+    }
+
+    /// The same where some sections name schemas.
+    #[must_use]
+    pub fn shaped(self, schemas: Schemas) -> Self {
+        SessionBook { schemas, ..self }
+    }
+
+    /// The schemas of what crosses at some sections.
+    pub fn schemas(&self) -> &Schemas {
+        &self.schemas
     }
 
     /// The types of the arguments.

@@ -704,7 +704,8 @@ impl Call {
     fn has_form(&self, book: &CellBook, grant: &Grant, usage: &Usage, now_ms: u64) -> Result<(), Denial> {
         let written = self.held.kind.content_argument(&self.held.op).and_then(|name| self.args.get(name));
         let (Some(content), Some(_)) = (written, grant.formats().next()) else { return Ok(()) };
-        content::check(content, grant.formats(), &self.held.shown, &book.http_reach(usage, now_ms))
+        let reach = book.http_reach(usage, now_ms);
+        content::check(content, grant.formats(), &self.held.shown, book.session.schemas(), &reach, content::Way::Out)
     }
 
     pub(crate) fn id(&self) -> u32 {

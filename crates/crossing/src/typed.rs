@@ -1,4 +1,4 @@
-//! Points whose operations say what they take: tools, by their servers' schemas.
+//! Points that say what they take: tools by their servers' schemas, sections by their own.
 
 use lockgate_authority::{Denial, PointKind, ReasonCode, Value};
 use lockgate_decode::{Refused, Schema, refuse_javascript_keys};
@@ -7,6 +7,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// What the arguments of an operation have to be; `Err` says why nobody can tell, so that it cannot be called.
 pub type Type = Result<Arc<Schema>, String>;
+
+/// The schemas that sections name, by the file that they name.
+#[derive(Debug, Default)]
+pub struct Schemas(HashMap<Box<str>, Arc<Schema>>);
+
+impl Schemas {
+    /// Adds the schema in a file.
+    pub fn add(&mut self, file: impl Into<Box<str>>, schema: Schema) {
+        self.0.insert(file.into(), Arc::new(schema));
+    }
+
+    /// The schema in a file, if it was loaded.
+    pub(crate) fn get(&self, file: &str) -> Option<&Schema> {
+        self.0.get(file).map(|schema| &**schema)
+    }
+}
 
 /// The types of the operations of a session's tools, by the point's name and the operation's.
 #[derive(Debug, Default)]

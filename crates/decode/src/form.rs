@@ -27,7 +27,12 @@ pub struct Reach<'a> {
 /// The first thing that is refused.
 pub fn check_format(bytes: &[u8], format: &Format, reach: &Reach<'_>) -> Result<(), Refused> {
     let strict = Strict::JAVASCRIPT;
-    let Format::Lc(classes) = format else { return check_json(bytes, &strict) };
+    let classes = match format {
+        Format::Json => return check_json(bytes, &strict),
+        // Nothing here reads files: who loaded the schema checks with it.
+        Format::Schema(_) => return Err(Refused::new(ReasonCode::Misconfigured, "a schema that was not loaded")),
+        Format::Lc(classes) => classes,
+    };
     let value = decode_json(bytes, &strict)?;
     let can = Capabilities::of_arguments(&value);
     let names: Vec<&str>;

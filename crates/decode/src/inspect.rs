@@ -2,20 +2,21 @@
 
 mod archive;
 mod pickle;
+mod within;
 mod yaml;
 
 use crate::budget::Refused;
 use crate::capability::{Capabilities, Named};
 use crate::envelope::{Accept, Envelope};
-use crate::json::decode_json;
+use crate::json::{check_json, decode_json};
 use crate::place::Place;
 use crate::seal::{KeyId, SealHeader, SealKeys, Sealed};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use lockgate_authority::{
     Caveat, HeldGrants, Manifest, Names, PointKind, ReasonCode, ServerNetwork, ServerWall, Source, Usage, Value,
 };
 use sha2::{Digest, Sha256};
+
+pub use within::Within;
 
 /// Data URLs within data URLs.
 const MOST_WRAPPED: usize = 3;
@@ -101,6 +102,8 @@ pub struct Report {
     pub refused: Vec<Refused>,
     /// What is wrapped in it.
     pub inner: Option<Box<Report>>,
+    /// What is wrapped in texts of it, each with its place.
+    pub within: Vec<Within>,
     /// What a seal around it says.
     pub seal: Option<Box<SealReport>>,
 }
@@ -120,7 +123,12 @@ impl Report {
 
     /// Whether all of it would be taken.
     pub fn is_taken(&self) -> bool {
-        self.refused.is_empty() && self.inner.as_ref().is_none_or(|inner| inner.is_taken())
+        self.refused.is_empty() && self.wrapped().all(Report::is_taken)
+    }
+
+    /// The reports on what is wrapped in it.
+    pub fn wrapped(&self) -> impl Iterator<Item = &Report> {
+        self.inner.as_deref().into_iter().chain(self.within.iter().map(|within| &within.report))
     }
 
     /// Refuses hosts that `held` does not let its holder reach at `now_ms`, in what is wrapped in it too.
@@ -128,9 +136,8 @@ impl Report {
         let grants = held.for_handle(PointKind::Http, PointKind::Http.as_str());
         self.refused.extend(self.can.beyond(grants, &Usage::new(), now_ms));
         self.refused.truncate(MOST_REFUSED);
-        if let Some(inner) = &mut self.inner {
-            inner.check_hosts(held, now_ms);
-        }
+        let within = self.within.iter_mut().map(|within| &mut within.report);
+        self.inner.as_deref_mut().into_iter().chain(within).for_each(|wrapped| wrapped.check_hosts(held, now_ms));
     }
 
     fn content(&self) -> Value {
@@ -157,6 +164,7 @@ impl Report {
             ("can", Value::map(can)),
             ("refused", Value::List(self.refused.iter().map(refused).collect())),
             ("inner", self.inner.as_ref().map_or(Value::Null, |inner| inner.content())),
+            ("within", Value::List(self.within.iter().map(Within::to_value).collect())),
         ];
         Value::map(parts.into_iter().chain(seal))
     }
@@ -170,6 +178,7 @@ impl Report {
             can,
             refused,
             inner: None,
+            within: Vec::new(),
             seal: None,
         }
     }
@@ -242,15 +251,15 @@ fn inspect_within(bytes: &[u8], accept: &Accept<'_>, wrapped: usize) -> Report {
     }
     let text = std::str::from_utf8(bytes).ok();
     let start = bytes.trim_ascii_start();
-    if let Some(url) = text.map(str::trim_start).filter(|url| url.starts_with("data:")) {
-        return data_url(bytes, url, accept, wrapped);
+    if let Some(url) = text.map(str::trim_start).filter(|url| url.starts_with("data:") || within::is_data_url(url)) {
+        return within::data_url(bytes, url, accept, wrapped);
     }
     // Sections of a manifest begin as lists of JSON do.
     if let Some(report) = text.and_then(|text| manifest(bytes, text)) {
         return report;
     }
     if matches!(start, [b'{' | b'[' | b'"', ..]) {
-        return json(bytes, accept);
+        return json(bytes, accept, wrapped);
     }
     if let Some(found) = pickle::look(bytes) {
         return Report::of(Kind::Pickle, bytes, found.can, found.refused);
@@ -260,8 +269,8 @@ fn inspect_within(bytes: &[u8], accept: &Accept<'_>, wrapped: usize) -> Report {
     }
     match text {
         // Bytes of MessagePack are seldom text, and text is always some MessagePack.
-        Some(_) => text_or_json(bytes, accept),
-        None => binary(bytes, accept),
+        Some(_) => text_or_json(bytes, accept, wrapped),
+        None => binary(bytes, accept, wrapped),
     }
 }
 
@@ -277,14 +286,14 @@ fn unknown(bytes: &[u8]) -> Report {
 }
 
 /// A number or a word may be JSON too.
-fn text_or_json(bytes: &[u8], accept: &Accept<'_>) -> Report {
-    match decode_json(bytes, &accept.strict) {
-        Ok(_) => json(bytes, accept),
+fn text_or_json(bytes: &[u8], accept: &Accept<'_>, wrapped: usize) -> Report {
+    match check_json(bytes, &accept.strict) {
+        Ok(()) => json(bytes, accept, wrapped),
         Err(_) => unknown(bytes),
     }
 }
 
-fn json(bytes: &[u8], accept: &Accept<'_>) -> Report {
+fn json(bytes: &[u8], accept: &Accept<'_>, wrapped: usize) -> Report {
     let value = match decode_json(bytes, &accept.strict) {
         Ok(value) => value,
         Err(refused) => return Report::of(Kind::Json, bytes, Capabilities::default(), vec![refused]),
@@ -292,6 +301,7 @@ fn json(bytes: &[u8], accept: &Accept<'_>) -> Report {
     let can = Capabilities::of(&value);
     let kind = kind_of(&value);
     let mut refused = javascript_keys(&value);
+    let within = within::look(&value, accept, wrapped, &mut refused);
     if matches!(kind, Kind::Langchain | Kind::Checkpoint) {
         refused.extend(can.private_hosts());
         let read = match kind {
@@ -300,7 +310,7 @@ fn json(bytes: &[u8], accept: &Accept<'_>) -> Report {
         };
         refused.extend(read.err().unwrap_or_default());
     }
-    Report::of(kind, bytes, can, refused)
+    Report { within, ..Report::of(kind, bytes, can, refused) }
 }
 
 fn kind_of(value: &Value) -> Kind {
@@ -389,7 +399,7 @@ fn javascript_keys(value: &Value) -> Vec<Refused> {
 }
 
 /// MessagePack is taken for a checkpoint where all of it can be read, or is refused for what it names.
-fn binary(bytes: &[u8], accept: &Accept<'_>) -> Report {
+fn binary(bytes: &[u8], accept: &Accept<'_>, wrapped: usize) -> Report {
     let looked = Envelope::look_at_msgpack(bytes, accept);
     let is_other = looked.refused.iter().any(|refused| refused.code == ReasonCode::Malformed)
         || !matches!(bytes.first(), Some(0x80..=0x9f | 0xc7..=0xc9 | 0xd4..=0xd8 | 0xdc..=0xdf));
@@ -406,36 +416,8 @@ fn binary(bytes: &[u8], accept: &Accept<'_>) -> Report {
     }
     let mut refused = can.private_hosts();
     refused.extend(looked.refused);
-    Report::of(Kind::Checkpoint, bytes, can, refused)
-}
-
-fn data_url(bytes: &[u8], url: &str, accept: &Accept<'_>, wrapped: usize) -> Report {
-    let outer = |refused: Vec<Refused>| Report::of(Kind::DataUrl, bytes, Capabilities::default(), refused);
-    let Some((head, content)) = url.split_once(',') else {
-        return outer(vec![Refused::malformed("a data URL without content")]);
-    };
-    let Some(wrapped) = wrapped.checked_sub(1) else {
-        return outer(vec![Refused::new(ReasonCode::TooDeep, "data URLs nested deeper than allowed")]);
-    };
-    let content = content.trim_end();
-    let decoded = if head.ends_with(";base64") { STANDARD.decode(content).ok() } else { percent_decoded(content) };
-    let Some(decoded) = decoded else {
-        return outer(vec![Refused::malformed("content of a data URL that cannot be read")]);
-    };
-    Report { inner: Some(Box::new(inspect_within(&decoded, accept, wrapped))), ..outer(Vec::new()) }
-}
-
-fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((plain, escaped)) = rest.split_once('%') {
-        out.extend_from_slice(plain.as_bytes());
-        let (digits, after) = escaped.split_at_checked(2)?;
-        out.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = after;
-    }
-    out.extend_from_slice(rest.as_bytes());
-    Some(out)
+    let within = within::look(&looked.value, accept, wrapped, &mut refused);
+    Report { within, ..Report::of(Kind::Checkpoint, bytes, can, refused) }
 }
 
 /// A manifest of Lockgate: text with sections of points. `None` where it is something else.

@@ -31,7 +31,7 @@ pub use guest::{
     Answers, Failure, HandleSpec, ModuleKind, ModuleSpec, ProgramMode, RawRequest, Requests, StartSpec, Turn,
     TurnStatus, encode_start,
 };
-pub use inspect::{Kind, Report, SealReport, inspect, inspect_sealed};
+pub use inspect::{Kind, Report, SealReport, Within, inspect, inspect_sealed};
 pub use json::{
     BadMessage, BoundFor, LineTooLong, Lines, MessageId, Numbers, Strict, check_json, check_message, decode_json,
     refuse_javascript_keys, value_of_json,

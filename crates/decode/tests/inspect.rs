@@ -226,3 +226,105 @@ fn d11_what_a_file_names_is_bounded() {
     let report = look(many);
     assert_eq!((report.can.hosts.len(), report.can.more), (1000, 4000));
 }
+
+/// What a place holds: the kind, and the codes of its refusals and of what is wrapped in it.
+fn within(report: &Report) -> Vec<(&str, &str, Vec<&str>)> {
+    fn all<'r>(report: &'r Report, into: &mut Vec<&'r str>) {
+        into.extend(report.refused.iter().map(|refused| refused.code.as_str()));
+        report.wrapped().for_each(|wrapped| all(wrapped, into));
+    }
+    let told = report.within.iter().map(|within| {
+        let mut codes = Vec::new();
+        all(&within.report, &mut codes);
+        codes.dedup();
+        let inner = within.report.inner.as_deref().unwrap_or(&within.report);
+        (within.at.as_str(), inner.kind.as_str(), codes)
+    });
+    told.collect()
+}
+
+const PICKLE: &str = "Y3Bvc2l4CnN5c3RlbQooUydpZCcKdFIu";
+
+#[test]
+fn d11_what_is_wrapped_in_texts_of_a_document_is_looked_into_and_told_with_its_place() {
+    let code = |kind: &'static str| (kind, vec!["code_refused"]);
+    for (json, at, (kind, codes)) in [
+        (
+            r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,PICKLE"}}]}]"#,
+            "/0/content/0/image_url/url",
+            code("pickle"),
+        ),
+        (r#"{"a":" DATA:;x=y; BASE64,PICKLE\n"}"#, "/a", code("pickle")),
+        (r#"{"a/b":"data:,cposix%0asystem%0A(S'id'%0AtR."}"#, "/a~1b", code("pickle")),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":{"contents":[{"uri":"file:///x","blob":"PICKLE"}]}}"#,
+            "/result/contents/0/blob",
+            code("pickle"),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"image","mimeType":"image/png","data":"PICKLE"}]}}"#,
+            "/result/content/0/data",
+            code("pickle"),
+        ),
+        (
+            r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"PICKLE"}}"#,
+            "/source/data",
+            code("pickle"),
+        ),
+        (r#"{"blob":"data:;base64,PICKLE"}"#, "/blob", code("pickle")),
+        // Not padded, in the other alphabet, with white space.
+        (r#"{"blob":"gARL\nAS4"}"#, "/blob", code("pickle")),
+        (r#"["data:text/yaml,--- !!python/object/apply:os.system [id]"]"#, "/0", code("yaml")),
+        (r#"["data:application/gzip;base64,H4sIAAAAAAA="]"#, "/0", ("archive", vec!["format_refused"])),
+        (r#"["data:application/json,{%22a%22:1,%22a%22:2}"]"#, "/0", ("json", vec!["duplicate_key"])),
+        (r#"["data:;base64,????"]"#, "/0", ("data_url", vec!["malformed"])),
+        // What nothing here reads is nothing to refuse in a message: an image, a text.
+        (r#"["data:image/png;base64,iVBORw0KGgoAAAANSUhEUg=="]"#, "/0", ("unknown", vec![])),
+        (r#"["data:text/plain,hello%20there"]"#, "/0", ("unknown", vec![])),
+    ] {
+        let json = json.replace("PICKLE", PICKLE);
+        let report = look(&json);
+        assert_eq!(within(&report), [(at, kind, codes.clone())], "{json}");
+        assert_eq!(report.is_taken(), codes.is_empty(), "{json}");
+    }
+    let deep = look(format!(r#"[{{"x":"data:application/json,[%22data:,cposix%250asystem%250A(S'id'%250AtR.%22]"}}]"#));
+    let [outer] = &*deep.within else { panic!("{deep:?}") };
+    let inner = outer.report.inner.as_deref().expect("it was looked into");
+    assert_eq!(within(inner), [("/0", "pickle", vec!["code_refused"])]);
+    assert!(!deep.is_taken());
+    let told = deep.to_value();
+    assert_eq!(told.pointer("/within/0/at").and_then(|at| at.as_text()), Some("/0/x"));
+    assert_eq!(
+        told.pointer("/within/0/report/inner/within/0/report/inner/kind").and_then(|kind| kind.as_text()),
+        Some("pickle")
+    );
+}
+
+#[test]
+fn d11_prose_and_data_are_not_taken_for_what_is_wrapped() {
+    for json in [
+        r#"["data: one, two", "see data:image/png;base64,PICKLE", "data:no comma", "metadata:a,b"]"#,
+        r#"{"data":"PICKLE","url":"PICKLE","text":"PICKLE"}"#,
+        r#"{"mimeType":"a/b","data":{"x":"PICKLE"},"blob":["PICKLE"]}"#,
+    ] {
+        let report = look(json.replace("PICKLE", PICKLE));
+        assert!(report.within.is_empty() && report.is_taken(), "{json}: {report:?}");
+    }
+}
+
+#[test]
+fn d06_what_is_wrapped_is_looked_into_within_bounds() {
+    let many = |count: usize| look(format!("[{}0]", r#""data:,x","#.repeat(count)));
+    assert!(many(100).is_taken());
+    assert_eq!((many(101).within.len(), codes(&many(101))), (100, vec![("too_large", "/100")]));
+    assert_eq!(codes(&look(r#"{"blob":"not base64"}"#)), [("malformed", "/blob")]);
+    // Whatever wraps whatever, three times.
+    let mut wrapped = format!("data:;base64,{PICKLE}");
+    for _ in 0..3 {
+        let escaped = format!("[\"{wrapped}\"]").replace('%', "%25").replace('"', "%22");
+        wrapped = format!("data:application/json,{escaped}");
+    }
+    let report = look(format!("[\"{wrapped}\"]"));
+    assert!(!report.is_taken());
+    assert!(report.to_value().to_json_text().contains("too_deep"), "{report:?}");
+}

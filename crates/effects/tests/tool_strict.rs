@@ -81,6 +81,29 @@ async fn d08_notifications_that_are_refused_are_dropped() {
     assert!(server.call("t", line(&both), PATIENCE).await.is_ok());
 }
 
+/// No number can be read, but who waits alone waits for this; where two do, nobody can say.
+#[tokio::test]
+async fn d08_an_answer_that_is_no_json_ends_the_one_call_that_waits() {
+    let server = connect(script("s", ECHO)).await;
+    for text in [r#"{"resu"#, r#" { "result": {"content": [}} "#, r#"{"result" "x"}"#] {
+        let began = std::time::Instant::now();
+        let message = refusal(server.call("t", line(text), PATIENCE).await, ReasonCode::Malformed);
+        assert!(began.elapsed() < PATIENCE / 2 && message.contains("run"), "{text}: {message}");
+        assert!(server.call("t", line(&result("{\"a\":1}")), PATIENCE).await.is_ok(), "{text}");
+    }
+    let waits = r#"onCall = (id, { line }) => line === "both" ? process.stdout.write('{"resu\n') : setTimeout(() => say({ id, result: text("late") }), 1000);"#;
+    let server = connect(script("s", waits)).await;
+    let short = std::time::Duration::from_millis(300);
+    let (late, both) = tokio::join!(server.call("t", line("late"), PATIENCE), async {
+        tokio::time::sleep(short).await;
+        server.call("t", line("both"), short).await
+    });
+    assert_eq!(late, Ok(Value::from("late")));
+    assert!(both.is_err());
+    // What was given up waits no more.
+    refusal(server.call("t", line("both"), PATIENCE).await, ReasonCode::Malformed);
+}
+
 #[tokio::test]
 async fn d08_an_answer_that_names_no_request_ends_the_server() {
     for text in [

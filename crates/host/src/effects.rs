@@ -5,7 +5,9 @@ use crate::live::Live;
 use crate::{seals, spawn};
 use bytes::Bytes;
 use lockgate_authority::{Format, PointKind, ReasonCode, Value};
-use lockgate_crossing::{Acted, Asked, Effects, Failed, Outcome, Pending, Ready, Target, check_content, content_of};
+use lockgate_crossing::{
+    Acted, Asked, Effects, Failed, Outcome, Pending, Ready, Target, Way, check_content, content_of,
+};
 use lockgate_effects::EffectError;
 use lockgate_effects::http::{BodyStream, HttpLimits, HttpRequest, HttpResponse, Reach};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -274,7 +276,8 @@ async fn typed(live: &Live, ready: &Ready, formats: &[Format], response: &mut Ht
     let usage = live.session.book.usage();
     let grants = live.held.for_handle(PointKind::Http, PointKind::Http.as_str());
     let reach = lockgate_decode::Reach { grants, usage: &usage, now_ms: live.gate.now_us() / 1000 };
-    check_content(&content, formats, &ready.grant().point().to_string(), &reach)?;
+    let schemas = live.session.book.schemas();
+    check_content(&content, formats, &ready.grant().point().to_string(), schemas, &reach, Way::In)?;
     if let Value::Bytes(bytes) = content {
         response.body = Some(BodyStream::whole(Bytes::from(bytes)));
     }

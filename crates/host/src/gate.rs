@@ -10,6 +10,7 @@ use crate::processor::Dropped;
 use crate::program::Prepare;
 use crate::receipts::{Needed, Receipts};
 use crate::rules::{arguments, session_rules};
+use crate::schemas::session_schemas;
 use crate::seals::Seals;
 use crate::session::{OnLog, Session, SessionInner};
 use crate::tokens::{self, Judge, Opened, Presentation};
@@ -352,6 +353,7 @@ impl Gate {
             gate.seals.keys()?;
         }
         let rules = session_rules(manifest, base, &tools, &waits, pins)?;
+        let schemas = session_schemas(manifest, base, pins)?;
         let unrecorded = |error: String| OpenError::Unrecorded(error);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| unrecorded(error.to_string()))?;
@@ -373,6 +375,7 @@ impl Gate {
             book: Arc::new(
                 SessionBook::new(key)
                     .typed(types(&tools))
+                    .shaped(schemas)
                     .asking(manifest.asking())
                     .ruled(ruling)
                     .under(Sha256::digest(&manifest_text).into()),

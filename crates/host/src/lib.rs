@@ -17,6 +17,7 @@ mod program;
 mod receipts;
 mod revocation;
 mod rules;
+mod schemas;
 mod seals;
 mod session;
 mod spawn;

@@ -236,6 +236,148 @@ fn d06_a_typed_response_is_looked_at_whole_before_any_of_it_is_handed_over() {
     assert_eq!(did[1], r#"{"a": 1, "a": 2}"#, "an untyped response is as it is");
 }
 
+const ORDER: &str = r#"{
+    "type": "object",
+    "properties": {"item": {"type": "string", "maxLength": 20}, "count": {"type": "integer", "minimum": 1}},
+    "required": ["item"],
+    "additionalProperties": false
+}"#;
+
+const SHAPED: &str = r#"
+agent = "a"
+
+[fs.orders]
+path = "json"
+allow = ["read", "write"]
+schema = "order.json"
+
+[fs.messages]
+path = "json"
+allow = ["read"]
+format = "lc"
+schema = "order.json"
+
+[fs.plain]
+path = "json"
+allow = ["read"]
+
+[kv.orders]
+allow = ["get", "set"]
+schema = "order.json"
+
+[cell]
+"#;
+
+#[test]
+fn d06_a_section_takes_only_documents_of_the_schema_that_it_names() {
+    let place = place(SHAPED);
+    place.file("order.json", ORDER);
+    place.file("json/good", r#"{"item": "tea", "count": 2}"#);
+    place.file("json/none", r#"{"item": "tea", "count": 0}"#);
+    place.file("json/more", r#"{"item": "tea", "to": {"a/b": 1}}"#);
+    place.file("json/twice", r#"{"item": "tea", "item": "coffee"}"#);
+    let did = run(
+        &place,
+        r#"return [
+            await fs.orders.readText("good"),
+            await attempt(() => fs.orders.readText("none")),
+            await attempt(() => fs.orders.read("more")),
+            await attempt(() => fs.orders.readText("twice")),
+            await attempt(() => fs.orders.write("new", '{"count": 1}')),
+            await attempt(() => fs.orders.write("new", '{"item": 1}')),
+            await attempt(() => fs.orders.write("new", '{"item": ')),
+            await attempt(() => fs.orders.write("good", '{"item": "x"}', { append: true })),
+            await fs.orders.write("fine", '{"item": "x"}').then(() => "written"),
+            await attempt(() => kv.orders.set("x", '{"item": "x", "count": 0.5}')),
+            await kv.orders.set("x", '{"item": "x"}').then(() => kv.orders.get("x")),
+            await attempt(() => fs.messages.readText("good").then(() => "read")),
+            await attempt(() => fs.messages.readText("more")),
+            await fs.plain.readText("none"),
+        ]"#,
+    );
+    assert_eq!(
+        (&did[0], &did[8], &did[10]),
+        (&json!(r#"{"item": "tea", "count": 2}"#), &json!("written"), &json!(r#"{"item": "x"}"#))
+    );
+    refused(
+        &did[1],
+        "result_mismatch",
+        "`fs.orders` takes strict JSON of the schema `order.json`, and this holds a number below `1` at `/count`",
+    );
+    refused(&did[2], "result_mismatch", "a property that the schema does not have at `/to`");
+    refused(&did[3], "duplicate_key", "at `/item`");
+    refused(&did[4], "arguments_mismatch", "an object without `\"item\"`");
+    refused(&did[5], "arguments_mismatch", "not of the type `string` at `/item`");
+    refused(&did[6], "malformed", "of the schema `order.json`");
+    refused(&did[7], "malformed", "whole documents only");
+    refused(&did[9], "arguments_mismatch", "not of the type `integer` at `/count`");
+    assert_eq!(did[11], "read");
+    refused(&did[12], "result_mismatch", "at `/to`");
+    assert_eq!(did[13], r#"{"item": "tea", "count": 0}"#);
+    assert!(!place.path("json/new").exists());
+    // A child has its parent's schemas.
+    let did = run(
+        &place,
+        r#"const child = await lockgate.spawn(`export default async () => { try { return await lockgate.fs.orders.readText("none") } catch (e) { return [e.code, e.message] } }`,
+            { grants: [{ kind: "fs", name: "orders" }] });
+        return await child.result()"#,
+    );
+    refused(&did, "result_mismatch", "at `/count`");
+}
+
+#[test]
+fn d06_a_response_is_held_against_the_schema_of_its_section() {
+    let (good, bad) = (serve(r#"{"item": "tea"}"#), serve(r#"{"item": ["tea"]}"#));
+    let place = Place::new();
+    let section = |name: &str, port: u16| {
+        format!(
+            "[http.{name}]\nhosts = [\"127.0.0.1\"]\nports = [{port}]\nschemes = [\"http\"]\nprivate = true\nschema = \"order.json\"\n"
+        )
+    };
+    place.file("order.json", ORDER);
+    place.file("lockgate.toml", &[section("good", good), section("bad", bad)].concat());
+    let did = run(
+        &place,
+        &format!(
+            "const get = (port) => attempt(async () => (await fetch(`http://127.0.0.1:${{port}}/`)).text());\nreturn [await get({good}), await get({bad})]"
+        ),
+    );
+    assert_eq!(did[0], r#"{"item": "tea"}"#);
+    refused(&did[1], "result_mismatch", "not of the type `string` at `/item`");
+}
+
+#[test]
+fn n02_a_schema_that_cannot_be_used_is_a_mistake_before_anything_runs() {
+    let place = place(SHAPED);
+    place.file("program.mjs", "export default () => 1");
+    let wide = format!(r#"{{"enum": [{}0]}}"#, "0,".repeat(30_000));
+    let doubled = |level: usize| {
+        let next = json!({"$ref": format!("#/$defs/{}", level + 1)});
+        (level.to_string(), json!({"allOf": [next, next]}))
+    };
+    let mut levels: serde_json::Map<String, Json> = (0..20).map(doubled).collect();
+    levels.insert("20".to_owned(), json!(true));
+    let costly = json!({"$defs": levels, "$ref": "#/$defs/0"}).to_string();
+    for (schema, words) in [
+        (None, "No such file"),
+        (Some("{\"type\": "), "it is no strict JSON"),
+        (Some(r#"{"type": "string", "type": "number"}"#), "a key given twice at `/type`"),
+        (Some(r#"{"type": "text"}"#), "not valid at `/type`"),
+        (Some(r#"{"$ref": "https://example.com/schema"}"#), "a place in the same schema"),
+        (Some(&costly), "over 100,000 times"),
+        (Some(&wide), "20,000 values"),
+    ] {
+        if let Some(schema) = schema {
+            place.file("order.json", schema);
+        }
+        let ran = place.lockgate(&["run", "program.mjs", "--manifest", "lockgate.toml"]);
+        assert_ne!(ran.status, 0, "{schema:?}");
+        for words in [words, "cannot use the schema `order.json`", "fs.orders"] {
+            assert!(ran.stdout.contains(words), "`{words}` for {schema:?}: {ran:?}");
+        }
+    }
+}
+
 #[test]
 fn n02_a_type_that_is_not_in_the_list_is_a_mistake() {
     let place = place(&MANIFEST.replace("classes = \"core\"", "classes = [\"AIMesage\"]"));

@@ -1,7 +1,7 @@
 //! The files and directories that a manifest leads to, as they are now. They are hashed, and not looked into.
 
-use crate::pins::{DIRECTORY, FilePin, wall_role};
-use lockgate_authority::{Manifest, ManifestGrant, ServerWall, Source, ToolCommand};
+use crate::pins::{DIRECTORY, FilePin, SCHEMA, wall_role};
+use lockgate_authority::{Caveat, Format, Manifest, ManifestGrant, ServerWall, Source, ToolCommand};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
@@ -9,7 +9,20 @@ use std::path::{Component, Path, PathBuf};
 
 /// What a section leads to.
 pub(crate) fn of_grant(grant: &ManifestGrant, base: &Path) -> Vec<FilePin> {
-    match &grant.source {
+    let schemas = grant.caveats.iter().filter_map(|caveat| match caveat {
+        Caveat::Format(format) => match &**format {
+            Format::Schema(file) => Some(pin(SCHEMA, &base.join(&**file))),
+            _ => None,
+        },
+        _ => None,
+    });
+    let mut out = of_source(&grant.source, base);
+    out.extend(schemas);
+    out
+}
+
+fn of_source(source: &Source, base: &Path) -> Vec<FilePin> {
+    match source {
         Source::Directory(path) => vec![directory(&base.join(path))],
         Source::Command(command) => {
             let mut out = of_command(command, base);

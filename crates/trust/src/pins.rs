@@ -11,6 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The role of a directory: what is granted, or where a program is started.
 pub(crate) const DIRECTORY: &str = "directory";
 
+/// The role of the JSON Schema of what crosses at a point.
+pub(crate) const SCHEMA: &str = "schema";
+
 /// The role of what a wall lets a server read, or change: the key, and which of its paths, from 1.
 pub(crate) fn wall_role(key: &str, index: usize) -> String {
     format!("{key} {}", index + 1)
@@ -20,7 +23,7 @@ pub(crate) fn wall_role(key: &str, index: usize) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilePin {
-    /// What it is to the section: `program`, `argument 1`, `reads 1`, `writes 1`, `rules`, `directory`.
+    /// What it is to the section: `program`, `argument 1`, `reads 1`, `writes 1`, `schema`, `rules`, `directory`.
     pub role: String,
     /// Where it really is.
     pub path: String,
@@ -90,6 +93,19 @@ impl Pins {
         let role = wall_role(key, index);
         let pinned = self.points.get(point)?.pins.files.iter().find(|pin| pin.role == role)?;
         Some(Path::new(&pinned.path))
+    }
+
+    /// Whether the bytes of a section's schema are those that were approved.
+    pub fn check_schema(&self, point: &str, bytes: &[u8]) -> Result<(), Drift> {
+        let Some(approved) = self.points.get(point) else { return Ok(()) };
+        let pinned: Vec<FilePin> = approved.pins.files.iter().filter(|pin| pin.role == SCHEMA).cloned().collect();
+        let is_pinned = |pin: &FilePin| pin.sha256.as_deref() == Some(&*sha256(bytes));
+        let what = match &*pinned {
+            [pin] if is_pinned(pin) => Vec::new(),
+            [pin] => file_changes(&pinned, &[FilePin { sha256: Some(sha256(bytes)), ..pin.clone() }]),
+            _ => vec!["it has a schema now".to_owned()],
+        };
+        drifted(point.to_owned(), what)
     }
 
     /// Whether the text of the file of rules at `index` is the one that was approved. Those after the manifest's are the

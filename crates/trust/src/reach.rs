@@ -86,10 +86,13 @@ fn shown(value: &str) -> String {
 fn content(grant: &ManifestGrant) -> Vec<String> {
     let seal =
         grant.caveats.iter().find_map(|caveat| if let Caveat::Seal(seal) = caveat { Some(&**seal) } else { None });
-    let form =
-        grant.caveats.iter().find_map(|caveat| if let Caveat::Format(form) = caveat { Some(&**form) } else { None });
+    let forms = grant
+        .caveats
+        .iter()
+        .filter_map(|caveat| if let Caveat::Format(form) = caveat { Some(formed(form)) } else { None });
+    let forms: Vec<String> = forms.collect();
     let mut out = seal.map_or_else(|| vec!["takes and keeps what is not sealed".to_owned()], sealed);
-    out.push(form.map_or_else(|| "takes bytes of any form".to_owned(), formed));
+    out.extend(if forms.is_empty() { vec!["takes bytes of any form".to_owned()] } else { forms });
     out
 }
 
@@ -102,7 +105,7 @@ fn sealed(seal: &Seal) -> Vec<String> {
 
 fn formed(form: &Format) -> String {
     let types = match form {
-        Format::Json => return format!("takes only {form}"),
+        Format::Json | Format::Schema(_) => return format!("takes only {form}"),
         Format::Lc(Classes::Messages) => "messages".to_owned(),
         Format::Lc(Classes::Core) => "all types of its core".to_owned(),
         Format::Lc(Classes::Only(names)) => names.join(", "),

@@ -6,13 +6,13 @@ use lockgate_decode::{
 /// Small in every way, so that each limit is met.
 const SMALL: Strict =
     Strict { budget: Budget { bytes: 200, nodes: 20, depth: 4, text: 20 }, keys: 8, ..Strict::JAVASCRIPT };
-/// More than this is looked through before anything is built.
-const LOOKED_THROUGH: usize = 16 << 10;
+/// White space beyond what any reader takes in at once.
+const PADDING: usize = 16 << 10;
 
-/// What is taken is what `serde_json` takes; what is refused has a place in the document; how much is read first changes nothing.
+/// What is taken is what `serde_json` takes; what is refused has a place in the document; white space at its end changes nothing.
 pub fn json(bytes: &[u8]) {
     let read = decode_json(bytes, &Strict::DATA);
-    let padded = [bytes, &[b' '; LOOKED_THROUGH + 1]].concat();
+    let padded = [bytes, &[b' '; PADDING + 1]].concat();
     assert_eq!(read.is_ok(), decode_json(&padded, &Strict::DATA).is_ok(), "white space at the end changed it");
     for strict in [Strict::JAVASCRIPT, SMALL] {
         if let Ok(value) = decode_json(bytes, &strict) {

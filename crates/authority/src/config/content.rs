@@ -1,4 +1,4 @@
-//! The keys `seal` and `format` of a section, and back.
+//! The keys `seal`, `format` and `schema` of a section, and back.
 
 use super::node::Data;
 use super::problem::Problems;
@@ -76,6 +76,16 @@ pub(crate) fn read_format(item: &Item<'_>, problems: &mut Problems) -> Option<Ca
     Some(Caveat::Format(Box::new(format)))
 }
 
+/// Reads `schema = "file.json"`.
+pub(crate) fn read_schema(item: &Item<'_>, problems: &mut Problems) -> Option<Caveat> {
+    let file = item.text(problems)?;
+    if file.is_empty() || file.contains('\0') {
+        item.problem(problems, format!("expected a file with a JSON Schema, found {}", quoted(file)), None);
+        return None;
+    }
+    Some(Caveat::Format(Box::new(Format::Schema(file.into()))))
+}
+
 fn read_classes(item: &Item<'_>, problems: &mut Problems) -> Option<Classes> {
     if !matches!(item.node.data, Data::List(_)) {
         let core = item.choice(problems, &[("messages", false), ("core", true)])?;
@@ -97,14 +107,16 @@ pub(crate) fn seal_setting(seal: &Seal) -> Toml {
     if said.is_empty() { Toml::Boolean(true) } else { Toml::Table(said) }
 }
 
-/// The value of `format`.
-pub(crate) fn format_setting(format: &Format) -> Toml {
+/// `format` or `schema`, and its value.
+pub(crate) fn format_setting(format: &Format) -> (&'static str, Toml) {
     let text = |text: &str| Toml::String(text.to_owned());
     let classes = match format {
-        Format::Json => return text("json"),
-        Format::Lc(Classes::Messages) => return text("lc"),
+        Format::Schema(file) => return ("schema", text(file)),
+        Format::Json => return ("format", text("json")),
+        Format::Lc(Classes::Messages) => return ("format", text("lc")),
         Format::Lc(Classes::Core) => text("core"),
         Format::Lc(Classes::Only(names)) => texts(names.iter()),
     };
-    Toml::Table([("type".to_owned(), text("lc")), ("classes".to_owned(), classes)].into_iter().collect())
+    let table = [("type".to_owned(), text("lc")), ("classes".to_owned(), classes)];
+    ("format", Toml::Table(table.into_iter().collect()))
 }

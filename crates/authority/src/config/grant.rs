@@ -1,6 +1,6 @@
 //! One grant, as a manifest's section, a flag or a child's ask, into operations and caveats.
 
-use super::content::{read_format, read_seal};
+use super::content::{read_format, read_schema, read_seal};
 use super::from::{read_asked, read_from};
 use super::labels::{self, LabelTerm};
 use super::problem::Problems;
@@ -90,9 +90,11 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
         PointKind::Endorse | PointKind::Declassify => &["where"],
         _ => &[],
     };
-    // A child cannot lay a seal on what its parent reads plain.
+    // A child cannot lay a seal on what its parent reads plain, and only a manifest has files beside it.
     let content: &[&str] = match (form, kind) {
-        (Form::Manifest | Form::Exact, PointKind::Fs | PointKind::Kv) => &["seal", "format"],
+        (Form::Manifest, PointKind::Fs | PointKind::Kv) => &["seal", "format", "schema"],
+        (Form::Manifest, PointKind::Http) => &["format", "schema"],
+        (Form::Exact, PointKind::Fs | PointKind::Kv) => &["seal", "format"],
         (_, PointKind::Fs | PointKind::Kv | PointKind::Http) => &["format"],
         _ => &[],
     };
@@ -123,6 +125,7 @@ pub(crate) fn read_terms(kind: PointKind, section: &Section<'_>, form: Form, pro
     caveats.extend(get("until").and_then(|item| item.time(problems)).map(Caveat::Until));
     caveats.extend(get("seal").and_then(|item| read_seal(&item, problems)));
     caveats.extend(get("format").and_then(|item| read_format(&item, problems)));
+    caveats.extend(get("schema").and_then(|item| read_schema(&item, problems)));
     let approval = get("approval").and_then(|item| item.boolean(problems));
     caveats.extend((approval == Some(true)).then_some(Caveat::Approval));
     // A manifest's tool server can say it tool by tool: then that is for callers, and to a cell nothing is said.

@@ -83,7 +83,7 @@ pub(crate) fn setting(caveat: &Caveat) -> Setting {
         Caveat::ResponseBytes(bytes) => ("response_bytes", Toml::String(units::display_size(*bytes))),
         Caveat::Timeout(ms) => ("timeout", Toml::String(units::display_duration(*ms))),
         Caveat::Seal(seal) => ("seal", seal_setting(seal)),
-        Caveat::Format(format) => ("format", format_setting(format)),
+        Caveat::Format(format) => format_setting(format),
         Caveat::Until(time) => ("until", Toml::String(units::display_time(*time))),
         Caveat::Calls(calls) => ("calls", count(*calls)),
         Caveat::Bytes(bytes) => ("bytes", Toml::String(units::display_size(*bytes))),

@@ -128,7 +128,7 @@ impl Client {
                         let parsed = serde_json::from_slice(&message).map_err(StreamableHttpError::Deserialize)?;
                         Ok(StreamableHttpPostResponse::Json(parsed, session))
                     }
-                    Look::Overlook | Look::Lost => {
+                    Look::Overlook | Look::Garbled(_) | Look::Lost => {
                         Err(StreamableHttpError::UnexpectedServerResponse("a message that is refused".into()))
                     }
                 }
@@ -152,7 +152,7 @@ impl Client {
                     Ok(ServerJsonRpcMessage::Error(error)) => Some(error),
                     _ => None,
                 },
-                Look::Overlook | Look::Lost => None,
+                Look::Overlook | Look::Garbled(_) | Look::Lost => None,
             }
         } else {
             None
@@ -262,7 +262,7 @@ fn look(mut event: Sse, answers: Option<&RequestId>) -> Option<Sse> {
             event.data = Some(String::from_utf8_lossy(&message).into_owned());
             Some(event)
         }
-        Look::Overlook | Look::Lost => None,
+        Look::Overlook | Look::Garbled(_) | Look::Lost => None,
     }
 }
 

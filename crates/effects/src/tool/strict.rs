@@ -29,6 +29,8 @@ pub(super) enum Look<'m> {
     Pass(Cow<'m, [u8]>),
     /// It is no message, or one that nothing waits for.
     Overlook,
+    /// It begins as a message does and is no JSON: where one request waits, it waits for this.
+    Garbled(Refused),
     /// It is refused, and nobody can say whose answer it would be.
     Lost,
 }
@@ -42,7 +44,7 @@ pub(super) fn look<'m>(message: &'m [u8], answers: Option<&RequestId>) -> Look<'
     }
     match check_message(message, &MESSAGE) {
         Ok(()) => Look::Pass(not_ours(message)),
-        Err(bad) => refuse(bad, answers),
+        Err(bad) => refuse(bad, answers, is_object(message)),
     }
 }
 
@@ -57,7 +59,12 @@ fn unread<'m>(answers: Option<&RequestId>) -> Look<'m> {
     }
 }
 
-fn refuse<'m>(bad: BadMessage, answers: Option<&RequestId>) -> Look<'m> {
+/// Whether text begins as an object of JSON does: `{ a: 1 }` is a stray print.
+fn is_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().strip_prefix(b"{").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\""))
+}
+
+fn refuse<'m>(bad: BadMessage, answers: Option<&RequestId>, is_object: bool) -> Look<'m> {
     if bad.has_method {
         return Look::Overlook;
     }
@@ -67,6 +74,7 @@ fn refuse<'m>(bad: BadMessage, answers: Option<&RequestId>) -> Look<'m> {
     });
     match id.or_else(|| answers.cloned()) {
         Some(id) => Look::Pass(Cow::Owned(standing_in(&bad.refused, id))),
+        None if !bad.is_rpc && bad.refused.code == ReasonCode::Malformed && is_object => Look::Garbled(bad.refused),
         // Such as `[info] started`.
         None if !bad.is_rpc && bad.refused.code == ReasonCode::Malformed => Look::Overlook,
         None => Look::Lost,
@@ -74,7 +82,7 @@ fn refuse<'m>(bad: BadMessage, answers: Option<&RequestId>) -> Look<'m> {
 }
 
 /// An error in the place of the answer that was refused, as a line.
-fn standing_in(refused: &Refused, id: RequestId) -> Vec<u8> {
+pub(super) fn standing_in(refused: &Refused, id: RequestId) -> Vec<u8> {
     let pointer = refused.place(MOST_POINTER);
     let data = serde_json::json!({"code": refused.code.as_str(), "pointer": pointer, "found": refused.found});
     let message = ServerJsonRpcMessage::error(ErrorData::new(REFUSED, "refused", Some(data)), Some(id));

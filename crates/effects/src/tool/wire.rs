@@ -4,14 +4,15 @@ use super::strict::{self, Look};
 use bytes::BytesMut;
 use lockgate_decode::Lines;
 use rmcp::RoleClient;
-use rmcp::model::{JsonRpcMessage, ServerNotification};
+use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId, ServerNotification};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
+use std::collections::HashSet;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -28,15 +29,59 @@ const WRITING: Duration = Duration::from_secs(30);
 
 /// MCP over a child's pipes, with every bound that the SDK leaves open.
 pub(super) fn guarded(pipes: Pipes, message_bytes: usize, ending: Arc<Ending>) -> impl Transport<RoleClient> {
+    let waiting = Arc::new(Waiting::default());
     let output = LineGuard {
         inner: pipes.output,
+        waiting: waiting.clone(),
         lines: Lines::new(message_bytes),
         passed: BytesMut::new(),
         overlooked: 0,
         ending: ending.clone(),
     };
     let inner = AsyncRwTransport::new_client(output, pipes.input).with_max_line_length(message_bytes + strict::ADDED);
-    Guarded { inner, ending, unanswered: Arc::default() }
+    Guarded { inner, ending, unanswered: Arc::default(), waiting }
+}
+
+/// The requests whose answers have not come.
+#[derive(Default)]
+struct Waiting(Mutex<HashSet<RequestId>>);
+
+impl Waiting {
+    fn ids(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sent(&self, message: &TxJsonRpcMessage<RoleClient>) {
+        match message {
+            JsonRpcMessage::Request(request) => {
+                self.ids().insert(request.id.clone());
+            }
+            JsonRpcMessage::Notification(given_up) => {
+                if let ClientNotification::CancelledNotification(cancelled) = &given_up.notification {
+                    let id = &cancelled.params.request_id;
+                    self.ids().retain(|waiting| Some(waiting) != id.as_ref());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn received(&self, message: &RxJsonRpcMessage<RoleClient>) {
+        let id = match message {
+            JsonRpcMessage::Response(response) => Some(&response.id),
+            JsonRpcMessage::Error(error) => error.id.as_ref(),
+            _ => None,
+        };
+        if let Some(id) = id {
+            self.ids().remove(id);
+        }
+    }
+
+    /// The one that waits, where no other does.
+    fn only(&self) -> Option<RequestId> {
+        let ids = self.ids();
+        if ids.len() == 1 { ids.iter().next().cloned() } else { None }
+    }
 }
 
 /// A transport that ends when the server has, and that a server cannot fill with requests or block.
@@ -44,6 +89,7 @@ struct Guarded<R: AsyncRead> {
     inner: AsyncRwTransport<RoleClient, R, pipe::Sender>,
     ending: Arc<Ending>,
     unanswered: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
 }
 
 impl<R: AsyncRead + Send + Unpin> Transport<RoleClient> for Guarded<R> {
@@ -53,6 +99,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleClient> for Guarded<R> {
         &mut self,
         message: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
+        self.waiting.sent(&message);
         let is_answer = matches!(message, JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_));
         let (ending, unanswered) = (self.ending.clone(), self.unanswered.clone());
         let writing = self.inner.send(message);
@@ -74,6 +121,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleClient> for Guarded<R> {
             message = self.inner.receive() => message?,
             _ = self.ending.reached() => return None,
         };
+        self.waiting.received(&message);
         match &message {
             JsonRpcMessage::Request(_) if self.unanswered.fetch_add(1, Ordering::Relaxed) >= UNANSWERED => {
                 self.ending.because(Ended::Flooding);
@@ -105,6 +153,7 @@ fn decrement(count: &AtomicUsize) {
 /// The SDK would drop a line that is too long and let its caller wait.
 struct LineGuard<R> {
     inner: R,
+    waiting: Arc<Waiting>,
     lines: Lines,
     /// Lines that were looked at, on their way to the SDK.
     passed: BytesMut,
@@ -138,11 +187,15 @@ impl<R: AsyncRead + Unpin> AsyncRead for LineGuard<R> {
 
 impl<R> LineGuard<R> {
     fn observe(&mut self, received: &[u8]) -> Option<Ended> {
-        let LineGuard { lines, passed, overlooked, .. } = self;
+        let LineGuard { lines, passed, overlooked, waiting, .. } = self;
         let mut fault = None;
         let whole = lines.take(received, |line| match strict::look(line, None) {
             Look::Pass(message) => passed.extend_from_slice(&message),
             Look::Overlook => *overlooked += 1,
+            Look::Garbled(refused) => match waiting.only() {
+                Some(id) => passed.extend_from_slice(&strict::standing_in(&refused, id)),
+                None => *overlooked += 1,
+            },
             Look::Lost => fault = fault.or(Some(Ended::Unreadable)),
         });
         if whole.is_err() {

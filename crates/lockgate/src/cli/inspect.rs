@@ -140,7 +140,7 @@ fn parts(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     if report.can.more > 0 {
         writeln!(page, "  and {} more", report.can.more)?;
     }
-    if report.refused.is_empty() && report.inner.is_none() {
+    if report.refused.is_empty() && report.wrapped().next().is_none() {
         writeln!(page, "{}", paint("nothing of it is refused", GREEN))?;
     }
     for refused in &report.refused {
@@ -150,6 +150,11 @@ fn parts(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     if let Some(inner) = &report.inner {
         writeln!(page, "in it     {}, {} bytes", paint(inner.kind.as_str(), YELLOW), inner.bytes)?;
         parts(page, inner)?;
+    }
+    for within in &report.within {
+        let (kind, at) = (paint(within.report.kind.as_str(), YELLOW), paint(&line(&within.at), DIM));
+        writeln!(page, "in a text {kind}, {} bytes  {at}", within.report.bytes)?;
+        parts(page, &within.report)?;
     }
     Ok(())
 }

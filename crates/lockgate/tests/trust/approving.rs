@@ -245,6 +245,7 @@ fn m10_a_seal_or_a_form_that_is_gone_is_told() {
         ("seal = true", "seal = { writers = [\"b\"] }", vec!["opens what `b` has sealed"], "- seal = true"),
         ("seal = true", "seal = { readers = [\"b\"] }", vec!["lets `b` open what it seals"], "- seal = true"),
         ("seal = true\nformat = \"json\"", "seal = true", vec!["takes bytes of any form"], "- format = \"json\""),
+        ("schema = \"a.json\"", "", vec!["takes bytes of any form"], "- schema = \"a.json\""),
         ("", "seal = true", vec!["opens what it has sealed itself"], "+ seal = true"),
     ];
     for kind in ["fs", "kv"] {

@@ -177,6 +177,21 @@ fn m07_rules_and_directories_are_those_that_were_approved() {
 }
 
 #[test]
+fn m07_the_schema_of_a_section_is_the_one_that_was_approved() {
+    let desk = Desk::with("[kv.notes]\nallow = [\"get\"]\nschema = \"note.json\"\n[kv.other]\nallow = [\"get\"]\n");
+    desk.file("note.json", "{\"type\": \"object\"}");
+    assert!(desk.point("kv.notes")["reaches"].to_string().contains("takes only strict JSON of the schema `note.json`"));
+    desk.approve_all();
+    desk.eval("1", &[]).value();
+    desk.file("note.json", "{}");
+    desk.eval("1", &[]).trouble(2, "pin_drift", &["`kv.notes`", "the content of the schema", "note.json"]);
+    assert_eq!(desk.point("kv.notes")["state"], "changed");
+    assert_eq!(desk.point("kv.other")["state"], "trusted");
+    desk.file("note.json", "{\"type\": \"object\"}");
+    desk.eval("1", &[]).value();
+}
+
+#[test]
 fn m07_what_a_wall_lets_through_is_what_was_approved() {
     for key in ["reads", "writes"] {
         let command = Json::from(vec![node(), "server.js".to_owned()]);
