@@ -205,6 +205,8 @@ pub enum Move {
 #[derive(Clone)]
 struct Cell {
     parent: Option<usize>,
+    /// What it asked for; the first cell for nothing.
+    ask: Option<usize>,
     held: HeldGrants,
     label: Label,
     clearance: Label,
@@ -234,10 +236,13 @@ pub struct FlowWorld<'s> {
     broken: Vec<Violation>,
 }
 
+/// What tells living cells apart: the label, what it should be, and what the cell can come to read.
+type Living = (Label, Truth, Truth);
+
 impl<'s> crate::System for &'s Flows {
     type World = FlowWorld<'s>;
     type Step = Move;
-    type Key = (Vec<(Option<usize>, [bool; 2], Label, Truth, Truth)>, Vec<(usize, Label, Truth)>);
+    type Key = (Vec<(Option<usize>, Option<usize>, Option<Living>)>, Vec<(usize, Label, Truth)>);
 
     fn after(&self, steps: &[Move]) -> FlowWorld<'s> {
         let mut world = FlowWorld::new(self);
@@ -254,11 +259,11 @@ impl<'s> crate::System for &'s Flows {
     }
 
     fn key(&self, world: &FlowWorld<'s>) -> Self::Key {
+        // Of a cell that has ended, and of what it held, nothing counts any more.
         let cells = world.cells.iter().map(|cell| {
-            let (truth, can_read) = (cell.truth.clone(), cell.can_read.clone());
-            (cell.parent, [cell.strict, cell.ended], cell.label, truth, can_read)
+            let living = (!cell.ended).then(|| (cell.label, cell.truth.clone(), cell.can_read.clone()));
+            (cell.parent, cell.ask, living)
         });
-        // What ended cells held is gone.
         let held = world.sealed.iter().filter(|sealed| !world.cells[sealed.cell].ended);
         let sealed = held.map(|sealed| (sealed.cell, sealed.label, sealed.truth.clone()));
         (cells.collect(), sealed.collect())
@@ -300,6 +305,7 @@ impl<'s> FlowWorld<'s> {
     fn new(system: &'s Flows) -> Self {
         let first = Cell {
             parent: None,
+            ask: None,
             held: system.held.clone(),
             label: Label::BOTTOM,
             clearance: Label::TOP,
@@ -315,7 +321,8 @@ impl<'s> FlowWorld<'s> {
 
     fn steps(&self) -> Vec<Move> {
         let mut out = Vec::new();
-        let room = self.sealed.len() < self.system.sealed;
+        let held = self.sealed.iter().filter(|sealed| !self.cells[sealed.cell].ended).count();
+        let room = held < self.system.sealed;
         for cell in (0..self.cells.len()).filter(|cell| !self.cells[*cell].ended) {
             let own = || (0..self.sealed.len()).filter(move |value| self.sealed[*value].cell == cell);
             let with = || std::iter::once(None).chain(own().map(Some));
@@ -597,8 +604,9 @@ impl<'s> FlowWorld<'s> {
         if begins {
             let reach = reach_of(&held).join(depends);
             let can_read = can_read(&held).and(&truth);
-            let (parent, label) = (Some(parent), depends);
-            self.cells.push(Cell { parent, held, label, clearance, truth, reach, can_read, strict, ended: false });
+            let (parent, ask, label) = (Some(parent), Some(ask), depends);
+            let ended = false;
+            self.cells.push(Cell { parent, ask, held, label, clearance, truth, reach, can_read, strict, ended });
         }
     }
 
