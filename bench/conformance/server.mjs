@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const tools = ['test_simple_text', 'test_image_content', 'test_audio_content', 'test_embedded_resource', 'test_multiple_content_types',
+  'test_error_handling', 'test_tool_with_progress', 'add_numbers', 'json_schema_2020_12_tool'];
 const [wire, ...more] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 const lockgate = process.env.LOCKGATE;
@@ -16,7 +18,7 @@ const manifest = join(place, 'lockgate.toml');
 writeFileSync(manifest, `[tool.tests]
 command = ${JSON.stringify([process.execPath, join(here, 'tools.mjs')])}
 reads = ${JSON.stringify([here])}
-tools = ["*"]
+tools = ${JSON.stringify(tools)}
 `);
 const token = execFileSync(lockgate, ['client', 'add', 'suite', '--clients', clients], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
 const gate = spawn(lockgate, ['mcp', '--trust', '--manifest', manifest, '--mode', 'proxy', '--names', 'short',
@@ -34,6 +36,7 @@ const forwarder = http.createServer((request, response) => {
   const headers = { ...request.headers, authorization: `Bearer ${token}` };
   // A loopback host of the suite's is the forwarder's; any other goes on as it is, to be refused.
   if (/^(localhost|127\.0\.0\.1)(:\d+)?$/.test(headers.host ?? '')) headers.host = `127.0.0.1:${port}`;
+  if (/^http:\/\/(localhost|127\.0\.0\.1)(:\d+)?$/.test(headers.origin ?? '')) headers.origin = `http://127.0.0.1:${port}`;
   const onward = http.request({ host: '127.0.0.1', port, path: request.url, method: request.method, headers }, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);

@@ -53,10 +53,16 @@ class Client:
         self.child.wait(30)
 
 
+def names(count):
+    """What upstream.py has."""
+    told = subprocess.run([sys.executable, str(UPSTREAM), str(count)], input='{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n', capture_output=True, text=True, check=True)
+    return [tool["name"] for tool in json.loads(told.stdout)["result"]["tools"]]
+
+
 def manifest(directory, count):
     text = f"""[tool.up]
 command = ["{sys.executable}", "{UPSTREAM}", "{count}"]
-tools = ["*"]
+tools = {json.dumps(names(count))}
 """
     path = Path(directory) / f"lockgate-{count}.toml"
     path.write_text(text)

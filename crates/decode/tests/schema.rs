@@ -92,10 +92,14 @@ fn d06_references_lead_to_places_in_the_same_schema_only() {
         let schema = json!({"$defs": {"name": {}}, "properties": {"a": {"items": {"$ref": reference}}}});
         assert!(refused(&schema).contains("at `/properties/a/items/$ref`"), "{reference}");
     }
-    for keyword in ["$anchor", "$dynamicAnchor", "$dynamicRef", "$id"] {
+    for keyword in ["$dynamicAnchor", "$dynamicRef", "$id"] {
         let schema = json!({"properties": {"a": {keyword: "https://example.com/x"}}});
         assert!(matches!(Schema::compile(&schema), Err(SchemaError::Reference { .. })), "{keyword}");
     }
+    // A name for a place is harmless as long as nothing goes by it.
+    let named = |reference: &str| json!({"$defs": {"x": {"$anchor": "name", "type": "string"}}, "properties": {"a": {"$ref": reference}}});
+    assert!(compiled(&named("#/$defs/x")).check(&json!({"a": 1})).is_err());
+    assert!(matches!(Schema::compile(&named("#name")), Err(SchemaError::Reference { .. })));
     // A draft that nobody knows would have to be fetched.
     assert!(Schema::compile(&json!({"$schema": "https://example.com/draft", "type": "string"})).is_err());
     // The keys of a table are names, not keywords.

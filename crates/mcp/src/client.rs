@@ -227,7 +227,18 @@ impl Client {
         let (server, tool) = self.0.names.resolve(name);
         let args = value(Json::Object(arguments))?;
         let (tell, done) = oneshot::channel();
-        let call = caller.submit(server, tool, &args, move |result| drop(tell.send(Done::Call(result))));
+        let named = bounded(name);
+        let then = move |result: Result<Value, Failed>| {
+            // A client knows tools by their names and has no handles.
+            let result = result.map_err(|failed| match failed.code {
+                ReasonCode::UnknownHandle => {
+                    Failed { message: format!("there is no tool `{named}` that this client may call"), ..failed }
+                }
+                _ => failed,
+            });
+            drop(tell.send(Done::Call(result)));
+        };
+        let call = caller.submit(server, tool, &args, then);
         let (caller, doing) = (Arc::clone(caller), Doing::Call(call));
         Ok(Work { caller, doing, printed: Printed::default(), done, digest, _turn: None })
     }

@@ -105,7 +105,7 @@ impl HttpServer {
     /// Serves until `stop` resolves, then lets what is under way end, for a moment.
     pub async fn serve(self, make: MakeClient, stop: impl Future<Output = ()>) -> io::Result<()> {
         let url = self.url();
-        let config = config(&self.options);
+        let config = config(&self.options, self.address);
         let ended = config.cancellation_token.clone();
         let sessions = Arc::new(LocalSessionManager::default());
         let mcp = StreamableHttpService::new(|| Ok(Front::of_requests()), sessions, config);
@@ -170,13 +170,16 @@ impl HttpServer {
     }
 }
 
-fn config(options: &HttpOptions) -> StreamableHttpServerConfig {
+fn config(options: &HttpOptions, address: SocketAddr) -> StreamableHttpServerConfig {
     let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into_iter().chain(options.hosts.iter().cloned());
     let own = options.url.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
     let own = own.and_then(|uri| uri.authority().map(|authority| authority.as_str().to_owned()));
+    // A page of the gate's own would have these; there is none.
+    let port = address.port();
+    let origins = [format!("http://{address}"), format!("http://localhost:{port}")].into_iter();
     StreamableHttpServerConfig::default()
         .with_allowed_hosts(hosts.chain(own))
-        .with_allowed_origins(options.origins.iter().cloned())
+        .with_allowed_origins(origins.chain(options.origins.iter().cloned()))
         .enforce_origin_validation()
         .with_json_response(true)
         .with_max_request_body_bytes(guard::MOST_BODY)

@@ -29,8 +29,9 @@ const PARTS: [&str; 7] = [
 ];
 /// Keywords with a table of schemas for the value's parts.
 const PARTS_TABLE: [&str; 2] = ["properties", "patternProperties"];
-/// Ways to name a schema that depend on more than the place where it stands.
-const OTHER_NAMES: [&str; 5] = ["$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$recursiveAnchor"];
+/// Ways to name a schema that depend on more than the place where it stands. `$anchor` gives a name that no reference may use, and so
+/// names nothing.
+const OTHER_NAMES: [&str; 4] = ["$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$recursiveAnchor"];
 
 /// The cost of one look at one value.
 #[derive(Clone, Copy, Debug)]
