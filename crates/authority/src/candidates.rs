@@ -88,16 +88,16 @@ impl Candidates {
             (PointKind::Http, Subject::Url { url, .. }) => {
                 if let Host::Name(name) = url.host() {
                     look_up(name)?;
-                    let dots = name.match_indices('.').filter_map(|(at, _)| name.get(at..));
-                    dots.into_iter().try_for_each(&mut look_up)?;
+                    let mut dots = name.match_indices('.').filter_map(|(at, _)| name.get(at..));
+                    dots.try_for_each(&mut look_up)?;
                 }
             }
             (PointKind::Fs, Subject::Path(path)) => {
                 look_up(".")?;
                 let path = path.as_str();
                 let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-                let above = ends.filter_map(|end| path.get(..end)).filter(|above| *above != ".");
-                above.into_iter().try_for_each(&mut look_up)?;
+                let mut above = ends.filter_map(|end| path.get(..end)).filter(|above| *above != ".");
+                above.try_for_each(&mut look_up)?;
             }
             (PointKind::Tool, _) => look_up(request.op)?,
             _ => return None,
