@@ -46,10 +46,15 @@ impl Refused {
 
     /// Prefixes one pointer segment; called while unwinding, so that success pays nothing.
     pub(crate) fn under(mut self, segment: &str) -> Self {
+        self.prefix(segment);
+        self
+    }
+
+    /// [`Refused::under`] in place.
+    pub(crate) fn prefix(&mut self, segment: &str) {
         let escaped = segment.replace('~', "~0").replace('/', "~1");
         self.pointer.insert_str(0, &escaped);
         self.pointer.insert(0, '/');
-        self
     }
 }
 

@@ -260,6 +260,7 @@ fn no_comma(found: Option<u8>) -> Box<Refused> {
 
 /// Prefixes one pointer segment, while unwinding.
 #[cold]
-fn under(refused: Box<Refused>, segment: &str) -> Box<Refused> {
-    refused.under(segment).into()
+fn under(mut refused: Box<Refused>, segment: &str) -> Box<Refused> {
+    refused.prefix(segment);
+    refused
 }
