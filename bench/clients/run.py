@@ -28,7 +28,7 @@ def manifest(place):
     base.mkdir()
     files = PACKAGES / "@modelcontextprotocol/server-filesystem/dist/index.js"
     every = PACKAGES / "@modelcontextprotocol/server-everything/dist/index.js"
-    python = HERE / ".venv"
+    python = HERE / ".servers"
     text = f"""
 [tool.notes]
 command = {json.dumps([str(NODE), str(files), str(work)])}

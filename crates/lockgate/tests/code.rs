@@ -218,6 +218,23 @@ fn f02_programs_of_a_client_that_goes_end_with_it() {
 }
 
 #[test]
+fn f02_a_gate_that_is_asked_to_end_closes_its_session() {
+    let place = Place::new();
+    place.file("lockgate.toml", "[kv.notes]\nallow = [\"get\", \"set\"]\n");
+    let mut client = Client::start(&place, &CODE).handshake();
+    let (told, _) = run(&mut client, "await lockgate.kv.notes.set('a', 1); return await lockgate.kv.notes.get('a')");
+    assert_eq!(told, "result:\n1");
+    client.begin("tools/call", json!({"name": "run_code", "arguments": {"code": "while (true) {}"}}));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let pid = i32::try_from(client.pid()).expect("a number");
+    // SAFETY: a signal to a child that has not been waited for.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+    assert_eq!(client.end(), 0);
+    assert_eq!(place.entries_of("end").len(), 1);
+    place.verify();
+}
+
+#[test]
 fn f02_a09_what_one_program_reads_the_next_one_depends_on() {
     let place = Place::new();
     place.file("work/inbox/letter", "an outsider's words");

@@ -58,9 +58,14 @@ pub fn serve_stdio(client: &Client) -> Result<(), ServeError> {
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
             Err(error) => return Err(ServeError::Handshake(error.to_string())),
         };
-        match service.waiting().await {
-            Ok(QuitReason::JoinError(error)) | Err(error) => Err(ServeError::Broken(error.to_string())),
-            Ok(_) => Ok(()),
+        let waiting = service.waiting();
+        tokio::select! {
+            done = waiting => match done {
+                Ok(QuitReason::JoinError(error)) | Err(error) => Err(ServeError::Broken(error.to_string())),
+                Ok(_) => Ok(()),
+            },
+            // Clients end their servers so: what was done stays recorded as it was.
+            () = asked_to_end()? => Ok(()),
         }
     });
     client.close();
@@ -72,17 +77,19 @@ pub fn serve_stdio(client: &Client) -> Result<(), ServeError> {
 /// Serves clients over HTTP until the process is asked to end, then lets what is under way end.
 pub fn serve_http(server: HttpServer, make: MakeClient) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let served = runtime.block_on(async {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let stop = async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        server.serve(make, stop).await
-    });
+    let served = runtime.block_on(async { server.serve(make, asked_to_end()?).await });
     runtime.shutdown_background();
     Ok(served?)
+}
+
+/// Resolves when the process is asked to end.
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

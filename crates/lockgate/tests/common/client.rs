@@ -149,6 +149,10 @@ impl Client {
     }
 
     /// Closes the input and waits for the end.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn end(mut self) -> i32 {
         drop(self.input.take());
         self.child.wait().expect("it ends").code().unwrap_or(-1)
