@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const tools = ['test_simple_text', 'test_image_content', 'test_audio_content', 'test_embedded_resource', 'test_multiple_content_types',
-  'test_error_handling', 'test_tool_with_progress', 'add_numbers', 'json_schema_2020_12_tool'];
+  'test_error_handling', 'test_tool_with_progress', 'add_numbers', 'test_headers', 'json_schema_2020_12_tool'];
 const [wire, ...more] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 const lockgate = process.env.LOCKGATE;

@@ -38,6 +38,7 @@ const tools = {
   test_error_handling: [none, () => { throw new Error('This tool intentionally returns an error for testing'); }],
   test_tool_with_progress: [none, () => [text('done')]],
   add_numbers: [{ type: 'object', properties: { a: { type: 'number' }, b: { type: 'number' } }, required: ['a', 'b'] }, ({ a, b }) => [text(String(a + b))]],
+  test_headers: [{ type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } }, required: ['region'] }, ({ region }) => [text(region)]],
   json_schema_2020_12_tool: [schema2020, () => [text('ok')]],
 };
 

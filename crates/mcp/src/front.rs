@@ -19,23 +19,12 @@ const WIRES: [ProtocolVersion; 4] = [
     ProtocolVersion::V_2026_07_28,
 ];
 
-/// Whose requests come in.
-pub(crate) struct Front(Option<Client>);
+/// One client's requests.
+pub(crate) struct Front(Client);
 
 impl Front {
-    /// All of one client.
     pub(crate) fn of(client: Client) -> Front {
-        Front(Some(client))
-    }
-
-    /// Each of the client that its token names.
-    pub(crate) fn of_requests() -> Front {
-        Front(None)
-    }
-
-    fn client<'a>(&'a self, context: &'a RequestContext<RoleServer>) -> Result<&'a Client, ErrorData> {
-        let of_request = || context.extensions.get::<http::request::Parts>()?.extensions.get::<Client>();
-        self.0.as_ref().or_else(of_request).ok_or_else(|| ErrorData::invalid_request("there is no client", None))
+        Front(client)
     }
 }
 
@@ -59,13 +48,13 @@ impl ServerHandler for Front {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
+        _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.client(&context)?.tools().to_vec()))
+        Ok(ListToolsResult::with_all_items(self.0.tools().to_vec()))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.0.as_ref()?.tools().iter().find(|tool| tool.name == name).cloned()
+        self.0.tools().iter().find(|tool| tool.name == name).cloned()
     }
 
     async fn call_tool(
@@ -73,15 +62,15 @@ impl ServerHandler for Front {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.client(&context)?.call(request, &context).await
+        self.0.call(request, &context).await
     }
 
     async fn list_resources(
         &self,
         _: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
+        _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Ok(ListResourcesResult::with_all_items(self.client(&context)?.results().list()))
+        Ok(ListResourcesResult::with_all_items(self.0.results().list()))
     }
 
     async fn list_resource_templates(
@@ -97,9 +86,9 @@ impl ServerHandler for Front {
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        context: RequestContext<RoleServer>,
+        _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        match self.client(&context)?.results().read(&request.uri) {
+        match self.0.results().read(&request.uri) {
             Ok(read) => Ok(read.into()),
             Err(error @ NotRead::Unknown) => Err(ErrorData::resource_not_found(error.to_string(), None)),
             Err(error) => Err(ErrorData::invalid_params(error.to_string(), None)),

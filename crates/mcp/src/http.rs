@@ -45,6 +45,11 @@ const ENDING: Duration = Duration::from_secs(10);
 /// Where the protocol is spoken.
 pub(crate) const PATH: &str = "/mcp";
 
+tokio::task_local! {
+    /// Whose request is served: whoever its token names, also where the SDK makes a session of it.
+    static CLIENT: Client;
+}
+
 type Body = BoxBody<Bytes, Infallible>;
 
 /// How the gate is served.
@@ -108,7 +113,8 @@ impl HttpServer {
         let config = config(&self.options, self.address);
         let ended = config.cancellation_token.clone();
         let sessions = Arc::new(LocalSessionManager::default());
-        let mcp = StreamableHttpService::new(|| Ok(Front::of_requests()), sessions, config);
+        let front = || CLIENT.try_with(|client| Front::of(client.clone())).map_err(io::Error::other);
+        let mcp = StreamableHttpService::new(front, sessions, config);
         let known = Known { make, clients: Mutex::default() };
         let guard = Arc::new(Guard::new(mcp, self.clients, known, url));
         let listener = tokio::net::TcpListener::from_std(self.listener)?;

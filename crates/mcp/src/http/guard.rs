@@ -1,7 +1,7 @@
 //! What every request passes before the SDK sees it.
 
 use super::auth::{Clients, Verdict};
-use super::{Body, Known, PATH, metadata, told};
+use super::{Body, CLIENT, Known, PATH, metadata, told};
 use crate::front::Front;
 use crate::strict;
 use bytes::{Bytes, BytesMut};
@@ -92,11 +92,12 @@ impl Guard {
             }
             same_as_headers(&parts.headers, &body)?;
         }
-        parts.extensions.insert(self.client(name).await?);
+        let client = self.client(name).await?;
         // No token goes further than this.
         parts.headers.remove(AUTHORIZATION);
         let is_end = parts.method == Method::DELETE;
-        let response = self.mcp.handle(Request::from_parts(parts, Full::new(body))).await;
+        let handled = self.mcp.handle(Request::from_parts(parts, Full::new(body)));
+        let response = CLIENT.scope(client, handled).await;
         if let Some(begun) = response.headers().get(SESSION).and_then(|value| value.to_str().ok()) {
             self.own(begun, name);
         }
