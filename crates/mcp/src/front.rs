@@ -90,7 +90,10 @@ impl ServerHandler for Front {
     ) -> Result<ReadResourceResponse, ErrorData> {
         match self.0.results().read(&request.uri) {
             Ok(read) => Ok(read.into()),
-            Err(error @ NotRead::Unknown) => Err(ErrorData::resource_not_found(error.to_string(), None)),
+            Err(error @ NotRead::Unknown) => {
+                let about = serde_json::json!({"uri": request.uri});
+                Err(ErrorData::resource_not_found(error.to_string(), Some(about)))
+            }
             Err(error) => Err(ErrorData::invalid_params(error.to_string(), None)),
         }
     }
