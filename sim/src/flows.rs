@@ -1,7 +1,6 @@
-//! Labels as a transition system: cells that read, keep sealed, open, send, spawn, tell, endorse, declassify and end with a
-//! result that their parent reads or keeps. Each is decided by the production functions (`authorize_flow`, `Flowing::sent`,
-//! `Label::returned`, `Label::hearing`, `Grant::reaches`, `Regrade::apply`, `SpawnAsk::clearance`, `derive_for_child`); beside
-//! them plain sets of names say where everything really came from.
+//! Labels as a transition system: cells that read, keep sealed, open, send, spawn, tell, endorse and declassify. Each is
+//! decided by the production functions (`authorize_flow`, `Flowing::sent`, `Label::returned`, `Label::hearing`,
+//! `Regrade::apply`, `SpawnAsk::clearance`, `derive_for_child`); beside them plain sets of names say where everything really came from.
 
 use crate::world::{Invariant, Violation};
 use lockgate_authority::{
@@ -29,22 +28,11 @@ impl Truth {
     fn may_be_read_by(&self, reader: &str) -> bool {
         self.readers.as_ref().is_none_or(|readers| readers.contains(reader))
     }
-
-    /// Whether everything that this depends on is in the other too.
-    fn is_within(&self, other: &Truth) -> bool {
-        let readers = match (&self.readers, &other.readers) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(own), Some(other)) => other.is_subset(own),
-        };
-        readers && self.writers.is_subset(&other.writers)
-    }
 }
 
 /// A point that is read or written, in plain words. The manifest of [`Flows`] says the same.
 struct Place {
     name: &'static str,
-    /// Who could have written what is read there, also where nothing ever is.
     writers: &'static [&'static str],
     readers: Option<&'static [&'static str]>,
     /// Whom it trusts as a sink; `None` for everyone.
@@ -59,8 +47,8 @@ const SOURCES: &[Place] = &[
 ];
 
 const SINKS: &[Place] = &[
-    Place { name: "pay", writers: &[], readers: Some(&["finance"]), trusts: Some(&[]), shown_to: Some(&["finance"]) },
-    Place { name: "blog", writers: &["outside"], readers: None, trusts: None, shown_to: None },
+    Place { name: "pay", writers: &[], readers: None, trusts: Some(&[]), shown_to: Some(&["finance"]) },
+    Place { name: "blog", writers: &[], readers: None, trusts: None, shown_to: None },
 ];
 
 const MANIFEST: &str = r#"
@@ -77,8 +65,6 @@ readable_by = ["finance"]
 [fs.pay]
 path = "pay"
 allow = ["write"]
-written_by = ["operator"]
-readable_by = ["finance"]
 trusts = ["operator"]
 shown_to = ["finance"]
 [fs.blog]
@@ -92,15 +78,14 @@ to = ["outside"]
 [cell]
 "#;
 
-/// What children ask for: the same as their parent; no outsider's word; nothing that outsiders write.
+/// What children ask for: the same as their parent; nothing that reads; no outsider's word.
 const ASKS: &[&str] = &[
     r#"{"source":"","grants":[{"kind":"fs","name":"inbox"},{"kind":"fs","name":"books"},{"kind":"fs","name":"pay"},{"kind":"fs","name":"blog"},{"kind":"endorse","name":"check"},{"kind":"declassify","name":"show"}]}"#,
     r#"{"source":"","grants":[{"kind":"fs","name":"inbox"},{"kind":"fs","name":"pay"}],"clearance":{"written_by":["operator"]}}"#,
-    r#"{"source":"","grants":[{"kind":"fs","name":"books"},{"kind":"fs","name":"pay"}]}"#,
 ];
 
 /// Whether the clearance of an ask excludes what outsiders wrote.
-const STRICT: &[bool] = &[false, true, false];
+const STRICT: &[bool] = &[false, true];
 
 /// The system: its bounds, and what the first cell holds.
 pub struct Flows {
@@ -191,32 +176,16 @@ pub enum Move {
         /// Whether the receiver keeps it sealed.
         sealed: bool,
     },
-    /// A child is done, and all cells below it end; its parent reads its result, or keeps it sealed.
-    End {
-        /// The child.
-        cell: usize,
-        /// A sealed value in the result.
-        value: Option<usize>,
-        /// Whether the parent keeps it sealed.
-        sealed: bool,
-    },
 }
 
 #[derive(Clone)]
 struct Cell {
     parent: Option<usize>,
-    /// What it asked for; the first cell for nothing.
-    ask: Option<usize>,
     held: HeldGrants,
     label: Label,
     clearance: Label,
     truth: Truth,
-    /// All that it can come to read, as the gate reckons it.
-    reach: Label,
-    /// The same in plain words.
-    can_read: Truth,
     strict: bool,
-    ended: bool,
 }
 
 #[derive(Clone)]
@@ -236,13 +205,10 @@ pub struct FlowWorld<'s> {
     broken: Vec<Violation>,
 }
 
-/// What tells living cells apart: the label, what it should be, and what the cell can come to read.
-type Living = (Label, Truth, Truth);
-
 impl<'s> crate::System for &'s Flows {
     type World = FlowWorld<'s>;
     type Step = Move;
-    type Key = (Vec<(Option<usize>, Option<usize>, Option<Living>)>, Vec<(usize, Label, Truth)>);
+    type Key = (Vec<(Option<usize>, bool, Label, Truth)>, Vec<(usize, Label, Truth)>);
 
     fn after(&self, steps: &[Move]) -> FlowWorld<'s> {
         let mut world = FlowWorld::new(self);
@@ -259,13 +225,8 @@ impl<'s> crate::System for &'s Flows {
     }
 
     fn key(&self, world: &FlowWorld<'s>) -> Self::Key {
-        // Of a cell that has ended, and of what it held, nothing counts any more.
-        let cells = world.cells.iter().map(|cell| {
-            let living = (!cell.ended).then(|| (cell.label, cell.truth.clone(), cell.can_read.clone()));
-            (cell.parent, cell.ask, living)
-        });
-        let held = world.sealed.iter().filter(|sealed| !world.cells[sealed.cell].ended);
-        let sealed = held.map(|sealed| (sealed.cell, sealed.label, sealed.truth.clone()));
+        let cells = world.cells.iter().map(|cell| (cell.parent, cell.strict, cell.label, cell.truth.clone()));
+        let sealed = world.sealed.iter().map(|sealed| (sealed.cell, sealed.label, sealed.truth.clone()));
         (cells.collect(), sealed.collect())
     }
 
@@ -291,29 +252,15 @@ struct Asked<'a> {
 }
 
 impl<'s> FlowWorld<'s> {
-    /// The labels of sealed values, and what each depends on.
-    pub fn sealed(&self) -> impl Iterator<Item = (Label, &Truth)> {
-        self.sealed.iter().map(|sealed| (sealed.label, &sealed.truth))
-    }
-
-    /// The label of a cell.
-    pub fn label(&self, cell: usize) -> Option<Label> {
-        self.cells.get(cell).map(|cell| cell.label)
-    }
-
     /// The state before anything happened: one cell, which has read nothing.
     fn new(system: &'s Flows) -> Self {
         let first = Cell {
             parent: None,
-            ask: None,
             held: system.held.clone(),
             label: Label::BOTTOM,
             clearance: Label::TOP,
             truth: Truth::default(),
-            reach: reach_of(&system.held),
-            can_read: can_read(&system.held),
             strict: false,
-            ended: false,
         };
         let mint = Mint::after(1000);
         FlowWorld { system, mint, usage: Usage::new(), cells: vec![first], sealed: Vec::new(), broken: Vec::new() }
@@ -321,9 +268,8 @@ impl<'s> FlowWorld<'s> {
 
     fn steps(&self) -> Vec<Move> {
         let mut out = Vec::new();
-        let held = self.sealed.iter().filter(|sealed| !self.cells[sealed.cell].ended).count();
-        let room = held < self.system.sealed;
-        for cell in (0..self.cells.len()).filter(|cell| !self.cells[*cell].ended) {
+        let room = self.sealed.len() < self.system.sealed;
+        for cell in 0..self.cells.len() {
             let own = || (0..self.sealed.len()).filter(move |value| self.sealed[*value].cell == cell);
             let with = || std::iter::once(None).chain(own().map(Some));
             for source in 0..SOURCES.len() {
@@ -342,13 +288,7 @@ impl<'s> FlowWorld<'s> {
                     (0..ASKS.len()).flat_map(|ask| with().map(move |value| Move::Spawn { parent: cell, ask, value })),
                 );
             }
-            if self.cells[cell].parent.is_some() {
-                out.extend(with().map(|value| Move::End { cell, value, sealed: false }));
-                if room {
-                    out.extend(with().map(|value| Move::End { cell, value, sealed: true }));
-                }
-            }
-            for to in (0..self.cells.len()).filter(|to| self.are_kin(cell, *to) && !self.cells[*to].ended) {
+            for to in (0..self.cells.len()).filter(|to| self.are_kin(cell, *to)) {
                 out.extend(with().map(|value| Move::Tell { from: cell, to, value, sealed: false }));
                 if room {
                     out.extend(with().map(|value| Move::Tell { from: cell, to, value, sealed: true }));
@@ -371,7 +311,6 @@ impl<'s> FlowWorld<'s> {
             Move::Declassify { value } => self.regrade(value, PointKind::Declassify),
             Move::Spawn { parent, ask, value } => self.spawn(parent, ask, value),
             Move::Tell { from, to, value, sealed } => self.tell(from, to, value, sealed),
-            Move::End { cell, value, sealed } => self.end(cell, value, sealed),
         }
     }
 
@@ -381,14 +320,6 @@ impl<'s> FlowWorld<'s> {
         for (number, cell) in self.cells.iter().enumerate() {
             if !self.tells(cell.label, &cell.truth) {
                 let what = format!("cell {number} has {:?} and depends on {:?}", cell.label, cell.truth);
-                broken.push(Violation { invariant: Invariant::LabelTrue, what });
-            }
-            if !self.tells(cell.reach, &cell.can_read) {
-                let what = format!("cell {number} can read {:?} and {:?} is reckoned", cell.can_read, cell.reach);
-                broken.push(Violation { invariant: Invariant::LabelTrue, what });
-            }
-            if !cell.truth.is_within(&cell.can_read) {
-                let what = format!("cell {number} read {:?} and could read {:?} only", cell.truth, cell.can_read);
                 broken.push(Violation { invariant: Invariant::LabelTrue, what });
             }
             if cell.strict && cell.truth.writers.contains("web") {
@@ -484,7 +415,11 @@ impl<'s> FlowWorld<'s> {
             keeps: sealed,
             value: None,
         };
-        let truth = self.cells[cell].truth.and(&read_at(place));
+        let read = Truth {
+            writers: place.writers.iter().copied().collect(),
+            readers: place.readers.map(|readers| readers.iter().copied().collect()),
+        };
+        let truth = self.cells[cell].truth.and(&read);
         let held = !self.cells[cell].held.for_handle(PointKind::Fs, place.name).is_empty();
         let expected = held && (sealed || !(self.cells[cell].strict && truth.writers.contains("web")));
         let decided = self.decide(&asked);
@@ -602,55 +537,7 @@ impl<'s> FlowWorld<'s> {
         let begins = depends.is_within(clearance);
         self.expect(begins, !(strict && truth.writers.contains("web")), || format!("cell {parent} starts {ask}"));
         if begins {
-            let reach = reach_of(&held).join(depends);
-            let can_read = can_read(&held).and(&truth);
-            let (parent, ask, label) = (Some(parent), Some(ask), depends);
-            let ended = false;
-            self.cells.push(Cell { parent, ask, held, label, clearance, truth, reach, can_read, strict, ended });
-        }
-    }
-
-    /// The result of a child comes to its parent. Kept sealed it has the label of all that the child could have read: what it
-    /// really read would tell something of what that was. Nobody hears that it came.
-    fn end(&mut self, cell: usize, value: Option<usize>, sealed: bool) {
-        let Some(parent) = self.cells[cell].parent else { return };
-        let child = &self.cells[cell];
-        let sent = value.map_or(Label::BOTTOM, |value| self.sealed[value].label);
-        let result = Flowing::sent(PointKind::Cell, child.label, sent);
-        let said = self.truth_of(cell, value);
-        let (brings, truth) =
-            if sealed { (child.reach.join(result), child.can_read.and(&said)) } else { (result, said) };
-        let truth = self.cells[parent].truth.and(&truth);
-        let below = |other: usize| {
-            std::iter::successors(Some(other), |other| self.cells[*other].parent).any(|above| above == cell)
-        };
-        let ends: Vec<usize> = (0..self.cells.len()).filter(|other| below(*other)).collect();
-        ends.into_iter().for_each(|other| self.cells[other].ended = true);
-        let asked = Asked {
-            cell: parent,
-            kind: PointKind::Cell,
-            name: "cell",
-            op: "result",
-            sends: false,
-            reads: true,
-            keeps: sealed,
-            value: None,
-        };
-        let before = self.cells[parent].label;
-        if !sealed && !result.is_within(self.cells[parent].clearance) {
-            // It may not be read; that there is one is the child's word too.
-            let (word, told) = (self.cells[cell].label, self.cells[cell].truth.clone());
-            let above = &mut self.cells[parent];
-            if above.label.hearing(word).is_within(above.clearance) {
-                above.label = above.label.hearing(word);
-                above.truth = above.truth.and(&told);
-            }
-            return;
-        }
-        self.comes_back(&asked, before, Label::BOTTOM, brings, truth);
-        if sealed && self.cells[parent].label != before {
-            let what = format!("cell {parent} kept the result of cell {cell} and its label rose");
-            self.broken.push(Violation { invariant: Invariant::SealedUnread, what });
+            self.cells.push(Cell { parent: Some(parent), held, label: depends, clearance, truth, strict });
         }
     }
 
@@ -669,13 +556,6 @@ impl<'s> FlowWorld<'s> {
         cell.truth = cell.truth.and(&told);
         let sent = value.map_or(Label::BOTTOM, |value| self.sealed[value].label);
         let message = Flowing::sent(PointKind::Parent, sender, sent);
-        // What a child is sent it can read. What a parent is sent by its child it could have given it, or read.
-        if self.cells[to].parent == Some(from) {
-            let told = self.truth_of(from, value);
-            let cell = &mut self.cells[to];
-            cell.reach = cell.reach.join(message);
-            cell.can_read = cell.can_read.and(&told);
-        }
         let truth = self.cells[to].truth.and(&self.truth_of(from, value));
         let receive = Asked {
             cell: to,
@@ -689,24 +569,5 @@ impl<'s> FlowWorld<'s> {
         };
         let depends = self.cells[to].label;
         self.comes_back(&receive, depends, Label::BOTTOM, message, truth);
-    }
-}
-
-/// All that a cell with these grants can come to read, as the gate reckons it.
-fn reach_of(held: &HeldGrants) -> Label {
-    held.all().iter().fold(Label::BOTTOM, |reach, grant| reach.join(grant.reaches()))
-}
-
-/// The same from the places alone.
-fn can_read(held: &HeldGrants) -> Truth {
-    let holds = |place: &&Place| !held.for_handle(PointKind::Fs, place.name).is_empty();
-    SOURCES.iter().chain(SINKS).filter(holds).fold(Truth::default(), |all, place| all.and(&read_at(place)))
-}
-
-/// What is read at a place depends on.
-fn read_at(place: &Place) -> Truth {
-    Truth {
-        writers: place.writers.iter().copied().collect(),
-        readers: place.readers.map(|readers| readers.iter().copied().collect()),
     }
 }

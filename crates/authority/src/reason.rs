@@ -142,7 +142,7 @@ reasons! {
     ToolUnavailable = "tool_unavailable", "The tool server could not be started or reached, or has ended.";
     ToolUnusable = "tool_unusable", "The tool's own schema cannot be used, so it cannot be called.";
     ToolPending = "tool_pending", "The tool server or its tools are not what was approved, and wait for the operator's yes.";
-    ToolAsksBack = "tool_asks_back", "The tool wants an answer first that no tool server is given here: from a person, a model or about files.";
+    ToolAsksBack = "tool_asks_back", "The tool wants an answer first, which no tool server is given here.";
     ResultMismatch = "result_mismatch", "The effect happened, and its result is not what the point's schema says.";
     NotFound = "not_found", "There is nothing under this name.";
     AlreadyExists = "already_exists", "There is already something under this name.";

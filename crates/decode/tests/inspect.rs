@@ -274,7 +274,11 @@ fn d11_what_is_wrapped_in_texts_of_a_document_is_looked_into_and_told_with_its_p
         (r#"{"blob":"data:;base64,PICKLE"}"#, "/blob", code("pickle")),
         // Not padded, in the other alphabet, with white space.
         (r#"{"blob":"gARL\nAS4"}"#, "/blob", code("pickle")),
-        (r#"["data:text/yaml,--- !!python/object/apply:os.system [id]"]"#, "/0", code("yaml")),
+        (
+            r#"["data:text/yaml,--- !!python/object/apply:os.system [id]"]"#,
+            "/0",
+            ("yaml", vec!["code_refused", "format_refused"]),
+        ),
         (r#"["data:application/gzip;base64,H4sIAAAAAAA="]"#, "/0", ("archive", vec!["format_refused"])),
         (r#"["data:application/json,{%22a%22:1,%22a%22:2}"]"#, "/0", ("json", vec!["duplicate_key"])),
         (r#"["data:;base64,????"]"#, "/0", ("data_url", vec!["malformed"])),
@@ -287,7 +291,7 @@ fn d11_what_is_wrapped_in_texts_of_a_document_is_looked_into_and_told_with_its_p
         assert_eq!(within(&report), [(at, kind, codes.clone())], "{json}");
         assert_eq!(report.is_taken(), codes.is_empty(), "{json}");
     }
-    let deep = look(format!(r#"[{{"x":"data:application/json,[%22data:,cposix%250asystem%250A(S'id'%250AtR.%22]"}}]"#));
+    let deep = look(r#"[{"x":"data:application/json,[%22data:,cposix%250asystem%250A(S'id'%250AtR.%22]"}]"#);
     let [outer] = &*deep.within else { panic!("{deep:?}") };
     let inner = outer.report.inner.as_deref().expect("it was looked into");
     assert_eq!(within(inner), [("/0", "pickle", vec!["code_refused"])]);

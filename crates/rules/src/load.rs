@@ -424,7 +424,7 @@ fn validate(read: &[Read<'_>], policies: Vec<Policy>, schema: Schema, points: &P
     let mut wrong = BTreeSet::new();
     let mut add = |number: Option<usize>, error: DetailedError| {
         let Some(one) = number.and_then(|number| read.get(number)) else { return };
-        let help = hint(&error, points).or(error.help);
+        let help = hint(&error, points).or(error.help.map(without_number));
         let error = DetailedError { help, ..error };
         found.cedar(&one.source.file, &one.source.text, Some(one.start), &error);
     };
@@ -440,6 +440,12 @@ fn validate(read: &[Read<'_>], policies: Vec<Policy>, schema: Schema, points: &P
             add(number, DetailedError::from(warning));
         }
     }
+}
+
+/// Cedar's words without the number that it knows the rule by, which nobody else does.
+fn without_number(help: String) -> String {
+    let rest = help.strip_prefix("for policy `").and_then(|rest| rest.split_once("`, "));
+    rest.map_or_else(|| help.clone(), |(_, rest)| rest.to_owned())
 }
 
 /// A better hint than Cedar's, where there is one.

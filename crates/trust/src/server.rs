@@ -184,7 +184,8 @@ mod tests {
             "the tool `pay` describes itself otherwise\n     pays\n    +and tells"
         );
         assert!(with("annotations", json!({"readOnlyHint": true})).contains("    +  \"readOnlyHint\": true"));
-        assert!(with("title", json!("Pay")).contains("another `title`\n    +Pay"));
+        let title = with("title", json!("Pay"));
+        assert!(title.contains("another `title`") && title.contains("    +Pay"), "{title}");
         assert!(with("_meta", json!({"a": 1})).contains("another `_meta`"));
         let schema = json!({"properties": {"to": {"type": "number"}}, "type": "object"});
         let shown = with("inputSchema", schema);

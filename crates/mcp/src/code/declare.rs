@@ -35,12 +35,14 @@ struct Writer<'a> {
     root: &'a Json,
     /// References on the way to what is written now: one that leads back to itself is not followed.
     path: Vec<&'a str>,
+    /// Levels on the way to what is written now.
+    depth: usize,
     left: usize,
 }
 
 impl<'a> Writer<'a> {
     fn new(root: &'a Json) -> Self {
-        Writer { root, path: Vec::new(), left: MOST_BYTES }
+        Writer { root, path: Vec::new(), depth: 0, left: MOST_BYTES }
     }
 
     fn whole(mut self) -> String {
@@ -59,23 +61,26 @@ impl<'a> Writer<'a> {
         format!("args{optional}: {written}")
     }
 
+    /// The type, its lines indented as those of `level` objects around it.
     fn of(&mut self, schema: &'a Json, level: usize) -> String {
+        if self.depth > MOST_LEVELS {
+            return "unknown".to_owned();
+        }
+        self.depth += 1;
         let written = self.written(schema, level);
+        self.depth -= 1;
         match self.left.checked_sub(written.len()) {
-            Some(left) if level <= MOST_LEVELS => {
+            Some(left) => {
                 // What is nested is counted once more with what holds it: the deeper, the dearer.
                 self.left = left;
                 written
             }
-            _ => "unknown".to_owned(),
+            None => "unknown".to_owned(),
         }
     }
 
     fn written(&mut self, schema: &'a Json, level: usize) -> String {
         let unknown = || "unknown".to_owned();
-        if level > MOST_LEVELS {
-            return unknown();
-        }
         let object = match schema {
             Json::Bool(false) => return "never".to_owned(),
             Json::Object(object) => object,
@@ -112,7 +117,7 @@ impl<'a> Writer<'a> {
         let is_loop = self.path.contains(&reference);
         let Some(found) = found.filter(|_| !is_loop) else { return "unknown".to_owned() };
         self.path.push(reference);
-        let written = self.of(found, level + 1);
+        let written = self.of(found, level);
         self.path.pop();
         written
     }
@@ -126,7 +131,7 @@ impl<'a> Writer<'a> {
     }
 
     fn parts(&mut self, parts: &'a [Json], object: &'a Map<String, Json>, between: &str, level: usize) -> String {
-        let mut written: Vec<String> = parts.iter().take(MOST_VALUES).map(|part| self.of(part, level + 1)).collect();
+        let mut written: Vec<String> = parts.iter().take(MOST_VALUES).map(|part| self.of(part, level)).collect();
         if object.contains_key("properties") {
             let own = self.kind("object", object, level);
             let more = union(written.into_iter().filter(|part| part != "unknown").collect(), between);
@@ -153,12 +158,12 @@ impl<'a> Writer<'a> {
 
     fn list(&mut self, object: &'a Map<String, Json>, level: usize) -> String {
         if let Some(items) = object.get("prefixItems").and_then(Json::as_array) {
-            let items: Vec<String> = items.iter().take(MOST_VALUES).map(|item| self.of(item, level + 1)).collect();
+            let items: Vec<String> = items.iter().take(MOST_VALUES).map(|item| self.of(item, level)).collect();
             return format!("[{}]", items.join(", "));
         }
         match object.get("items") {
             Some(items) => {
-                let written = self.of(items, level + 1);
+                let written = self.of(items, level);
                 let simple = written.bytes().all(|byte| byte.is_ascii_alphanumeric());
                 if simple { format!("{written}[]") } else { format!("Array<{written}>") }
             }
@@ -172,20 +177,17 @@ impl<'a> Writer<'a> {
             Some(Json::Bool(true)) => Some("unknown".to_owned()),
             Some(schema) => Some(self.of(schema, level + 1)),
         };
-        let none = Map::new();
-        let properties = object.get("properties").and_then(Json::as_object).unwrap_or(&none);
-        if properties.is_empty() {
+        let properties = object.get("properties").and_then(Json::as_object).filter(|properties| !properties.is_empty());
+        let Some(properties) = properties else {
             return match (more, object.get("additionalProperties")) {
                 (Some(more), _) => format!("Record<string, {more}>"),
                 (None, Some(_)) => NOTHING.to_owned(),
                 (None, None) if object.contains_key("properties") => "{}".to_owned(),
                 (None, None) => "Record<string, unknown>".to_owned(),
             };
-        }
+        };
         let required: Vec<&str> =
             object.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect();
-        // The reference lives as long as the schema.
-        let Some(properties) = object.get("properties").and_then(Json::as_object) else { return NOTHING.to_owned() };
         let indent = "  ".repeat(level + 1);
         let mut out = String::from("{\n");
         for (name, schema) in properties {
@@ -277,7 +279,7 @@ mod tests {
                /** where it lies */\n  path: string;\n  \
                /** default: \"r\" */\n  mode?: \"r\" | \"w\";\n  \
                lines?: number | null;\n  \
-               edits?: Array<{\n      next?: unknown;\n    }>;\n  \
+               edits?: Array<{\n    next?: unknown;\n  }>;\n  \
                \"a-b\"?: string | number[];\n\
              }): Promise<{\n  content: string;\n}>"
         );
