@@ -1,7 +1,7 @@
 //! Calls that wait for an approval: what is told of them, and how their waiting ends.
 
 use crate::path::Call;
-use lockgate_authority::{ActionDigest, Approver, Denial, GrantId, Principal, Question, ReasonCode, Value};
+use lockgate_authority::{ActionDigest, Approver, Denial, GrantId, Label, Principal, Question, ReasonCode, Value};
 
 /// What an approver is asked: recorded, and open until [`answer`](crate::answer) closes it.
 ///
@@ -19,6 +19,7 @@ pub struct Asked {
     pub(crate) digest: ActionDigest,
     pub(crate) reasons: Vec<String>,
     pub(crate) writers: Vec<String>,
+    pub(crate) label: Label,
     pub(crate) foreign: Vec<Value>,
     pub(crate) args: Value,
     pub(crate) asked_ms: u64,
@@ -74,6 +75,12 @@ impl Asked {
     /// Who could have written what is sent, beside the operator.
     pub fn writers(&self) -> &[String] {
         &self.writers
+    }
+
+    /// What the question depends on: all that its cell has read, and what is sealed in the arguments. Who is shown it, has
+    /// read that.
+    pub fn label(&self) -> Label {
+        self.label
     }
 
     /// The values that are asked about since their origin is not accepted.

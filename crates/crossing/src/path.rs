@@ -735,6 +735,7 @@ impl Call {
             reasons: question.reasons().map(str::to_owned).collect(),
             foreign: question.foreign().to_vec(),
             writers: book.shown(flowing.label).writers().into_iter().map(str::to_owned).collect(),
+            label: flowing.label,
             args: condense::shown(&self.args, raw, MAX_SHOWN),
             asked_ms: now_ms,
             until_ms: now_ms.saturating_add(asking.wait_ms),

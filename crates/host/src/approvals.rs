@@ -4,7 +4,7 @@ use crate::caller;
 use crate::keys::now_ms;
 use crate::live::Live;
 use crate::session::SessionInner;
-use lockgate_authority::{Denial, GrantId, ReasonCode, Value};
+use lockgate_authority::{Denial, GrantId, Label, ReasonCode, Value};
 use lockgate_control::{
     AnswerError, Control, ControlError, Inquiry, QuestionId, QuestionState, Reply as ControlReply, Taken,
 };
@@ -22,8 +22,8 @@ const CLOSING: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// Is told of each question once it can be answered, with the number of the caller, or of the topmost cell, whose doing it
-/// is.
-pub type OnAsk = Arc<dyn Fn(&Inquiry, u32) + Send + Sync>;
+/// is, and what the question depends on.
+pub type OnAsk = Arc<dyn Fn(&Inquiry, u32, Label) + Send + Sync>;
 
 /// Who waits for the end of a question.
 pub(crate) enum Asker {
@@ -197,7 +197,7 @@ impl SessionInner {
         match self.control(move |control| control.ask(&inquiry).map(|()| inquiry)).await {
             Some(inquiry) => {
                 if let (Some(tell), Some(root)) = (self.on_ask.get(), asker.root()) {
-                    tell(&inquiry, root);
+                    tell(&inquiry, root, asked.label());
                 }
             }
             None => return Ended::Unasked,

@@ -9,10 +9,12 @@ use crate::error::RunError;
 use crate::live::{Finished, Live};
 use crate::program::Program;
 use crate::session::{CellSpec, OnLog, Session, SessionInner};
-use lockgate_authority::{HeldGrants, PointKind, Principal, ReasonCode, Seen, Traced, Value, read_rosters};
+use lockgate_authority::{
+    Denial, HeldGrants, Label, PointKind, Principal, ReasonCode, Seen, Traced, Value, read_rosters,
+};
 use lockgate_control::{AnswerError, Inquiry, QuestionId, Reply as Answer};
 use lockgate_crossing::{
-    Acted, Asked, CellBook, Effects, Ended, Failed, Outcome, Pending, Ready, Reply, Step, abandon,
+    Acted, Asked, CellBook, Effects, Ended, Failed, Floating, Outcome, Pending, Ready, Reply, Step, abandon,
     answer as answer_question, cross, settle,
 };
 use lockgate_decode::{RawRequest, encode_value};
@@ -255,6 +257,33 @@ impl Caller {
         }
         // A program may ask before its starter knows its number.
         (question.session == *self.0.session.id.as_bytes()).then_some(Doing::Run(RunId(root)))
+    }
+
+    /// The client is shown a question: what that depends on it has read from now on. Refused where that lies beyond its
+    /// clearance, and then it may not be shown.
+    pub fn shown(&self, question: &Inquiry, label: Label) -> Result<(), Denial> {
+        let mut depends = Floating::default();
+        depends.rise(label, question.id.serial, || question.point.as_str().into());
+        self.0.lock().book.hear(&depends).map(drop)
+    }
+
+    /// The tool servers that it holds grants over, whether or not they have tools that it may call now.
+    pub fn servers(&self) -> Vec<String> {
+        let handles = self.0.held.handles().into_iter().filter(|(kind, _, _)| *kind == PointKind::Tool);
+        handles.map(|(_, name, _)| name.to_owned()).collect()
+    }
+
+    /// Records that a program of the caller was not started, and why.
+    pub fn not_started(&self, why: &str) -> Result<(), RunError> {
+        let (session, gate) = (&self.0.session, &self.0.session.gate);
+        let recorded = gate.recorder().append(
+            session.book.key(),
+            Kind::Note,
+            self.0.number,
+            gate.now_us(),
+            &entries::not_started(why),
+        );
+        recorded.map(drop).map_err(|error| RunError::unrecorded(&error.to_string()))
     }
 
     /// Answers a question of the session, as an approver does from another process.

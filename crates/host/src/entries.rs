@@ -186,6 +186,11 @@ pub(crate) fn pending(told: &PendingServer) -> Vec<u8> {
     ]))
 }
 
+/// `{not_started}`: a program of a caller that was not started, and why.
+pub(crate) fn not_started(why: &str) -> Vec<u8> {
+    encoded(&Value::map([("not_started", Value::text(clipped(why)))]))
+}
+
 /// `{crossings, refusals}`: a caller is gone.
 pub(crate) fn caller_gone(crossings: u64, refusals: u64) -> Vec<u8> {
     let count = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));

@@ -162,12 +162,23 @@ fn f02_refusals_failures_and_limits_come_back_as_words_to_act_on() {
     // A name that the catalogue does not have is refused in the cell too.
     let (told, failed) = run(&mut client, "const name = 'move_file'; await lockgate.tools.files[name]({})");
     assert!(failed, "{told}");
-    let other = client.call("files__write_file", json!({}));
+    let other = client.call("files__move_file", json!({}));
+    assert!(text(&other).0.contains("`move_file` on `tool.files` is not granted"), "{other}");
+    let other = client.call("nobody__x", json!({}));
     assert!(
-        text(&other).0.contains("there is no tool `files__write_file`") && text(&other).0.contains("run_code"),
+        text(&other).0.contains("there is no tool `nobody__x`") && text(&other).0.contains("`run_code`"),
         "{other}"
     );
+    run(&mut client, "await lockgate.tools.files.raed_text_file({})");
     assert_eq!(client.end(), 0);
+    let refused = place.entries_of("refusal");
+    assert!(refused.iter().any(|entry| entry["body"]["op"] == "move_file"), "what was tried is recorded: {refused:?}");
+    let notes = place.entries_of("note");
+    assert!(
+        notes
+            .iter()
+            .any(|entry| entry["body"]["not_started"].as_str().is_some_and(|why| why.contains("raed_text_file")))
+    );
 }
 
 #[test]
@@ -251,5 +262,25 @@ fn f02_a09_what_one_program_reads_the_next_one_depends_on() {
     assert_eq!(told, "result:\nan outsider's words");
     let (told, failed) = run(&mut client, write);
     assert!(failed && told.contains("inbox"), "the client has read it, and so has what it writes: {told}");
+    assert_eq!(client.end(), 0);
+}
+
+#[test]
+fn f02_a09_a_childs_output_is_not_its_clients() {
+    let place = Place::new();
+    place.file("work/inbox/letter", "an outsider's words");
+    place.file(
+        "lockgate.toml",
+        "[cell]\nchildren = 2\ndepth = 1\n[fs.inbox]\npath = \"work/inbox\"\nallow = [\"read\"]\nwritten_by = [\"outside\"]\n",
+    );
+    let mut client = Client::start(&place, &CODE).handshake();
+    let (told, failed) = run(
+        &mut client,
+        "const child = await lockgate.spawn(`console.log('CHILD', await lockgate.fs.inbox.readText('letter')); export default 1`,\n\
+           { grants: [{ kind: 'fs', name: 'inbox' }] });\n\
+         await child.sealed.result();\nconsole.log('own');\nreturn 'end'",
+    );
+    assert!(!failed && told.contains("own") && told.contains("1 of child cells not shown"), "{told}");
+    assert!(!told.contains("outsider"), "{told}");
     assert_eq!(client.end(), 0);
 }

@@ -195,3 +195,87 @@ fn a12_a_program_waits_for_the_answer_and_goes_on() {
     assert_eq!(client.end(), 0);
     place.verify();
 }
+
+/// An inbox that anybody writes to, a sink that trusts nobody else, and a tool that asks.
+fn labelled(place: &Place) {
+    place.file("work/inbox/letter", "an outsider's words");
+    place.file("work/sink/.keep", "");
+    let tool = files(place, &["write_file"], "approval = true\n");
+    let text = format!(
+        "{tool}[fs.inbox]\npath = \"work/inbox\"\nallow = [\"read\"]\nwritten_by = [\"outside\"]\n\
+         [fs.sink]\npath = \"work/sink\"\nallow = [\"write\"]\ntrusts = [\"operator\"]\n[approval]\nelicit = true\nwait = \"2s\"\n"
+    );
+    place.file("lockgate.toml", &text);
+}
+
+fn code(code: &str) -> Json {
+    json!({"name": "run_code", "arguments": {"code": code}})
+}
+
+#[test]
+fn a09_who_is_shown_a_question_has_read_what_it_depends_on() {
+    let asks = |place: &Place, text: &str| {
+        let path = work(place).join("out.txt");
+        code(&format!("await lockgate.tools.files.write_file({{ path: {path:?}, content: {text} }})"))
+    };
+    let sink = || code("await lockgate.fs.sink.write('a', 'an outsider\\'s words'); return 'written'");
+    for text in ["await lockgate.fs.inbox.readText('letter')", "await lockgate.sealed.fs.inbox.readText('letter')"] {
+        let place = Place::new();
+        labelled(&place);
+        let mut client = old_wire(&place, &["--mode", "code"]);
+        let call = client.begin("tools/call", asks(&place, text));
+        let shown = dialog(&mut client, json!({"action": "decline"}));
+        assert!(shown.contains("an outsider's words"), "{shown}");
+        client.answer(call);
+        let answer = client.ask("tools/call", sink());
+        let told = answer["result"]["content"][0]["text"].as_str().expect("a text");
+        assert!(told.contains("inbox") || told.contains("write_file"), "{text}: {told}");
+        assert_ne!(told, "result:\nwritten", "{text}");
+        assert_eq!(client.end(), 0);
+
+        let place = Place::new();
+        labelled(&place);
+        let mut client = Client::start(&place, &["--mode", "code"]);
+        let asked = client.ask("tools/call", with_meta(asks(&place, text)));
+        assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+        let answer = client.ask("tools/call", with_meta(sink()));
+        assert_ne!(answer["result"]["content"][0]["text"], "result:\nwritten", "{text}");
+        assert_eq!(client.end(), 0);
+    }
+}
+
+#[test]
+fn a12_nobody_is_asked_in_a_dialog_about_what_it_cannot_show() {
+    let place = Place::new();
+    manifest(&place, "[approval]\nelicit = true\nwait = \"1s\"\n");
+    let mut client = old_wire(&place, &[]);
+    let call = client.begin("tools/call", write(&place, &"x".repeat(5000)));
+    let first = client.hear(|message| message["id"] == call || message["method"] == "elicitation/create");
+    assert!(
+        first["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("approval_timed_out")),
+        "{first}"
+    );
+    let call = client.begin("tools/call", write(&place, "pay\u{202e}\u{200b}bob\u{e0041}"));
+    let shown = dialog(&mut client, json!({"action": "decline"}));
+    assert!(shown.contains("pay\\u{202e}\\u{200b}bob\\u{e0041}"), "{shown}");
+    client.answer(call);
+    assert_eq!(client.end(), 0);
+}
+
+#[test]
+fn f02_questions_that_nobody_comes_back_to_hold_up_nothing() {
+    let place = Place::new();
+    labelled(&place);
+    let mut client = Client::start(&place, &["--mode", "code"]);
+    let path = work(&place).join("out.txt");
+    for number in 0..66 {
+        let asks = code(&format!("await lockgate.tools.files.write_file({{ path: {path:?}, content: '{number}' }})"));
+        let asked = client.ask("tools/call", with_meta(asks));
+        let result = &asked["result"];
+        assert!(result["resultType"] == "input_required" || result["isError"] == true, "{asked}");
+    }
+    let answer = client.ask("tools/call", with_meta(code("return 'free'")));
+    assert_eq!(answer["result"]["content"][0]["text"], "result:\nfree");
+    assert_eq!(client.end(), 0);
+    place.verify();
+}

@@ -413,7 +413,7 @@ fn f02_a_session_of_the_older_wire_is_its_owners_alone() {
     };
     let info =
         json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}});
-    let begun = with(&mine, None, &json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info}));
+    let begun = with(&mine, None, &json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info.clone()}));
     assert_eq!(begun.json()["result"]["protocolVersion"], "2025-11-25", "{}", begun.body);
     let session = begun.header("Mcp-Session-Id").expect("a session").to_owned();
     with(&mine, Some(&session), &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
@@ -434,6 +434,13 @@ fn f02_a_session_of_the_older_wire_is_its_owners_alone() {
             .status,
         404
     );
+    // However many another client begins.
+    let mut theirs_first = None;
+    for _ in 0..66 {
+        let begun = with(&theirs, None, &json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info}));
+        theirs_first.get_or_insert(begun.header("Mcp-Session-Id").expect("a session").to_owned());
+    }
+    assert_eq!(with(&theirs, theirs_first.as_deref(), &list).status, 404, "its own oldest is gone");
     let listed = with(&mine, Some(&session), &list);
     assert_eq!(listed.json()["result"]["tools"][0]["name"], "run_code", "{}", listed.body);
     assert_eq!(server.end(), 0);

@@ -13,8 +13,8 @@ use lockgate_decode::{BoundFor, value_of_json};
 use lockgate_host::{Caller, Doing, Failed, Finished, Gate, Inquiry, Prepare, Prepared, Program, Reply, RunError};
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, JsonObject, ProgressNotificationParam,
-    RequestStateCodec, Tool, ToolAnnotations,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ElicitRequestParams, ErrorData, JsonObject,
+    ProgressNotificationParam, RequestStateCodec, Tool, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use serde_json::{Value as Json, json};
@@ -177,6 +177,7 @@ impl Client {
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        lock(&self.0.parked).retain(|_, parked| parked.until > Instant::now());
         let arguments = request.arguments.unwrap_or_default();
         let digest = digest_of(&request.name, &arguments);
         if let Some(state) = &request.request_state {
@@ -193,11 +194,6 @@ impl Client {
                 Ok(work) => Ok(self.finish(work, context).await),
                 Err(told) => Ok(told.into()),
             },
-            name if code && self.0.mode == Mode::Code => {
-                let failed = Failed::new(ReasonCode::OpNotGranted, format!("there is no tool `{}`", bounded(name)));
-                let hint = format!("call `{RUN}` with a program that calls it; `{SEARCH}` finds declarations");
-                Ok(answer::refused(&Failed { hint: Some(hint), ..failed }).into())
-            }
             name => Ok(self.finish(self.begin(name, arguments, digest)?, context).await),
         }
     }
@@ -227,13 +223,15 @@ impl Client {
         let (server, tool) = self.0.names.resolve(name);
         let args = value(Json::Object(arguments))?;
         let (tell, done) = oneshot::channel();
-        let named = bounded(name);
+        let (named, in_code) = (bounded(name), self.0.mode != Mode::Proxy);
         let then = move |result: Result<Value, Failed>| {
             // A client knows tools by their names and has no handles.
             let result = result.map_err(|failed| match failed.code {
-                ReasonCode::UnknownHandle => {
-                    Failed { message: format!("there is no tool `{named}` that this client may call"), ..failed }
-                }
+                ReasonCode::UnknownHandle => Failed {
+                    message: format!("there is no tool `{named}` that this client may call"),
+                    hint: in_code.then(|| format!("`{SEARCH}` finds tools; call them in a program, by `{RUN}`")),
+                    ..failed
+                },
                 _ => failed,
             });
             drop(tell.send(Done::Call(result)));
@@ -263,15 +261,23 @@ impl Client {
             Ok(program) => program,
             Err(error) => return Ok(Err(report::not_started(&report::failed(&error)))),
         };
-        let complaints = complaints(&program.tools, &self.0.catalogue);
+        let complaints = complaints(&program.tools, &self.0.catalogue, &self.0.caller.servers());
         if !complaints.is_empty() {
-            return Ok(Err(report::not_started(&complaints.join("\n"))));
+            let why = complaints.join("\n");
+            return Ok(Err(match self.0.caller.not_started(&why) {
+                Ok(()) => report::not_started(&why),
+                Err(error) => report::not_started(&report::failed(&error)),
+            }));
         }
         // The semaphore is never closed.
         let turn = Arc::clone(&self.0.runs).acquire_owned().await.ok();
         let (printed, (tell, done)) = (Printed::default(), oneshot::channel());
-        let sink = printed.clone();
-        let on_log = Arc::new(move |_: &Principal, level: &str, text: &str| sink.add(level, text));
+        let (sink, own) = (printed.clone(), self.0.caller.principal().clone());
+        // What a child has read, its parent has not: its output is for the operator alone.
+        let on_log = Arc::new(move |who: &Principal, level: &str, text: &str| match *who == own {
+            true => sink.add(level, text),
+            false => sink.leave_out(),
+        });
         let started = self.0.caller.run(&program, &input, on_log, move |end| drop(tell.send(Done::Run(end))));
         Ok(match started {
             Ok(run) => Ok(Work {
@@ -296,11 +302,11 @@ impl Client {
         loop {
             let (caller, doing) = (Arc::clone(&self.0.caller), work.doing);
             let mine = move |question: &Inquiry, root| caller.doing(question.id, root) == Some(doing);
-            let question = tokio::select! {
+            let (question, label) = tokio::select! {
                 biased;
                 done = &mut work.done => return self.told(done, &work.printed).into(),
                 () = context.ct.cancelled() => return answer::cancelled().into(),
-                question = self.0.asked.next(mine) => question,
+                raised = self.0.asked.next(mine) => raised,
                 () = tokio::time::sleep(PROGRESS) => {
                     if waiting || self.waits(work.doing) {
                         told += 1;
@@ -309,10 +315,19 @@ impl Client {
                     continue;
                 }
             };
+            // Who is shown a question has read what it depends on; one that cannot be shown whole is answered elsewhere.
+            let form = match way {
+                elicit::Way::Elsewhere => None,
+                _ => elicit::form(&question).filter(|_| self.0.caller.shown(&question, label).is_ok()),
+            };
+            let Some(form) = form else {
+                waiting = true;
+                continue;
+            };
             match way {
-                elicit::Way::Elsewhere => waiting = true,
+                elicit::Way::Elsewhere => {}
                 elicit::Way::Ask => {
-                    let asking = elicit::ask(context, &question);
+                    let asking = elicit::ask(context, &question, form);
                     tokio::pin!(asking);
                     tokio::select! {
                         biased;
@@ -325,7 +340,7 @@ impl Client {
                         },
                     }
                 }
-                elicit::Way::Return => return self.park(work, question),
+                elicit::Way::Return => return self.park(work, question, form),
             }
         }
     }
@@ -356,18 +371,19 @@ impl Client {
     }
 
     /// Answers a request with the question that holds it up.
-    fn park(&self, work: Work, question: Inquiry) -> CallToolResponse {
+    fn park(&self, mut work: Work, question: Inquiry, form: ElicitRequestParams) -> CallToolResponse {
+        // Who waits for a person keeps no other program from running.
+        work._turn = None;
         let wait = question.until_ms.saturating_sub(question.asked_ms);
         let until = Instant::now() + Duration::from_millis(wait) + KEPT;
         let mut parked = lock(&self.0.parked);
-        parked.retain(|_, parked| parked.until > Instant::now());
         if parked.len() >= MOST_PARKED {
             drop(parked);
             let message = "too many calls of this client wait for its user's answer";
             return answer::refused(&Failed::new(ReasonCode::LimitInFlight, message)).into();
         }
         let key = question.id.serial;
-        let response = elicit::required(&question, self.0.seal.seal(&state_of(key, &work.digest, &question)));
+        let response = elicit::required(form, self.0.seal.seal(&state_of(key, &work.digest, &question)));
         parked.insert(key, Parked { work, question, until });
         response
     }

@@ -1,6 +1,6 @@
 //! Asking the person at the client, in a dialog that the client shows.
 
-use crate::code::words::plain;
+use crate::code::words::{plain, visible};
 use lockgate_host::Inquiry;
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// The key of the question among those that a client is asked.
 const KEY: &str = "approval";
-/// Bytes of the arguments that are shown.
-const MOST_ARGS: usize = 2000;
+/// Bytes of the arguments that a dialog can hold; a call with more is not asked about here.
+const MOST_ARGS: usize = 4000;
 /// Bytes of each reason that is shown.
 const MOST_REASON: usize = 300;
 /// Bytes of a person's words that are kept.
@@ -52,15 +52,19 @@ pub(crate) fn way(context: &RequestContext<RoleServer>) -> Way {
 }
 
 /// Asks by a request to the client. `None` where there is no answer.
-pub(crate) async fn ask(context: &RequestContext<RoleServer>, question: &Inquiry) -> Option<Said> {
+pub(crate) async fn ask(
+    context: &RequestContext<RoleServer>,
+    question: &Inquiry,
+    form: ElicitRequestParams,
+) -> Option<Said> {
     let wait = Duration::from_millis(question.until_ms.saturating_sub(question.asked_ms));
-    let asked = context.peer.create_elicitation_with_timeout(form(question), Some(wait)).await;
+    let asked = context.peer.create_elicitation_with_timeout(form, Some(wait)).await;
     asked.ok().map(|result| said_by(&result))
 }
 
 /// Asks by the answer to a request.
-pub(crate) fn required(question: &Inquiry, state: String) -> CallToolResponse {
-    let request = InputRequest::Elicitation(ElicitRequest::new(form(question)));
+pub(crate) fn required(form: ElicitRequestParams, state: String) -> CallToolResponse {
+    let request = InputRequest::Elicitation(ElicitRequest::new(form));
     InputRequiredResult::new(Some(InputRequests::from([(KEY.to_owned(), request)])), Some(state)).into()
 }
 
@@ -83,7 +87,13 @@ fn said_by(result: &ElicitResult) -> Said {
     }
 }
 
-fn form(question: &Inquiry) -> ElicitRequestParams {
+/// The dialog: the whole action, with what is unseen in it written out. `None` where it is too large for one, as nobody can
+/// approve what they are not shown.
+pub(crate) fn form(question: &Inquiry) -> Option<ElicitRequestParams> {
+    let args = visible(&question.args);
+    if args.len() > MOST_ARGS {
+        return None;
+    }
     let schema = json!({"type": "object", "required": ["approve"], "properties": {
         "approve": {"type": "boolean", "title": "Let exactly this happen, once", "default": false},
         "note": {"type": "string", "title": "Note for the record", "maxLength": MOST_NOTE}}});
@@ -92,7 +102,7 @@ fn form(question: &Inquiry) -> ElicitRequestParams {
         plain(&question.principal, 100),
         plain(&question.point, 100),
         plain(&question.op, 100),
-        plain(&question.args, MOST_ARGS),
+        args,
     );
     for reason in question.reasons.iter().take(8) {
         message.push_str(&format!("because {}\n", plain(reason, MOST_REASON)));
@@ -105,5 +115,5 @@ fn form(question: &Inquiry) -> ElicitRequestParams {
     // Written above, and valid.
     let requested_schema: ElicitationSchema =
         serde_json::from_value(schema).unwrap_or_else(|_| ElicitationSchema::new(Default::default()));
-    ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
+    Some(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema })
 }

@@ -114,9 +114,9 @@ impl HttpServer {
         let ended = config.cancellation_token.clone();
         let sessions = Arc::new(LocalSessionManager::default());
         let front = || CLIENT.try_with(|client| Front::of(client.clone())).map_err(io::Error::other);
-        let mcp = StreamableHttpService::new(front, sessions, config);
-        let known = Known { make, clients: Mutex::default() };
-        let guard = Arc::new(Guard::new(mcp, self.clients, known, url));
+        let mcp = StreamableHttpService::new(front, Arc::clone(&sessions), config);
+        let known = Known { make: Arc::new(make), slots: Mutex::default() };
+        let guard = Arc::new(Guard::new(mcp, sessions, self.clients, known, url));
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let graceful = GracefulShutdown::new();
@@ -193,35 +193,55 @@ fn config(options: &HttpOptions, address: SocketAddr) -> StreamableHttpServerCon
 
 /// The clients that have connected, by their names.
 pub(crate) struct Known {
-    make: MakeClient,
-    clients: Mutex<HashMap<String, Client>>,
+    make: Arc<MakeClient>,
+    slots: Mutex<HashMap<String, Slot>>,
 }
 
+/// One client's place: whoever makes it holds up nobody but itself.
+type Slot = Arc<tokio::sync::Mutex<Option<Client>>>;
+
 impl Known {
-    fn client(&self, name: &str) -> Result<Client, NotMade> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(name) {
+    async fn client(&self, name: &str) -> Result<Client, NotMade> {
+        let slot = Arc::clone(self.slots().entry(name.to_owned()).or_default());
+        let mut place = slot.lock().await;
+        if let Some(client) = &*place {
             return Ok(client.clone());
         }
-        let client = (self.make)(name)?;
-        clients.insert(name.to_owned(), client.clone());
+        // Opening a session starts tool servers.
+        let (make, wanted) = (Arc::clone(&self.make), name.to_owned());
+        let made = tokio::task::spawn_blocking(move || make(&wanted)).await;
+        let lost = |_| NotMade {
+            code: "internal".to_owned(),
+            message: "the session could not be opened".to_owned(),
+            hint: Some("see the gate's own output".to_owned()),
+        };
+        let client = made.map_err(lost)??;
+        *place = Some(client.clone());
         Ok(client)
     }
 
     /// Ends what a client that may no longer connect is doing.
     fn end(&self, name: &str) {
-        let client = self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-        if let Some(client) = client {
-            client.close();
-        }
+        let slot = self.slots().remove(name);
+        drop(tokio::spawn(async move {
+            if let Some(client) = slot.as_ref() {
+                let client = client.lock().await.take();
+                // What it does is given up, which waits for nobody.
+                client.into_iter().for_each(|client| client.close());
+            }
+        }));
     }
 
     fn close(&self) {
-        let clients: Vec<Client> =
-            self.clients.lock().unwrap_or_else(PoisonError::into_inner).drain().map(|(_, client)| client).collect();
-        for client in clients {
-            client.close();
+        for (_, slot) in self.slots().drain() {
+            // Whoever is still being made is gone with the process.
+            let client = slot.try_lock().ok().and_then(|mut place| place.take());
+            client.into_iter().for_each(|client| client.close());
         }
+    }
+
+    fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<String, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::code::words::is_unseen;
+use crate::code::words::visible;
 use lockgate_host::{ToolInfo, VisibleTool};
 use rmcp::model::{JsonObject, Tool};
 use serde_json::Value as Json;
@@ -100,16 +100,38 @@ fn shown(name: String, tool: &ToolInfo) -> Tool {
     }
 }
 
-/// The start of a text without its unseen characters; lines stay.
+/// The start of a text with its unseen characters written out; lines stay.
 fn visible_only(text: &str, most: usize) -> String {
-    let kept = |next: &char| *next == '\n' || !(next.is_control() || is_unseen(*next));
-    let mut out: String = text.chars().filter(kept).take(most).collect();
-    out.truncate(out.floor_char_boundary(most));
-    out
+    let start = text.get(..text.floor_char_boundary(most)).unwrap_or(text);
+    start.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
+/// Writes out what is unseen in the words of a schema. What a value is held against stays as it is.
+fn clean(schema: &mut Json) {
+    match schema {
+        Json::Object(object) => {
+            for (key, value) in object {
+                match (key.as_str(), &mut *value) {
+                    ("const" | "default" | "enum" | "pattern", _) => {}
+                    ("description" | "title" | "$comment", Json::String(text)) => {
+                        *text = visible_only(text, MOST_DESCRIPTION)
+                    }
+                    _ => clean(value),
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(clean),
+        _ => {}
+    }
 }
 
 fn object(schema: &Json) -> JsonObject {
-    schema.as_object().cloned().unwrap_or_default()
+    let mut schema = schema.clone();
+    clean(&mut schema);
+    match schema {
+        Json::Object(object) => object,
+        _ => JsonObject::new(),
+    }
 }
 
 #[cfg(test)]

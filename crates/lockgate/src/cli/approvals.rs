@@ -272,7 +272,7 @@ fn find(path: &Path, id: &str) -> Result<(Control, Inquiry), Trouble> {
 
 /// What a session that asks tells its operator.
 pub(crate) fn on_ask(quiet: bool) -> OnAsk {
-    Arc::new(move |question: &Inquiry, _| {
+    Arc::new(move |question: &Inquiry, _, _| {
         if !quiet {
             let left = span(question.until_ms.saturating_sub(question.asked_ms));
             note(&format!(

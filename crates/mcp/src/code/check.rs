@@ -13,11 +13,12 @@ const MOST: usize = 12;
 const ALIKE: f64 = 0.75;
 
 /// What is wrong with the tools that a program names, each with its place and, once for each tool, the declaration that was
-/// meant.
-pub(crate) fn complaints(uses: &[ToolUse], catalogue: &Catalogue) -> Vec<String> {
+/// meant. Of servers that are held and have no tools now, the call itself says why.
+pub(crate) fn complaints(uses: &[ToolUse], catalogue: &Catalogue, held: &[String]) -> Vec<String> {
     let mut out = Vec::new();
     let mut shown: Vec<&str> = Vec::new();
-    for found in uses {
+    let waits = |server: &str| !catalogue.has_server(server) && held.iter().any(|held| held == server);
+    for found in uses.iter().filter(|found| !waits(&found.server)) {
         let mut told = Told { place: format!("{}:{}", found.line, found.column), found: Vec::new(), meant: None };
         look(found, catalogue, &mut told);
         for complaint in told.found {

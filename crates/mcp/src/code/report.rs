@@ -30,6 +30,7 @@ pub(crate) struct Printed(Arc<Mutex<Lines>>);
 struct Lines {
     text: String,
     left_out: u64,
+    of_children: u64,
 }
 
 impl Printed {
@@ -44,13 +45,22 @@ impl Printed {
         let _ = writeln!(lines.text, "{mark}{text}");
     }
 
+    /// Something was printed that its client is not shown.
+    pub(crate) fn leave_out(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).of_children += 1;
+    }
+
     fn told(&self) -> String {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = lines.text.trim_end().to_owned();
         if lines.left_out > 0 {
             let _ = write!(out, "\n({} more left out: print less, or return it)", lines.left_out);
         }
-        out
+        if lines.of_children > 0 {
+            let _ =
+                write!(out, "\n({} of child cells not shown: what a child is to tell, it returns)", lines.of_children);
+        }
+        out.trim_start().to_owned()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Words of others within text that a model or a person reads: on one line, bounded, without characters that hide or move
 //! other text.
 
-/// The start of a text, with its white space made single spaces and its unseen characters left out.
+/// The start of a text, with its white space and control characters made single spaces and its unseen characters written out.
 pub(crate) fn plain(text: &str, most: usize) -> String {
     let mut out = String::new();
     let mut gap = false;
@@ -11,6 +11,12 @@ pub(crate) fn plain(text: &str, most: usize) -> String {
             continue;
         }
         if is_unseen(next) {
+            gap = false;
+            out.push_str(&written_out(next));
+            if out.len() > most {
+                out.push('…');
+                break;
+            }
             continue;
         }
         if out.len() + next.len_utf8() + 1 > most {
@@ -23,6 +29,22 @@ pub(crate) fn plain(text: &str, most: usize) -> String {
         out.push(next);
     }
     out
+}
+
+/// All of a text, with what is unseen in it written out.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::new();
+    for next in text.chars() {
+        match next.is_control() || is_unseen(next) {
+            true => out.push_str(&written_out(next)),
+            false => out.push(next),
+        }
+    }
+    out
+}
+
+fn written_out(next: char) -> String {
+    format!("\\u{{{:x}}}", u32::from(next))
 }
 
 /// Characters that take no room, or turn the direction of what stands around them.
@@ -83,7 +105,7 @@ mod tests {
 
     #[test]
     fn f02_words_of_others_stay_on_their_line_and_hide_nothing() {
-        assert_eq!(plain("  a\r\n\tb\u{1b}[31m c\u{202e}d\u{200b}e ", 100), "a b [31m cde");
+        assert_eq!(plain("  a\r\n\tb\u{1b}[31m c\u{202e}d\u{200b}e ", 100), "a b [31m c\\u{202e}d\\u{200b}e");
         assert_eq!(plain("abcdef", 4), "abc…");
         assert_eq!(comment("x */ declare const y: string /*", 100), "x * / declare const y: string /*");
         assert_eq!(literal("a\"b\\\n\u{202e}\u{e0041}"), "\"a\\\"b\\\\\\n\\u202e\\udb40\\udc41\"");

@@ -9,10 +9,10 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use rmcp::transport::streamable_http_server::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{SessionManager as _, StreamableHttpService};
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use std::time::Duration;
 pub(crate) const MOST_BODY: usize = 8 << 20;
 /// How long a body may take.
 const BODY: Duration = Duration::from_secs(30);
-/// Sessions of the older wire whose owners are remembered.
-const MOST_SESSIONS: usize = 4096;
+/// Sessions of the older wire that a client has at once.
+const MOST_SESSIONS: usize = 64;
 const SESSION: &str = "mcp-session-id";
 
 pub(crate) struct Guard {
@@ -31,18 +31,20 @@ pub(crate) struct Guard {
     url: String,
     /// Whose a session of the older wire is.
     owners: Mutex<HashMap<String, String>>,
-    /// Making a client takes a while, and is done once.
-    making: tokio::sync::Mutex<()>,
+    /// The sessions of each client, oldest first.
+    order: Mutex<HashMap<String, VecDeque<String>>>,
+    sessions: Arc<LocalSessionManager>,
 }
 
 impl Guard {
     pub(crate) fn new(
         mcp: StreamableHttpService<Front, LocalSessionManager>,
+        sessions: Arc<LocalSessionManager>,
         clients: Clients,
         known: Known,
         url: String,
     ) -> Guard {
-        Guard { mcp, clients, known, url, owners: Mutex::default(), making: tokio::sync::Mutex::default() }
+        Guard { mcp, clients, known, url, owners: Mutex::default(), order: Mutex::default(), sessions }
     }
 
     pub(crate) fn close(&self) {
@@ -99,7 +101,7 @@ impl Guard {
         let handled = self.mcp.handle(Request::from_parts(parts, Full::new(body)));
         let response = CLIENT.scope(client, handled).await;
         if let Some(begun) = response.headers().get(SESSION).and_then(|value| value.to_str().ok()) {
-            self.own(begun, name);
+            self.own(begun, name).await;
         }
         if let Some(session) = session.filter(|_| is_end && response.status().is_success()) {
             self.owners().remove(&session);
@@ -107,28 +109,32 @@ impl Guard {
         Ok(response)
     }
 
-    async fn client(self: &Arc<Self>, name: &str) -> Result<crate::Client, Response<Body>> {
-        let _alone = self.making.lock().await;
-        let (guard, wanted) = (Arc::clone(self), name.to_owned());
-        // Opening a session starts tool servers.
-        let made = tokio::task::spawn_blocking(move || guard.known.client(&wanted)).await;
-        let failed = |code: &str, message: &str, hint: &str| told(StatusCode::SERVICE_UNAVAILABLE, code, message, hint);
-        match made {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(error)) => {
-                Err(failed(&error.code, &error.message, error.hint.as_deref().unwrap_or("see the gate's own output")))
-            }
-            Err(_) => Err(failed("internal", "the session could not be opened", "see the gate's own output")),
-        }
+    async fn client(&self, name: &str) -> Result<crate::Client, Response<Body>> {
+        self.known.client(name).await.map_err(|not_made| {
+            let hint = not_made.hint.as_deref().unwrap_or("see the gate's own output");
+            told(StatusCode::SERVICE_UNAVAILABLE, &not_made.code, &not_made.message, hint)
+        })
     }
 
-    fn own(&self, session: &str, name: &str) {
-        let mut owners = self.owners();
-        if owners.len() >= MOST_SESSIONS {
-            // Those that were forgotten begin anew.
-            owners.clear();
+    /// Remembers whose a session is. Of more than a client may have, its oldest ends.
+    async fn own(&self, session: &str, name: &str) {
+        let oldest = {
+            let mut owners = self.owners();
+            if owners.contains_key(session) {
+                return;
+            }
+            owners.insert(session.to_owned(), name.to_owned());
+            let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+            let mine = order.entry(name.to_owned()).or_default();
+            mine.retain(|known| owners.contains_key(known));
+            mine.push_back(session.to_owned());
+            let oldest = if mine.len() > MOST_SESSIONS { mine.pop_front() } else { None };
+            oldest.inspect(|oldest| drop(owners.remove(oldest)))
+        };
+        if let Some(oldest) = oldest {
+            // One that has ended by itself is not there to be ended.
+            let _ = self.sessions.close_session(&oldest.into()).await;
         }
-        owners.insert(session.to_owned(), name.to_owned());
     }
 
     fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
@@ -226,7 +232,9 @@ fn same_as_headers(headers: &HeaderMap, body: &[u8]) -> Result<(), Response<Body
     }
     let named = routed.params.and_then(|params| params.name.or(params.uri));
     // Text beyond ASCII is encoded, and then held against the body by the SDK.
-    let is_encoded = name.is_some_and(|name| name.starts_with("=?"));
+    let is_new =
+        headers.get("mcp-protocol-version").is_some_and(|version| version.as_bytes() >= b"2026-07-28".as_slice());
+    let is_encoded = is_new && name.is_some_and(|name| name.starts_with("=?"));
     if !is_encoded && name.is_some_and(|name| named.as_ref().and_then(|named| named.as_str()) != Some(name)) {
         return Err(differs("Mcp-Name"));
     }
