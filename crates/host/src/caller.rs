@@ -269,7 +269,7 @@ impl Caller {
 
     /// The tool servers that it holds grants over, whether or not they have tools that it may call now.
     pub fn servers(&self) -> Vec<String> {
-        let handles = self.0.held.handles().into_iter().filter(|(kind, _, _)| *kind == PointKind::Tool);
+        let handles = self.0.held.handles().filter(|(kind, _, _)| *kind == PointKind::Tool);
         handles.map(|(_, name, _)| name.to_owned()).collect()
     }
 

@@ -75,13 +75,13 @@ struct Http {
     /// Who may connect; `lockgate client` writes it
     #[arg(long, value_name = "FILE", requires = "http")]
     clients: Option<PathBuf>,
-    /// Where clients reach the gate where that is not the address itself, as https://gate.example/mcp behind a proxy
+    /// Where clients reach the gate where that is not the address itself, as `https://gate.example/mcp` behind a proxy
     #[arg(long, value_name = "URL", requires = "http")]
     url: Option<String>,
     /// A host by which it is reached beside the loopback's
     #[arg(long, value_name = "HOST", requires = "http")]
     allow_host: Vec<String>,
-    /// An origin of web pages that may call it, as https://app.example; none may otherwise
+    /// An origin of web pages that may call it, as `https://app.example`; none may otherwise
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     allow_origin: Vec<String>,
 }
