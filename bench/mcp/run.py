@@ -62,6 +62,7 @@ def names(count):
 def manifest(directory, count):
     text = f"""[tool.up]
 command = ["{sys.executable}", "{UPSTREAM}", "{count}"]
+reads = {json.dumps(sorted({sys.prefix, sys.base_prefix, str(HERE)}))}
 tools = {json.dumps(names(count))}
 """
     path = Path(directory) / f"lockgate-{count}.toml"
