@@ -324,23 +324,20 @@ impl Client {
                 waiting = true;
                 continue;
             };
-            match way {
-                elicit::Way::Elsewhere => {}
-                elicit::Way::Ask => {
-                    let asking = elicit::ask(context, &question, form);
-                    tokio::pin!(asking);
-                    tokio::select! {
-                        biased;
-                        done = &mut work.done => return self.told(done, &work.printed).into(),
-                        () = context.ct.cancelled() => return answer::cancelled().into(),
-                        said = &mut asking => match said {
-                            Some(said) => self.answer(&question, &said).await,
-                            // It can still be answered elsewhere.
-                            None => waiting = true,
-                        },
-                    }
-                }
-                elicit::Way::Return => return self.park(work, question, form),
+            if way == elicit::Way::Return {
+                return self.park(work, question, form);
+            }
+            let asking = elicit::ask(context, &question, form);
+            tokio::pin!(asking);
+            tokio::select! {
+                biased;
+                done = &mut work.done => return self.told(done, &work.printed).into(),
+                () = context.ct.cancelled() => return answer::cancelled().into(),
+                said = &mut asking => match said {
+                    Some(said) => self.answer(&question, &said).await,
+                    // It can still be answered elsewhere.
+                    None => waiting = true,
+                },
             }
         }
     }

@@ -29,10 +29,8 @@ pub(crate) struct Guard {
     clients: Clients,
     known: Known,
     url: String,
-    /// Whose a session of the older wire is.
-    owners: Mutex<HashMap<String, String>>,
-    /// The sessions of each client, oldest first.
-    order: Mutex<HashMap<String, VecDeque<String>>>,
+    /// The sessions of the older wire that each client has, oldest first.
+    owned: Mutex<HashMap<String, VecDeque<String>>>,
     sessions: Arc<LocalSessionManager>,
 }
 
@@ -44,7 +42,7 @@ impl Guard {
         known: Known,
         url: String,
     ) -> Guard {
-        Guard { mcp, clients, known, url, owners: Mutex::default(), order: Mutex::default(), sessions }
+        Guard { mcp, clients, known, url, owned: Mutex::default(), sessions }
     }
 
     pub(crate) fn close(&self) {
@@ -74,7 +72,7 @@ impl Guard {
     async fn pass(self: &Arc<Self>, request: Request<Incoming>, name: &str) -> Result<Response<Body>, Response<Body>> {
         let session = header(request.headers(), SESSION)?.map(str::to_owned);
         if let Some(session) = &session
-            && self.owners().get(session).is_none_or(|owner| owner != name)
+            && !self.owned().get(name).is_some_and(|mine| mine.contains(session))
         {
             // As for one that never was: whose it is, is nobody else's business.
             return Err(told(StatusCode::NOT_FOUND, "no_session", "there is no such session", "initialize anew"));
@@ -104,7 +102,7 @@ impl Guard {
             self.own(begun, name).await;
         }
         if let Some(session) = session.filter(|_| is_end && response.status().is_success()) {
-            self.owners().remove(&session);
+            self.owned().entry(name.to_owned()).or_default().retain(|known| *known != session);
         }
         Ok(response)
     }
@@ -119,17 +117,13 @@ impl Guard {
     /// Remembers whose a session is. Of more than a client may have, its oldest ends.
     async fn own(&self, session: &str, name: &str) {
         let oldest = {
-            let mut owners = self.owners();
-            if owners.contains_key(session) {
+            let mut owned = self.owned();
+            let mine = owned.entry(name.to_owned()).or_default();
+            if mine.iter().any(|known| known == session) {
                 return;
             }
-            owners.insert(session.to_owned(), name.to_owned());
-            let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-            let mine = order.entry(name.to_owned()).or_default();
-            mine.retain(|known| owners.contains_key(known));
             mine.push_back(session.to_owned());
-            let oldest = if mine.len() > MOST_SESSIONS { mine.pop_front() } else { None };
-            oldest.inspect(|oldest| drop(owners.remove(oldest)))
+            if mine.len() > MOST_SESSIONS { mine.pop_front() } else { None }
         };
         if let Some(oldest) = oldest {
             // One that has ended by itself is not there to be ended.
@@ -137,8 +131,8 @@ impl Guard {
         }
     }
 
-    fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    fn owned(&self) -> std::sync::MutexGuard<'_, HashMap<String, VecDeque<String>>> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the clients that may no longer connect.
