@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 /// How often deadlines are looked at; a cell may live this much longer than its wall time.
 const DEADLINE_TICK: Duration = Duration::from_millis(10);
@@ -438,6 +438,12 @@ impl Gate {
         self.0.pick_link()
     }
 
+    /// The threads on which effects happen. What waits for them does so without a change of thread if it runs there too; it
+    /// must not block them.
+    pub fn runtime(&self) -> &Handle {
+        self.0.runtime()
+    }
+
     /// Where everything is recorded.
     pub fn journal(&self) -> &Path {
         self.0.journal.path()
@@ -490,7 +496,7 @@ pub fn rule_points(granted: &Granted) -> Result<Points, OpenError> {
     for grant in manifest.grants().iter().filter(|grant| matches!(grant.source, Source::Command(_) | Source::Url(_))) {
         let name = grant.point.name.to_string();
         pins.check_files(grant, base)?;
-        let server = connect(&runtime, &http, grant, base, manifest.walls(), pins)
+        let server = connect(runtime.handle(), &http, grant, base, manifest.walls(), pins)
             .map_err(|error| not_connected(grant, &error))?;
         pins.check_server(&grant.point.to_string(), pin(server.described()))?;
         tools.insert(name, arguments(&server));
@@ -509,7 +515,7 @@ fn start_runtime() -> Result<Runtime, OpenError> {
 
 /// Starts or connects to the tool server of a section. What was pinned is found by its real path, and not looked for anew.
 fn connect(
-    runtime: &Runtime,
+    runtime: &Handle,
     http: &HttpClient,
     grant: &ManifestGrant,
     base: &Path,
@@ -684,8 +690,8 @@ impl Inner {
         &self.journal
     }
 
-    pub(crate) fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("taken only when the gate is dropped")
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.runtime.as_ref().expect("taken only when the gate is dropped").handle()
     }
 
     fn links(&self) -> &Links {

@@ -201,7 +201,10 @@ impl Shared {
                 "it runs on its thread",
             ));
         }
-        self.hurry(&mut lock(&self.queue), number);
+        let wakes = hurry(&mut lock(&self.queue), number);
+        if wakes {
+            self.work.notify_one();
+        }
         let mut waiting = lock(&self.waiting);
         waiting.callers += 1;
         let result = loop {
@@ -225,7 +228,12 @@ impl Shared {
             Some(error) => Err(error.clone()),
             None => {
                 queue.callbacks.push((number, callback));
-                self.hurry(&mut queue, number);
+                let wakes = hurry(&mut queue, number);
+                // A thread that is woken under the lock runs into it.
+                drop(queue);
+                if wakes {
+                    self.work.notify_one();
+                }
                 return;
             }
         };
@@ -284,6 +292,11 @@ impl Shared {
         true
     }
 
+    /// For the writer: nothing waits to be written.
+    pub(crate) fn is_idle(&self) -> bool {
+        lock(&self.queue).batch.entries.is_empty()
+    }
+
     /// For the writer: every append below `end` is on disk.
     pub(crate) fn settle(&self, end: u64) {
         let waiting = lock(&self.waiting);
@@ -328,7 +341,9 @@ impl Shared {
             }
             queue.blocked += 1;
             queue.urgent = true;
-            self.wake(&queue);
+            if queue.writer != Writer::Busy {
+                self.work.notify_one();
+            }
             queue = self.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
             queue.blocked -= 1;
         }
@@ -344,21 +359,14 @@ impl Shared {
             self.work.notify_one();
         }
     }
+}
 
-    /// Has the writer commit at once if the append of this number is still in the queue.
-    fn hurry(&self, queue: &mut Queue, number: u64) {
-        let first = queue.batch.end - queue.batch.entries.len() as u64;
-        if number >= first && !queue.urgent {
-            queue.urgent = true;
-            self.wake(queue);
-        }
-    }
-
-    fn wake(&self, queue: &Queue) {
-        if queue.writer != Writer::Busy {
-            self.work.notify_one();
-        }
-    }
+/// Has the writer commit at once if the append of this number is still in the queue. True if it has to be woken for that.
+fn hurry(queue: &mut Queue, number: u64) -> bool {
+    let first = queue.batch.end - queue.batch.entries.len() as u64;
+    let hurries = number >= first && !queue.urgent;
+    queue.urgent |= hurries;
+    hurries && queue.writer != Writer::Busy
 }
 
 fn bounded(time: u64, body: &[u8]) -> Result<(), AppendError> {

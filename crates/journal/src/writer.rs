@@ -1,6 +1,8 @@
 //! The one thread that writes: takes what is queued, links it, and commits it in one transaction.
 
 use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread;
 
@@ -14,6 +16,13 @@ use crate::store::WAYPOINT_EVERY;
 /// Bytes that are written to the write-ahead log before they are copied into the file.
 const CHECKPOINT_BYTES: u64 = 16 << 20;
 
+/// The write-ahead log is made longer by this many bytes before they are needed: a flush of bytes that are in the file already takes
+/// about half as long as one that also has to record that the file grew.
+const LOG_STEP: u64 = 1 << 20;
+
+/// Bytes in the log before which it is not made longer: most journals are closed before.
+const LOG_SHORT: u64 = 128 << 10;
+
 /// What a transaction writes besides its entries, and an entry besides its body, in bytes; both only estimated.
 const TRANSACTION_BYTES: u64 = 12_000;
 const ENTRY_BYTES: u64 = 64;
@@ -22,7 +31,7 @@ const ENTRY_BYTES: u64 = 64;
 pub(crate) fn run(connection: Connection, shared: Arc<Shared>) {
     shared.enter();
     let _alarm = Alarm(&shared);
-    let mut writer = Writer { connection, chains: HashMap::new(), hashes: Vec::new(), touched: Vec::new(), unsaved: 0 };
+    let mut writer = Writer::new(connection);
     let mut batch = Batch::default();
     while shared.take(&mut batch) {
         match writer.write(&batch) {
@@ -30,6 +39,9 @@ pub(crate) fn run(connection: Connection, shared: Arc<Shared>) {
             Err(error) => return shared.fail(&StorageError::on(&writer.connection, error)),
         }
         writer.checkpoint(&batch);
+        if shared.is_idle() {
+            writer.lengthen();
+        }
     }
 }
 
@@ -54,6 +66,8 @@ struct Writer {
     touched: Vec<u64>,
     /// Estimate of the bytes in the write-ahead log that are not in the file.
     unsaved: u64,
+    /// Length of the write-ahead log as it was last looked at; 0 before.
+    log_length: u64,
 }
 
 /// The end of a session's chain.
@@ -85,6 +99,17 @@ impl Chain {
 }
 
 impl Writer {
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            chains: HashMap::new(),
+            hashes: Vec::new(),
+            touched: Vec::new(),
+            unsaved: 0,
+            log_length: 0,
+        }
+    }
+
     /// Writes all of the batch and has it on disk; or fails, after which nobody is told that any of it was written.
     fn write(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         self.link(batch);
@@ -136,6 +161,28 @@ impl Writer {
         // A failure loses nothing: the log is on disk, and is copied at the next turn or when the journal is next opened.
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     }
+
+    /// Makes the write-ahead log longer where it is about to grow.
+    fn lengthen(&mut self) {
+        if self.unsaved < LOG_SHORT || self.unsaved + LOG_STEP / 4 < self.log_length {
+            return;
+        }
+        // Where it fails, the log grows commit by commit.
+        self.log_length = self.connection.path().and_then(|path| lengthen(path).ok()).unwrap_or(u64::MAX);
+    }
+}
+
+/// Appends zeros to the log of the journal at `path`, which SQLite takes for the end of its entries, and gives its length. It is opened to
+/// append, so that what other processes write there at the same time is not touched; SQLite takes no locks on this file.
+fn lengthen(path: &str) -> io::Result<u64> {
+    let mut log = OpenOptions::new().append(true).open(format!("{path}-wal"))?;
+    let length = log.metadata()?.len();
+    if length >= CHECKPOINT_BYTES {
+        return Ok(u64::MAX);
+    }
+    log.write_all(&vec![0; LOG_STEP as usize])?;
+    log.sync_data()?;
+    Ok(length + LOG_STEP)
 }
 
 fn insert_sessions(connection: &Connection, batch: &Batch, chains: &mut HashMap<u64, Chain>) -> rusqlite::Result<()> {

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// The tool that runs a program.
@@ -159,6 +160,11 @@ impl Client {
     /// The tools it is shown, in a fixed order.
     pub(crate) fn tools(&self) -> &[Tool] {
         &self.0.shown
+    }
+
+    /// Where it is served.
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.0.gate.runtime()
     }
 
     pub(crate) fn results(&self) -> &Results {

@@ -50,8 +50,8 @@ pub enum ServeError {
 /// A client that says nothing and goes is no error.
 pub fn serve_stdio(client: &Client) -> Result<(), ServeError> {
     let front = Front::of(client.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(async {
+    // Where the gate's effects happen: a call and its result need not go from thread to thread.
+    let served = client.runtime().block_on(async {
         let (input, output) = stdio_pipes();
         let service = match serve_server(front, strict::Client::new(input, output)).await {
             Ok(service) => service,
@@ -69,8 +69,6 @@ pub fn serve_stdio(client: &Client) -> Result<(), ServeError> {
         }
     });
     client.close();
-    // A read of standard input that never returns must not hold up the end.
-    runtime.shutdown_background();
     served
 }
 
