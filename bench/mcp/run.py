@@ -59,21 +59,23 @@ def names(count):
     return [tool["name"] for tool in json.loads(told.stdout)["result"]["tools"]]
 
 
-def manifest(directory, count):
+def manifest(directory, count, read_only=False):
     text = f"""[tool.up]
 command = ["{sys.executable}", "{UPSTREAM}", "{count}"]
 reads = {json.dumps(sorted({sys.prefix, sys.base_prefix, str(HERE)}))}
 tools = {json.dumps(names(count))}
 """
-    path = Path(directory) / f"lockgate-{count}.toml"
+    if read_only:
+        text += 'read_only = ["echo"]\n'
+    path = Path(directory) / f"lockgate-{count}-{read_only}.toml"
     path.write_text(text)
     return path
 
 
-def ours(binary, directory, mode, count):
-    state = Path(directory) / f"state-{mode}-{count}"
+def ours(binary, directory, mode, count, read_only=False):
+    state = Path(directory) / f"state-{mode}-{count}-{read_only}"
     state.mkdir()
-    command = [binary, "mcp", "--trust", "--quiet", "--manifest", manifest(directory, count), "--as", "bench", "--mode", mode, "--journal", state / "journal.sqlite"]
+    command = [binary, "mcp", "--trust", "--quiet", "--manifest", manifest(directory, count, read_only), "--as", "bench", "--mode", mode, "--journal", state / "journal.sqlite"]
     return Client([str(part) for part in command], cwd=directory)
 
 
@@ -101,6 +103,7 @@ def summed(values):
 def streams(binary, directory, calls):
     direct = Client([sys.executable, str(UPSTREAM), "1"])
     proxy, code = ours(binary, directory, "proxy", 1), ours(binary, directory, "code", 1)
+    read_proxy, read_code = ours(binary, directory, "proxy", 1, True), ours(binary, directory, "code", 1, True)
     their_proxy, their_code = theirs("proxy", 1), theirs("code", 1)
     message = {"message": "hello"}
     program = {"code": 'return await lockgate.tools.up.echo({ message: "hello" })'}
@@ -109,6 +112,8 @@ def streams(binary, directory, calls):
         "direct": lambda: direct.call("echo", message),
         "lockgate proxy": lambda: proxy.call("up__echo", message),
         "lockgate code": lambda: code.call("run_code", program),
+        "lockgate proxy, read-only": lambda: read_proxy.call("up__echo", message),
+        "lockgate code, read-only": lambda: read_code.call("run_code", program),
         "fastmcp proxy": lambda: their_proxy.call("echo", message),
         "fastmcp code": lambda: their_code.call("execute", their_program),
     }
@@ -116,7 +121,7 @@ def streams(binary, directory, calls):
         for _ in range(5):
             act()
     found = {name: summed(values) for name, values in timed(cases, max(calls // 20, 1), 20).items()}
-    for client in (direct, proxy, code, their_proxy, their_code):
+    for client in (direct, proxy, code, read_proxy, read_code, their_proxy, their_code):
         client.close()
     return found
 

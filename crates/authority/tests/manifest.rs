@@ -509,3 +509,14 @@ fn m09_narrowing_leaves_the_wall_as_it_is() {
     let used = Used { point: "tool.t", op: "a", subject: Subject::None };
     assert_eq!(wall_of(&manifest.narrowed([used])), wall_of(&manifest));
 }
+
+#[test]
+fn a07_read_only_names_tools_that_are_granted_and_is_part_of_what_is_trusted() {
+    let manifest = parse(&server("read_only = [\"a\"]\n")).expect("a manifest");
+    let grant = manifest.grant(PointKind::Tool, "t").expect("the section is there");
+    assert_eq!(grant.known.read_only, ["a".into()]);
+    assert_eq!(parse(&manifest.to_toml()).expect("it is read back"), manifest);
+    assert_ne!(manifest.to_toml(), parse(&server("")).expect("a manifest").to_toml());
+    let errors = Manifest::parse(&server("read_only = [\"b\"]\n"), "lockgate.toml").expect_err("no such tool");
+    assert_eq!(errors.problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), ["tool.t.read_only[0]"]);
+}

@@ -13,7 +13,7 @@
 //! ended. A yes for the exact action takes it back to authorize, where everything is decided again.
 
 use crate::approval::{Answer, Asked, Ended, Waiting, state};
-use crate::book::{Called, CellBook, Handle, InFlight, Opened, Stopped};
+use crate::book::{Called, CellBook, Handle, InFlight, Opened, SessionBook, Stopped};
 use crate::came::{Came, hold, record_abandoned, untold};
 use crate::condense::{self, encoded};
 use crate::content;
@@ -841,7 +841,7 @@ impl Allowed {
         };
         let keeps = in_flight.keeps.is_some();
         book.in_flight.insert(intent, in_flight);
-        let durable = changes_world(held.kind, &held.op);
+        let durable = changes_world(&book.session, held.kind, &held.name, &held.op);
         let ready = Ready {
             cell: book.number,
             intent,
@@ -874,13 +874,13 @@ impl Allowed {
 }
 
 /// Whether the intent must be on disk before the effect. Everything that leaves a trace outside the gate does; what
-/// only reads, or only concerns cells of this gate, may share a later flush.
-fn changes_world(kind: PointKind, op: &str) -> bool {
+/// only reads, or only concerns cells of this gate, may share a later flush. Of tools the operator says it, never their server.
+fn changes_world(session: &SessionBook, kind: PointKind, name: &str, op: &str) -> bool {
     match kind {
         PointKind::Fs => !matches!(op, "read" | "list" | "stat"),
         PointKind::Kv => !matches!(op, "get" | "list"),
         PointKind::Http => op == "request",
-        PointKind::Tool => true,
+        PointKind::Tool => !session.types().is_read_only(name, op),
         // What leaves the gate with a new label has an intent of its own behind that of the change.
         PointKind::Endorse | PointKind::Declassify | PointKind::Sealed => false,
         PointKind::Cell | PointKind::Parent | PointKind::Clock | PointKind::Random | PointKind::Log => false,

@@ -2,7 +2,7 @@
 
 use lockgate_authority::{Denial, PointKind, ReasonCode, Value};
 use lockgate_decode::{Refused, Schema, refuse_javascript_keys};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What the arguments of an operation have to be; `Err` says why nobody can tell, so that it cannot be called.
@@ -28,6 +28,8 @@ impl Schemas {
 #[derive(Debug, Default)]
 pub struct Types {
     of: HashMap<String, HashMap<String, Type>>,
+    /// Operations that change nothing, as the operator says.
+    read_only: HashMap<String, HashSet<String>>,
     /// Servers whose tools wait for the operator's yes, and the next step.
     pending: RwLock<HashMap<String, String>>,
 }
@@ -57,6 +59,15 @@ impl Types {
     /// Adds the types of one tool server's operations.
     pub fn add(&mut self, name: impl Into<String>, types: impl IntoIterator<Item = (String, Type)>) {
         self.of.insert(name.into(), types.into_iter().collect());
+    }
+
+    /// These operations of a tool server change nothing, as the operator says.
+    pub fn read_only(&mut self, name: impl Into<String>, ops: impl IntoIterator<Item = String>) {
+        self.read_only.insert(name.into(), ops.into_iter().collect());
+    }
+
+    pub(crate) fn is_read_only(&self, name: &str, op: &str) -> bool {
+        self.read_only.get(name).is_some_and(|ops| ops.contains(op))
     }
 
     /// Refuses arguments that are not of the operation's type, and for any tool those with a key that JavaScript gives a

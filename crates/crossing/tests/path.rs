@@ -4,8 +4,8 @@ use lockgate_authority::{
     HeldGrants, Limit, Manifest, Mint, PartialLimits, PointKind, Principal, PrincipalKind, ReasonCode, Value,
 };
 use lockgate_crossing::{
-    Acted, CellBook, Effects, Failed, Outcome, Pending, Ready, RecordFailed, Recorder, SessionBook, Step, abandon,
-    cross, settle,
+    Acted, CellBook, Effects, Failed, Outcome, Pending, Ready, RecordFailed, Recorder, SessionBook, Step, Types,
+    abandon, cross, settle,
 };
 use lockgate_decode::{RawRequest, encode_value};
 use lockgate_journal::{Entry, Journal, Kind, Options, Query, Reader, SessionId, SessionKey, Ticket, body_to_json};
@@ -299,4 +299,47 @@ fn a05_a_revoked_grant_is_refused_at_the_next_crossing() {
     assert_eq!(ask(&mut book, 2).unwrap_err().code, ReasonCode::Revoked);
     assert_eq!(world.done.lock().unwrap().len(), 1);
     abandon(&mut book, 2, &recorder).unwrap();
+}
+
+#[test]
+fn a07_a_tool_that_the_operator_calls_read_only_does_not_wait_for_the_disk_and_no_other() {
+    let text = "[tool.up]\ncommand = [\"up\"]\ntools = [\"look\", \"change\"]\nread_only = [\"look\"]\n";
+    let manifest = Manifest::parse(text, "test").unwrap();
+    let held = manifest.hold(Principal::new(PrincipalKind::Agent, "tester"), &mut Mint::new());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.sqlite");
+    let journal = Journal::open(&path, &Options::new().create(true)).unwrap();
+    let session = SessionId::from_bytes([3; 16]);
+    let key = journal.begin(session, 1, &encoded(&Value::Null)).unwrap();
+    // The disk is gone: what waits for it is never done.
+    let recorder = Faulty { journal: journal.clone(), left: AtomicU64::new(u64::MAX), flushes: false };
+    let world = World::default();
+    let hands = Hands { world: &world, recorder: &recorder, path: &path, session };
+    let mut types = Types::default();
+    for (server, known) in manifest.known().iter() {
+        types.read_only(&**server, known.read_only.iter().map(|op| op.to_string()));
+    }
+    let mut book = CellBook::new(Arc::new(SessionBook::new(key).typed(types)), 1, 0, limits(10), &held);
+    let args = encoded(&Value::EMPTY_MAP);
+    let tool = handle(&book, PointKind::Tool);
+    let mut ask = |id, op| {
+        let request = RawRequest { id, handle: tool, op, args: &args, sealed: false };
+        match cross(&mut book, request, 1, &recorder, &hands) {
+            Step::Answered(reply) => reply.result,
+            Step::Later => {
+                let outcome = world.later.lock().unwrap().pop().unwrap();
+                settle(&mut book, outcome, 1, &recorder).unwrap().result
+            }
+            step @ Step::Ended(_) => panic!("{step:?}"),
+        }
+    };
+    assert!(ask(1, "look").is_ok());
+    assert_eq!(ask(2, "change").unwrap_err().code, ReasonCode::JournalUnavailable);
+    let done: Vec<String> = world.done.lock().unwrap().iter().map(|(what, _)| what.clone()).collect();
+    assert_eq!(done, ["tool.up look"]);
+    // Both are recorded all the same.
+    journal.flush().unwrap();
+    let entries: Vec<Entry> =
+        Reader::open(&path).unwrap().entries(Query::session(session)).map(Result::unwrap).collect();
+    assert_eq!((kinds(&entries, Kind::Intent), kinds(&entries, Kind::Outcome)), (2, 2));
 }

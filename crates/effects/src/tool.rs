@@ -115,6 +115,8 @@ pub struct ToolInfo {
     pub input_schema: serde_json::Value,
     /// JSON Schema of a structured result, if the tool announces one, as it was sent.
     pub output_schema: Option<serde_json::Value>,
+    /// Whether it announces that it changes something.
+    pub says_it_writes: bool,
     /// The schemas, compiled; or why they cannot be used. Such a tool is listed and cannot be called.
     pub types: Result<Arc<ToolTypes>, String>,
 }

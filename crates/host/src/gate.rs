@@ -374,7 +374,7 @@ impl Gate {
             id,
             book: Arc::new(
                 SessionBook::new(key)
-                    .typed(types(&tools))
+                    .typed(types(&tools, manifest.grants()))
                     .shaped(schemas)
                     .asking(manifest.asking())
                     .ruled(ruling)
@@ -627,13 +627,16 @@ fn not_connected(grant: &lockgate_authority::ManifestGrant, error: &StartError) 
 }
 
 /// What the tools of the servers take.
-fn types(servers: &HashMap<String, Arc<ToolServer>>) -> Types {
+fn types(servers: &HashMap<String, Arc<ToolServer>>, grants: &[ManifestGrant]) -> Types {
     let mut types = Types::default();
     for (name, server) in servers {
         let of = |tool: &lockgate_effects::tool::ToolInfo| {
             (tool.name.clone(), tool.types.as_ref().map(|types| Arc::clone(&types.input)).map_err(String::clone))
         };
         types.add(name.clone(), server.tools().iter().map(of));
+    }
+    for grant in grants.iter().filter(|grant| grant.point.kind == PointKind::Tool) {
+        types.read_only(&*grant.point.name, grant.known.read_only.iter().map(|op| op.to_string()));
     }
     types
 }
@@ -657,7 +660,12 @@ fn approved_tools(waits: &Waits) -> (String, Vec<String>) {
 }
 
 /// Every tool that a manifest names must be there: a name with a slip in it would silently grant nothing.
-fn check_tools(server: &ToolServer, grant: &lockgate_authority::ManifestGrant) -> Result<(), (String, String)> {
+fn check_tools(server: &ToolServer, grant: &ManifestGrant) -> Result<(), (String, String)> {
+    let writes = |name: &&Box<str>| server.tools().iter().any(|tool| *tool.name == ***name && tool.says_it_writes);
+    if let Some(name) = grant.known.read_only.iter().find(writes) {
+        let hint = "take it out of `read_only`: its calls are then on the disk before they happen".to_owned();
+        return Err((format!("the server says of its tool `{name}` that it changes something"), hint));
+    }
     let lockgate_authority::Names::Only(wanted) = &grant.ops else { return Ok(()) };
     let known: Vec<&str> = server.tools().iter().map(|tool| tool.name.as_str()).collect();
     match wanted.iter().find(|name| !known.contains(&&***name)) {

@@ -100,14 +100,7 @@ impl Chain {
 
 impl Writer {
     fn new(connection: Connection) -> Self {
-        Self {
-            connection,
-            chains: HashMap::new(),
-            hashes: Vec::new(),
-            touched: Vec::new(),
-            unsaved: 0,
-            log_length: 0,
-        }
+        Self { connection, chains: HashMap::new(), hashes: Vec::new(), touched: Vec::new(), unsaved: 0, log_length: 0 }
     }
 
     /// Writes all of the batch and has it on disk; or fails, after which nobody is told that any of it was written.

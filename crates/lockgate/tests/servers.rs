@@ -185,3 +185,17 @@ fn d08_keys_of_javascript_cross_in_neither_direction() {
     assert!(value[1][1].as_str().expect("a message").contains("`/a/__proto__`"), "{value}");
     assert_eq!(value[2][0], "key_refused", "{value}");
 }
+
+#[test]
+fn a07_what_its_server_says_changes_something_is_not_read_only() {
+    let tools = |hint: &str| {
+        format!("{{ drop: {{ annotations: {{ readOnlyHint: {hint} }}, run: () => ({{ done: true }}) }} }}")
+    };
+    let lines = "]\nread_only = [\"drop\"]";
+    let refused = place(&tools("false"), &["drop"], lines);
+    let ran = refused.program("export default () => lockgate.tools.s.drop({})", &["--manifest", "lockgate.toml"]);
+    ran.trouble(2, "misconfigured", &["`drop`", "changes something"]);
+    // What it says in its favour counts for nothing by itself; the operator's word does.
+    let taken = place(&tools("true"), &["drop"], lines);
+    assert_eq!(run(&taken, "s.drop({})"), json!({"done": true}));
+}

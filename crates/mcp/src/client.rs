@@ -18,7 +18,6 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -91,7 +90,7 @@ struct Work {
     doing: Doing,
     printed: Printed,
     done: oneshot::Receiver<Done>,
-    /// Of the tool and its arguments, as the client named them.
+    /// Of the tool and its arguments, as the client named them, where it may come back.
     digest: [u8; 32],
     /// Its place among the programs that run at once.
     _turn: Option<OwnedSemaphorePermit>,
@@ -185,7 +184,9 @@ impl Client {
     ) -> Result<CallToolResponse, ErrorData> {
         lock(&self.0.parked).retain(|_, parked| parked.until > Instant::now());
         let arguments = request.arguments.unwrap_or_default();
-        let digest = digest_of(&request.name, &arguments);
+        // Only a client that brings answers with a second request has to show that it is the same one.
+        let returns = request.request_state.is_some() || self.way(context) == elicit::Way::Return;
+        let digest = if returns { digest_of(&request.name, &arguments)? } else { [0; 32] };
         if let Some(state) = &request.request_state {
             let answers = request.input_responses.unwrap_or_default();
             return Ok(match self.resume(state, digest, &answers).await {
@@ -298,12 +299,16 @@ impl Client {
         })
     }
 
-    /// Waits until work is done, and asks the person at the client on the way where that is how it goes.
-    async fn finish(&self, mut work: Work, context: &RequestContext<RoleServer>) -> CallToolResponse {
-        let way = match &self.0.approver {
+    fn way(&self, context: &RequestContext<RoleServer>) -> elicit::Way {
+        match &self.0.approver {
             Some(_) => elicit::way(context),
             None => elicit::Way::Elsewhere,
-        };
+        }
+    }
+
+    /// Waits until work is done, and asks the person at the client on the way where that is how it goes.
+    async fn finish(&self, mut work: Work, context: &RequestContext<RoleServer>) -> CallToolResponse {
+        let way = self.way(context);
         let (mut told, mut waiting) = (0, false);
         loop {
             let (caller, doing) = (Arc::clone(&self.0.caller), work.doing);
@@ -430,26 +435,10 @@ fn state_of(key: u64, digest: &[u8; 32], question: &Inquiry) -> Vec<u8> {
     [&key.to_le_bytes()[..], digest, &question.id.session, question.digest.as_bytes()].concat()
 }
 
-fn digest_of(name: &str, arguments: &JsonObject) -> [u8; 32] {
-    let mut hash = Sha256::new_with_prefix(b"lockgate.mcp.call.1");
-    hash.update((name.len() as u64).to_be_bytes());
-    hash.update(name);
-    // Keys are in one order, since a map is sorted before it is written.
-    hash.update(sorted(&Json::Object(arguments.clone())).to_string());
-    hash.finalize().into()
-}
-
-/// The same value with the keys of its maps in order.
-fn sorted(value: &Json) -> Json {
-    match value {
-        Json::Object(object) => {
-            let mut keys: Vec<(&String, &Json)> = object.iter().collect();
-            keys.sort_by_key(|(key, _)| *key);
-            Json::Object(keys.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
-        }
-        Json::Array(items) => items.iter().map(sorted).collect(),
-        plain => plain.clone(),
-    }
+/// The same however the arguments were written.
+fn digest_of(name: &str, arguments: &JsonObject) -> Result<[u8; 32], ErrorData> {
+    let arguments = value(Json::Object(arguments.clone()))?;
+    Ok(lockgate_authority::digest_of(&Value::List(vec![Value::text(name), arguments])))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -77,6 +77,7 @@ pub(crate) fn keys(kind: PointKind, form: Form) -> Vec<&'static str> {
             "document",
             "hand_over",
             "roster",
+            "read_only",
         ],
         (Form::Manifest, PointKind::Endorse) => &["receipt"],
         (Form::Manifest | Form::Exact, _) => &[],

@@ -1,4 +1,4 @@
-//! What is said of a tool server's results: `source`, `document`, `hand_over` and `roster` of `[tool.NAME]`, and back.
+//! What is said of a tool server's results: `source`, `document`, `hand_over`, `roster` and `read_only` of `[tool.NAME]`, and back.
 
 use super::from::{OTHERWISE, phrase};
 use super::labels;
@@ -45,7 +45,14 @@ pub(crate) fn read_known(
     });
     let rosters = section.get("roster").map_or_else(Vec::new, |item| read_rosters(&item, ops, problems));
     let compared = section.get("compare").map_or_else(Vec::new, |item| read_compared(&item, ops, problems));
-    Known { labels, documents, hand_over: hand_over.unwrap_or_default(), rosters, compared, shown }
+    let read_only = section.get("read_only").and_then(|item| {
+        item.each(problems, "a list of tools", |item, op, problems| {
+            check_operation(op, item, Some(ops), problems);
+            Some(op.into())
+        })
+    });
+    let read_only = read_only.unwrap_or_default();
+    Known { read_only, labels, documents, hand_over: hand_over.unwrap_or_default(), rosters, compared, shown }
 }
 
 /// Reads the table `compare`: for each tool where its numbers are, and how a prompt chooses by them.
@@ -262,6 +269,9 @@ pub(crate) fn known_settings(known: &Known) -> Vec<Setting> {
             (one.op.to_string(), Toml::Table(table))
         });
         out.push(("compare".to_owned(), Toml::Table(compared.collect())));
+    }
+    if !known.read_only.is_empty() {
+        out.push(("read_only".to_owned(), texts(known.read_only.iter())));
     }
     if !known.shown.is_empty() {
         let shown = known.shown.iter().map(|(op, shown)| (op.to_string(), texts(shown.names())));

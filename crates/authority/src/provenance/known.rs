@@ -21,6 +21,8 @@ pub struct Known {
     pub compared: Vec<Compared>,
     /// Who reads the arguments of a tool, by tool; of all others whoever the section's `shown_to` says.
     pub shown: Vec<(Box<str>, LabelCaveat)>,
+    /// Tools that change nothing, so that the record of a call may share a later flush of the disk.
+    pub read_only: Vec<Box<str>>,
 }
 
 impl Known {
@@ -32,6 +34,7 @@ impl Known {
             && self.rosters.is_empty()
             && self.compared.is_empty()
             && self.shown.is_empty()
+            && self.read_only.is_empty()
     }
 
     /// What it says of parties.
@@ -46,6 +49,7 @@ impl Known {
         self.documents.retain(|(op, _)| is_kept(op));
         self.compared.retain(|compared| is_kept(&compared.op));
         self.shown.retain(|(op, _)| is_kept(op));
+        self.read_only.retain(|op| is_kept(op));
         self.rosters.retain(|roster| is_kept(&roster.op) && roster.each.as_ref().is_none_or(|each| is_kept(&each.of)));
         if self.labels.is_empty() && self.documents.is_empty() {
             self.hand_over.clear();
