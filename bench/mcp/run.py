@@ -12,7 +12,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -151,42 +153,61 @@ wrk.headers["Accept"] = "application/json, text/event-stream"
 wrk.headers["MCP-Protocol-Version"] = "2026-07-28"
 wrk.headers["Mcp-Method"] = "tools/call"
 wrk.headers["Mcp-Name"] = "run_code"
-wrk.headers["Authorization"] = "Bearer %s"
 wrk.body = [[%s]]
-local bad = 0
+local tokens, requests, next, bad = {%s}, {}, 0, 0
+function init()
+  for at, token in ipairs(tokens) do
+    wrk.headers["Authorization"] = "Bearer " .. token
+    requests[at] = wrk.format()
+  end
+end
+function request()
+  next = next %% #requests + 1
+  return requests[next]
+end
 response = function(status, headers, body)
   if status ~= 200 or not body:find("result:", 1, true) then bad = bad + 1; if bad < 4 then print(status, body) end end
 end
 """
 
 
-def over_http(binary, directory, seconds, code):
+def over_http(binary, directory, seconds, code, count):
+    """The load of `count` clients, each with a token, a session and a tool server of its own."""
     if shutil.which("wrk") is None:
         return {"missing": "wrk is not installed (apt-get install wrk)"}
     clients = Path(directory) / "clients.toml"
     clients.unlink(missing_ok=True)
     state = Path(directory) / f"state-http-{time.monotonic_ns()}"
     state.mkdir()
-    token = subprocess.run([binary, "client", "add", "bench", "--clients", clients], capture_output=True, text=True, check=True).stdout.strip()
+    add = [binary, "client", "add", "--clients", str(clients)]
+    tokens = [subprocess.run([*add, f"bench{number}"], capture_output=True, text=True, check=True).stdout.strip() for number in range(count)]
     command = [binary, "mcp", "--trust", "--manifest", manifest(directory, 1), "--http", "127.0.0.1:0", "--clients", clients, "--journal", state / "journal.sqlite"]
     server = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True, cwd=directory)
     port = None
     while port is None:
         found = re.search(r"127\.0\.0\.1:(\d+)", server.stderr.readline())
         port = found and found.group(1)
+    threading.Thread(target=server.stderr.read, daemon=True).start()
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"}, "io.modelcontextprotocol/clientCapabilities": {}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "run_code", "arguments": {"code": code}, "_meta": meta}}
+    url = f"http://127.0.0.1:{port}/mcp"
+    for token in tokens:
+        # A client's session, with its tool server, is opened with its first request; that is not measured.
+        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "run_code", "Authorization": f"Bearer {token}"}
+        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)) as answer:
+            assert b"result:" in answer.read()
     script = Path(directory) / "load.lua"
-    script.write_text(LOAD % (token, json.dumps(body)))
-    wrk = ["wrk", "-t1", "-c100", f"-d{seconds}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}/mcp"]
+    script.write_text(LOAD % (json.dumps(body), ", ".join(f'"{token}"' for token in tokens)))
+    wrk = ["wrk", "-t1", "-c100", f"-d{seconds}s", "--latency", "-s", str(script), url]
     told = subprocess.run(wrk, capture_output=True, text=True, check=True).stdout
+    memory = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text()).group(1)) // 1024
     server.terminate()
-    server.wait(30)
+    server.wait(60)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
     p50, p99 = re.search(r"50%\s+(\S+)", told), re.search(r"99%\s+(\S+)", told)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
     lines = [line for line in told.splitlines() if line.startswith(("4", "5", "200\t"))]
-    return {"connections": 100, "runs_per_second": float(rate.group(1)), "p50": p50.group(1), "p99": p99.group(1), "refused": int(refused.group(1)) if refused else 0, "unlike": lines[:3]}
+    return {"clients": count, "connections": 100, "runs_per_second": float(rate.group(1)), "p50": p50.group(1), "p99": p99.group(1), "refused": int(refused.group(1)) if refused else 0, "unlike": lines[:3], "gate_peak_mib": memory}
 
 
 def main():
@@ -209,8 +230,11 @@ def main():
             "load": os.getloadavg(),
             "streams": streams(binary, directory, given.calls),
             "catalogues": catalogues(binary, directory, given.calls),
-            "http 1+1": over_http(binary, directory, given.http_seconds, "return 1 + 1"),
-            "http with a call": over_http(binary, directory, given.http_seconds, 'return await lockgate.tools.up.echo({ message: "hello" })'),
+            "http": [
+                {"program": code, **over_http(binary, directory, given.http_seconds, code, count)}
+                for code in ("return 1 + 1", 'return await lockgate.tools.up.echo({ message: "hello" })')
+                for count in (1, 100)
+            ],
             "load after": os.getloadavg(),
         }
     Path(given.json).parent.mkdir(exist_ok=True)

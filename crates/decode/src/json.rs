@@ -12,7 +12,7 @@ use crate::budget::{Budget, Refused};
 use lockgate_authority::{ReasonCode, Value};
 
 pub use exact::{refuse_javascript_keys, value_of_json};
-pub use rpc::{BadMessage, LineTooLong, Lines, MessageId, check_message};
+pub use rpc::{BadMessage, Line, Lines, MessageId, check_message};
 
 /// How strictly JSON is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

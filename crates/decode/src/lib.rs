@@ -21,6 +21,7 @@ mod json;
 mod place;
 mod schema;
 mod seal;
+mod unseen;
 mod value;
 
 pub use budget::{Budget, Refused};
@@ -33,11 +34,12 @@ pub use guest::{
 };
 pub use inspect::{Kind, Report, SealReport, Within, inspect, inspect_sealed};
 pub use json::{
-    BadMessage, BoundFor, LineTooLong, Lines, MessageId, Numbers, Strict, check_json, check_message, decode_json,
+    BadMessage, BoundFor, Line, Lines, MessageId, Numbers, Strict, check_json, check_message, decode_json,
     refuse_javascript_keys, value_of_json,
 };
 pub use schema::{Mismatch, Schema, SchemaError};
 pub use seal::{Expected, KeyId, KeysError, SEAL_OVERHEAD, SealHeader, SealKey, SealKeys, SealPlace, Sealed, Unsealed};
+pub use unseen::is_unseen;
 pub use value::{SEALED_TAG, SealedRef, Stands, Unseal, decode_unsealing, decode_value, encode_value};
 
 use lockgate_authority::ReasonCode;

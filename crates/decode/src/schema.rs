@@ -6,6 +6,7 @@
 
 mod cost;
 
+use crate::is_unseen;
 use cost::Cost;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
@@ -245,10 +246,7 @@ fn plain(text: &str, most: usize) -> String {
             out.push('…');
             break;
         }
-        let is_hidden = next.is_control()
-            || matches!(next, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-            || matches!(next, '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-        out.push(if is_hidden { '\u{fffd}' } else { next });
+        out.push(if is_unseen(next) { '\u{fffd}' } else { next });
     }
     out
 }

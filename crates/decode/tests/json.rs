@@ -2,7 +2,7 @@
 
 use lockgate_authority::{ReasonCode, Value};
 use lockgate_decode::{
-    BoundFor, Budget, Lines, MessageId, Numbers, Refused, Strict, check_json, check_message, decode_json, value_of_json,
+    BoundFor, Budget, Line, Lines, MessageId, Numbers, Refused, Strict, check_json, check_message, decode_json, value_of_json,
 };
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -434,18 +434,25 @@ proptest! {
         let mut lines = Lines::new(1_000);
         let mut found: Vec<Vec<u8>> = Vec::new();
         for piece in text.as_bytes().chunks(cut) {
-            lines.take(piece, |line| found.push(line.to_vec())).expect("short lines");
+            lines.take(piece, |line| match line {
+                Line::Whole(line) => found.push(line.to_vec()),
+                Line::TooLong(line) => panic!("it is short: {line:?}"),
+            });
         }
         let expected: Vec<&[u8]> = text.as_bytes().split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).collect();
         prop_assert_eq!(found, expected);
     }
 
-    /// A line is too long exactly when it is.
+    /// A line is too long exactly when it is, is told once, and the next one is whole.
     #[test]
-    fn d06_a_line_has_at_most_its_bytes(length in 0_usize..20, cut in 1_usize..9) {
-        let line = [vec![b'x'; length], vec![b'\n']].concat();
+    fn d06_a_line_has_at_most_its_bytes(lengths in proptest::collection::vec(0_usize..20, 1..6), cut in 1_usize..40) {
+        let text: Vec<u8> = lengths.iter().flat_map(|length| [vec![b'x'; *length], vec![b'\n']].concat()).collect();
         let mut lines = Lines::new(10);
-        let taken = line.chunks(cut).all(|piece| lines.take(piece, |_| {}).is_ok());
-        prop_assert_eq!(taken, length < 10);
+        let mut found = Vec::new();
+        for piece in text.chunks(cut) {
+            lines.take(piece, |line| found.push(matches!(line, Line::Whole(_))));
+        }
+        let expected: Vec<bool> = lengths.iter().map(|length| *length < 10).collect();
+        prop_assert_eq!(found, expected);
     }
 }

@@ -155,6 +155,10 @@ fn f02_refusals_failures_and_limits_come_back_as_words_to_act_on() {
     assert_eq!((told.as_str(), failed), ("result:\ntool_error", false));
     let (told, failed) = run(&mut client, "\n  throw new Error('no luck')");
     assert!(failed && told.starts_with("failed at 2:13: Error: no luck (program_failed)"), "{told}");
+    // Put into a function or not, places are those of what was written.
+    let (told, failed) = run(&mut client, "if (input === null) throw new Error('no luck'); return 1");
+    assert!(failed && told.starts_with("failed at 1:31: Error: no luck (program_failed)"), "{told}");
+    assert!(told.contains("program.ts:1:31"), "{told}");
     let (told, failed) = run(&mut client, "while (true) {}");
     assert!(failed && told.contains("(limit_cpu)") && told.contains("next step:"), "{told}");
     let (told, failed) = run(&mut client, "await fetch('https://example.net/')");

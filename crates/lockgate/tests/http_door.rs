@@ -14,8 +14,22 @@ use std::time::Duration;
 /// The gate as a server, and the token of its client `tester`.
 struct Server {
     child: Child,
+    door: Door,
+}
+
+/// Where a server is, and a token for it.
+#[derive(Clone)]
+struct Door {
     port: u16,
     token: String,
+}
+
+impl std::ops::Deref for Server {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.door
+    }
 }
 
 struct Answer {
@@ -70,9 +84,18 @@ impl Server {
             }
         };
         std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
-        Server { child, port, token }
+        Server { child, door: Door { port, token } }
     }
 
+    fn end(mut self) -> i32 {
+        let pid = i32::try_from(self.child.id()).expect("a number");
+        // SAFETY: a signal to a child that has not been waited for.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+        self.child.wait().expect("it ends").code().unwrap_or(-1)
+    }
+}
+
+impl Door {
     fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("it can");
@@ -126,17 +149,21 @@ impl Server {
         self.ask("POST", "/mcp", &headers, &body)
     }
 
+    /// A program without an end, and what its client is told at last.
+    fn endless(&self) -> std::thread::JoinHandle<Answer> {
+        let door = self.clone();
+        let running = std::thread::spawn(move || {
+            let call = json!({"name": "run_code", "arguments": {"code": "while (true) {}"}});
+            door.post(&door.token, "tools/call", call, &[])
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        running
+    }
+
     fn run(&self, token: &str, code: &str) -> Json {
         let answer = self.post(token, "tools/call", json!({"name": "run_code", "arguments": {"code": code}}), &[]);
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()["result"]["content"][0]["text"].clone()
-    }
-
-    fn end(mut self) -> i32 {
-        let pid = i32::try_from(self.child.id()).expect("a number");
-        // SAFETY: a signal to a child that has not been waited for.
-        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
-        self.child.wait().expect("it ends").code().unwrap_or(-1)
     }
 }
 
@@ -216,34 +243,11 @@ fn f02_a_removed_client_and_an_ended_token_are_nobody_from_then_on() {
     let short = add(&place, "short", &["--until", "1s"]);
     assert_eq!(server.run(&server.token, "return 1"), "result:\n1");
     let file = clients(&place);
-    let endless = {
-        let (port, token) = (server.port, server.token.clone());
-        std::thread::spawn(move || {
-            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-                "name": "run_code", "arguments": {"code": "while (true) {}"}, "_meta": {
-                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                    "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "0"},
-                    "io.modelcontextprotocol/clientCapabilities": {}}}})
-            .to_string();
-            let head = format!(
-                "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
-                 Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Method: tools/call\r\n\
-                 Mcp-Name: run_code\r\nMCP-Protocol-Version: 2026-07-28\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("it can");
-            stream.write_all(head.as_bytes()).expect("it reads");
-            let mut told = String::new();
-            stream.read_to_string(&mut told).expect("it is answered");
-            told
-        })
-    };
-    std::thread::sleep(Duration::from_millis(300));
+    let endless = server.endless();
     let removed = place.plain(&["client", "remove", "tester", "--clients", file.to_str().expect("UTF-8")]);
     assert_eq!(removed.status, 0, "{removed:?}");
     let told = endless.join().expect("it is answered");
-    assert!(told.contains("(cancelled)"), "what a removed client runs is ended: {told}");
+    assert!(told.body.contains("(cancelled)"), "what a removed client runs is ended: {}", told.body);
     let list = json!({});
     assert_eq!(server.post(&server.token, "tools/list", list.clone(), &[]).status, 401);
     std::thread::sleep(Duration::from_millis(2100));
@@ -252,6 +256,18 @@ fn f02_a_removed_client_and_an_ended_token_are_nobody_from_then_on() {
     let written = std::fs::read_to_string(&file).expect("it is there");
     assert!(!written.contains(&short) && !written.contains(&server.token), "only digests are kept");
     assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn f02_who_waits_when_the_gate_is_asked_to_end_is_told() {
+    let place = Place::new();
+    place.file("lockgate.toml", "[kv.notes]\nallow = [\"get\", \"set\"]\n[limits]\ncpu = \"15s\"\nwall = \"30s\"\n");
+    let server = Server::start(&place, &[]);
+    let endless = server.endless();
+    assert_eq!(server.end(), 0);
+    let told = endless.join().expect("it is answered");
+    assert_eq!((told.status, told.body.contains("(cancelled)")), (200, true), "{}", told.body);
+    place.verify();
 }
 
 #[test]
@@ -321,6 +337,15 @@ fn f02_pages_of_strangers_and_rebound_names_do_not_reach_the_gate() {
     let list = || json!({});
     let token = &server.token;
     assert_eq!(server.post(token, "tools/list", list(), &[("Host", "evil.example")]).status, 403);
+    // Not even who issues tokens, or that there is a gate.
+    for (path, name) in
+        [("/mcp", "evil.example"), ("/", "evil.example:80"), ("/.well-known/oauth-protected-resource", "a@b")]
+    {
+        assert_eq!(server.ask("GET", path, &[("Host", name)], "").status, 403, "{name}");
+    }
+    for name in ["localhost", "LOCALHOST:1", "[::1]:80"] {
+        assert_eq!(server.post(token, "tools/list", list(), &[("Host", name)]).status, 200, "{name}");
+    }
     assert_eq!(server.post(token, "tools/list", list(), &[("Origin", "https://evil.example")]).status, 403);
     assert_eq!(server.post(token, "tools/list", list(), &[("Origin", "null")]).status, 403);
     assert_eq!(server.post(token, "tools/list", list(), &[("Origin", "https://app.example")]).status, 200);

@@ -261,6 +261,10 @@ fn d08_a_message_that_is_refused_is_answered_and_the_connection_survives() {
     let answer = client.hear(|message| message.get("error").is_some());
     assert_eq!((&answer["id"], &answer["error"]["data"]["code"]), (&Json::Null, &json!("malformed")), "{answer}");
     client.say_raw("");
+    // Longer than a message may be: nothing of it is kept but its beginning, which says whose answer it is.
+    client.say_raw(&call(107, &format!("{{\"message\":\"{}\"}}", "x".repeat(9 << 20))));
+    let answer = client.hear(|message| message.get("error").is_some());
+    assert_eq!((&answer["id"], &answer["error"]["data"]["code"]), (&json!(107), &json!("too_large")), "{answer}");
     assert_eq!(client.call("every__echo", json!({"message": "__proto__"}))["content"][0]["text"], "Echo: __proto__");
     assert_eq!(client.end(), 0);
     assert_eq!(place.entries_of("intent").len(), 1, "nothing that was refused was even asked for");

@@ -5,12 +5,13 @@ use crate::asked::Asked;
 use crate::code::catalogue::Catalogue;
 use crate::code::check::complaints;
 use crate::code::report::{self, Printed};
+use crate::code::written::Written;
 use crate::elicit;
 use crate::names::{Names, Naming};
 use crate::results::Results;
 use lockgate_authority::{Approver, Principal, PrincipalKind, ReasonCode, Value};
 use lockgate_decode::{BoundFor, value_of_json};
-use lockgate_host::{Caller, Doing, Failed, Finished, Gate, Inquiry, Prepare, Prepared, Program, Reply, RunError};
+use lockgate_host::{Caller, Doing, Failed, Finished, Gate, Inquiry, Reply, RunError};
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ElicitRequestParams, ErrorData, JsonObject,
@@ -89,6 +90,8 @@ struct Work {
     caller: Arc<Caller>,
     doing: Doing,
     printed: Printed,
+    /// Columns by which a program's first line was moved.
+    shift: u32,
     done: oneshot::Receiver<Done>,
     /// Of the tool and its arguments, as the client named them, where it may come back.
     digest: [u8; 32],
@@ -245,7 +248,7 @@ impl Client {
         };
         let call = caller.submit(server, tool, &args, then);
         let (caller, doing) = (Arc::clone(caller), Doing::Call(call));
-        Ok(Work { caller, doing, printed: Printed::default(), done, digest, _turn: None })
+        Ok(Work { caller, doing, printed: Printed::default(), shift: 0, done, digest, _turn: None })
     }
 
     /// Begins a program, once its text was held against the declarations.
@@ -260,12 +263,12 @@ impl Client {
         };
         let input = value(arguments.remove("input").unwrap_or(Json::Null))?;
         let gate = self.0.gate.clone();
-        let read = move || gate.prepare().and_then(|prepare| read_program(&code, &*prepare));
+        let read = move || gate.prepare().and_then(|prepare| Written::read(&code, &*prepare));
         let read = tokio::task::spawn_blocking(read)
             .await
             .map_err(|_| ErrorData::internal_error("the program could not be read", None))?;
-        let program = match read {
-            Ok(program) => program,
+        let Written { program, shift } = match read {
+            Ok(written) => written,
             Err(error) => return Ok(Err(report::not_started(&report::failed(&error)))),
         };
         let complaints = complaints(&program.tools, &self.0.catalogue, &self.0.caller.servers());
@@ -291,6 +294,7 @@ impl Client {
                 caller: Arc::clone(&self.0.caller),
                 doing: Doing::Run(run),
                 printed,
+                shift,
                 done,
                 digest,
                 _turn: turn,
@@ -315,7 +319,7 @@ impl Client {
             let mine = move |question: &Inquiry, root| caller.doing(question.id, root) == Some(doing);
             let (question, label) = tokio::select! {
                 biased;
-                done = &mut work.done => return self.told(done, &work.printed).into(),
+                done = &mut work.done => return self.told(done, &work).into(),
                 () = context.ct.cancelled() => return answer::cancelled().into(),
                 raised = self.0.asked.next(mine) => raised,
                 () = tokio::time::sleep(PROGRESS) => {
@@ -342,7 +346,7 @@ impl Client {
             tokio::pin!(asking);
             tokio::select! {
                 biased;
-                done = &mut work.done => return self.told(done, &work.printed).into(),
+                done = &mut work.done => return self.told(done, &work).into(),
                 () = context.ct.cancelled() => return answer::cancelled().into(),
                 said = &mut asking => match said {
                     Some(said) => self.answer(&question, &said).await,
@@ -357,10 +361,10 @@ impl Client {
         matches!(doing, Doing::Call(call) if self.0.caller.waits_for_approval(call))
     }
 
-    fn told(&self, done: Result<Done, oneshot::error::RecvError>, printed: &Printed) -> CallToolResult {
+    fn told(&self, done: Result<Done, oneshot::error::RecvError>, work: &Work) -> CallToolResult {
         match done {
             Ok(Done::Call(result)) => answer::of(result),
-            Ok(Done::Run(finished)) => report::finished(&finished, printed, &self.0.results),
+            Ok(Done::Run(finished)) => report::finished(&finished, work.shift, &work.printed, &self.0.results),
             Err(_) => answer::refused(&Failed::new(ReasonCode::Internal, "the call was lost by the gate")),
         }
     }
@@ -470,54 +474,6 @@ async fn tell_progress(context: &RequestContext<RoleServer>, told: u32) {
         .with_message("the call waits for an operator's approval (`lockgate approvals`)");
     // Where it cannot be told, the connection breaks, which ends the call.
     let _ = context.peer.notify_progress(progress).await;
-}
-
-/// What a body of a function is put into, so that `return` and `await` mean what its writer thought.
-const BODY: (&str, &str) = ("export default async (input) => {", "\n}");
-
-/// A program as models write them: a module, or the body of an asynchronous function.
-fn read_program(code: &str, prepare: &dyn Prepare) -> Result<Program, RunError> {
-    const NAME: &str = "program.ts";
-    let as_module = match Program::from_source(NAME, code, prepare) {
-        // A `return` outside of functions makes it CommonJS, where it would return to nobody.
-        Ok(program) if program.mode == lockgate_host::ProgramMode::CommonJs && returns(code) => None,
-        done => Some(done),
-    };
-    match as_module {
-        Some(Ok(program)) => Ok(program),
-        first => {
-            let body = format!("{}{code}{}", BODY.0, BODY.1);
-            let shift = Shift(prepare);
-            match (Program::from_source(NAME, &body, &shift), first) {
-                (Ok(program), _) => Ok(program),
-                // The place in the text as it was written.
-                (Err(_), Some(first)) => first,
-                (Err(error), None) => Err(error),
-            }
-        }
-    }
-}
-
-fn returns(code: &str) -> bool {
-    !["module.exports", "exports.", "require("].iter().any(|sign| code.contains(sign))
-}
-
-/// Prepares what was put into a function, and gives places as they are in what was put there.
-struct Shift<'a>(&'a dyn Prepare);
-
-impl Prepare for Shift<'_> {
-    fn prepare(&self, name: &str, source: &str) -> Result<Prepared, RunError> {
-        let added = BODY.0.len() as u32;
-        let shift = |line: u32, column: u32| if line == 1 { column.saturating_sub(added).max(1) } else { column };
-        let mut prepared = self.0.prepare(name, source).map_err(|error| RunError {
-            column: error.line.zip(error.column).map(|(line, column)| shift(line, column)),
-            ..error
-        })?;
-        for found in &mut prepared.tools {
-            found.column = shift(found.line, found.column);
-        }
-        Ok(prepared)
-    }
 }
 
 fn object(schema: Json) -> Arc<JsonObject> {

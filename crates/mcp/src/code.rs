@@ -5,3 +5,4 @@ pub(crate) mod check;
 pub(crate) mod declare;
 pub(crate) mod report;
 pub(crate) mod words;
+pub(crate) mod written;

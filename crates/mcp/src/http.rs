@@ -111,12 +111,12 @@ impl HttpServer {
     pub async fn serve(self, make: MakeClient, stop: impl Future<Output = ()>) -> io::Result<()> {
         let url = self.url();
         let config = config(&self.options, self.address);
-        let ended = config.cancellation_token.clone();
+        let (ended, hosts) = (config.cancellation_token.clone(), config.allowed_hosts.clone());
         let sessions = Arc::new(LocalSessionManager::default());
         let front = || CLIENT.try_with(|client| Front::of(client.clone())).map_err(io::Error::other);
         let mcp = StreamableHttpService::new(front, Arc::clone(&sessions), config);
         let known = Known { make: Arc::new(make), slots: Mutex::default() };
-        let guard = Arc::new(Guard::new(mcp, sessions, self.clients, known, url));
+        let guard = Arc::new(Guard::new(mcp, sessions, self.clients, known, url, hosts));
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let graceful = GracefulShutdown::new();
@@ -167,8 +167,12 @@ impl HttpServer {
         tokio::select! {
             () = &mut shut => {}
             () = streams => {
-                ended.cancel();
-                let _ = tokio::time::timeout(ENDING / 2, shut).await;
+                // Calls that still run are given up, and their clients are told.
+                guard.close();
+                if tokio::time::timeout(ENDING / 4, &mut shut).await.is_err() {
+                    ended.cancel();
+                    let _ = tokio::time::timeout(ENDING / 4, shut).await;
+                }
             }
         }
         guard.close();

@@ -140,6 +140,7 @@ mod tests {
 
     fn tool(server: &str, name: &str) -> VisibleTool {
         let tool = ToolInfo {
+            says_it_writes: false,
             name: name.to_owned(),
             description: String::new(),
             input_schema: serde_json::json!({}),

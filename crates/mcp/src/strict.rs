@@ -2,7 +2,8 @@
 //! error that names the place, and the connection goes on.
 
 use bytes::BytesMut;
-use lockgate_decode::{BadMessage, Budget, Lines, MessageId, Numbers, Strict, check_message};
+use lockgate_authority::ReasonCode;
+use lockgate_decode::{BadMessage, Budget, Line, Lines, MessageId, Numbers, Refused, Strict, check_message};
 use rmcp::RoleServer;
 use rmcp::model::{ErrorData, RequestId, ServerJsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -86,6 +87,10 @@ fn answer(bad: BadMessage) -> Option<ServerJsonRpcMessage> {
     Some(ServerJsonRpcMessage::error(ErrorData::parse_error(message, Some(data)), id))
 }
 
+fn too_large() -> Refused {
+    Refused { code: ReasonCode::TooLarge, pointer: String::new(), found: "a message of more than 8 MiB" }
+}
+
 /// Looks at the one message of a body; the answer to one that is refused.
 pub(crate) fn look(body: &[u8]) -> Result<(), String> {
     if body.trim_ascii_start().first() == Some(&b'[') {
@@ -126,17 +131,18 @@ impl<R: AsyncRead + Unpin> AsyncRead for Looked<R> {
             if piece.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let look = |line: &[u8]| {
-                let is_empty = line.iter().all(u8::is_ascii_whitespace);
-                match if is_empty { Ok(()) } else { check_message(line, &MESSAGE) } {
-                    Ok(()) => passed.extend_from_slice(line),
+            lines.take(piece.filled(), |line| {
+                let checked = match line {
+                    Line::Whole(line) if line.iter().all(u8::is_ascii_whitespace) => Ok(line),
+                    Line::Whole(line) => check_message(line, &MESSAGE).map(|()| line),
+                    Line::TooLong(beginning) => Err(BadMessage::of(beginning, too_large())),
+                };
+                match checked {
+                    Ok(line) => passed.extend_from_slice(line),
                     // Nobody is there to tell once the connection is closed.
                     Err(bad) => drop(refuse.send(bad)),
                 }
-            };
-            if lines.take(piece.filled(), look).is_err() {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too large")));
-            }
+            });
         }
     }
 }

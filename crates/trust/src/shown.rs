@@ -1,5 +1,6 @@
 //! Text of others as an operator is shown it: nothing of it is unseen, and there is an end to it.
 
+use lockgate_decode::is_unseen;
 use similar::{ChangeTag, TextDiff};
 
 /// Most lines of one difference.
@@ -47,16 +48,9 @@ pub(crate) fn named(name: &str) -> String {
     }
 }
 
-/// Control characters, those that show nothing, those that turn the order of others, tags and what no font has.
+/// What is not seen as what it is, spaces of other widths among it.
 fn is_hidden(next: char) -> bool {
-    next.is_control()
-        || matches!(
-            next,
-            '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-                | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}'
-                | '\u{2800}' | '\u{3000}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-                | '\u{ffa0}' | '\u{fff0}'..='\u{ffff}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{10ffff}'
-        )
+    is_unseen(next) || (next.is_whitespace() && next != ' ')
 }
 
 /// Lines of a difference, as many as a reader can take; the others are counted.

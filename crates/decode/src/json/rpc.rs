@@ -29,16 +29,18 @@ pub struct BadMessage {
 
 /// Looks at one message. Nothing of it is kept; whoever reads it next finds what was looked at.
 pub fn check_message(bytes: &[u8], strict: &Strict) -> Result<(), BadMessage> {
-    match check_json(bytes, strict) {
-        Ok(()) => Ok(()),
-        Err(refused) => {
-            let mut head = Head::default();
-            // Broken off where the text is no JSON; what stood before that is known.
-            let mut reader = serde_json::Deserializer::from_slice(bytes);
-            let _ = (&mut head).deserialize(&mut reader);
-            let id = if head.ids == 1 { head.id } else { None };
-            Err(BadMessage { refused, id, has_method: head.has_method, is_rpc: head.is_rpc })
-        }
+    check_json(bytes, strict).map_err(|refused| BadMessage::of(bytes, refused))
+}
+
+impl BadMessage {
+    /// What could be made out of a message, or of its beginning, that is refused for this reason.
+    pub fn of(bytes: &[u8], refused: Refused) -> BadMessage {
+        let mut head = Head::default();
+        // Broken off where the text is no JSON; what stood before that is known.
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let _ = (&mut head).deserialize(&mut reader);
+        let id = if head.ids == 1 { head.id } else { None };
+        BadMessage { refused, id, has_method: head.has_method, is_rpc: head.is_rpc }
     }
 }
 
@@ -92,35 +94,44 @@ impl<'de> Visitor<'de> for &mut Head {
 pub struct Lines {
     line: Vec<u8>,
     most: usize,
+    /// What comes until the next end of a line belongs to one that was too long.
+    skips: bool,
 }
 
-/// A line is longer than a message may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a line is longer than a message may be")]
-pub struct LineTooLong;
+/// A line of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// All of it, its end included.
+    Whole(&'a [u8]),
+    /// The beginning of one that is longer than a message may be. The rest is passed over.
+    TooLong(&'a [u8]),
+}
 
 impl Lines {
     /// Lines of at most `most` bytes, their end included.
     pub fn new(most: usize) -> Self {
-        Lines { line: Vec::new(), most }
+        Lines { line: Vec::new(), most, skips: false }
     }
 
-    /// Takes what was received and hands each line that it completes on, its end included.
-    pub fn take(&mut self, received: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), LineTooLong> {
+    /// Takes what was received and hands each line that it completes on, and once each that it makes too long.
+    pub fn take(&mut self, received: &[u8], mut each: impl FnMut(Line<'_>)) {
         for piece in received.split_inclusive(|byte| *byte == b'\n') {
-            if self.line.len() + piece.len() > self.most {
-                return Err(LineTooLong);
-            }
-            if !piece.ends_with(b"\n") {
+            let ends = piece.ends_with(b"\n");
+            if self.skips {
+                self.skips = !ends;
+            } else if self.line.len() + piece.len() > self.most {
+                each(Line::TooLong(if self.line.is_empty() { piece } else { &self.line }));
+                self.line = Vec::new();
+                self.skips = !ends;
+            } else if !ends {
                 self.line.extend_from_slice(piece);
             } else if self.line.is_empty() {
-                each(piece);
+                each(Line::Whole(piece));
             } else {
                 self.line.extend_from_slice(piece);
-                each(&self.line);
+                each(Line::Whole(&self.line));
                 self.line.clear();
             }
         }
-        Ok(())
     }
 }

@@ -2,7 +2,7 @@ use super::ending::{Ended, Ending};
 use super::process::Pipes;
 use super::strict::{self, Look};
 use bytes::BytesMut;
-use lockgate_decode::Lines;
+use lockgate_decode::{Line, Lines};
 use rmcp::RoleClient;
 use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId, ServerNotification};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -189,18 +189,24 @@ impl<R> LineGuard<R> {
     fn observe(&mut self, received: &[u8]) -> Option<Ended> {
         let LineGuard { lines, passed, overlooked, waiting, .. } = self;
         let mut fault = None;
-        let whole = lines.take(received, |line| match strict::look(line, None) {
-            Look::Pass(message) => passed.extend_from_slice(&message),
-            Look::Overlook => *overlooked += 1,
-            Look::Garbled(refused) => match waiting.only() {
-                Some(id) => passed.extend_from_slice(&strict::standing_in(&refused, id)),
-                None => *overlooked += 1,
-            },
-            Look::Lost => fault = fault.or(Some(Ended::Unreadable)),
+        lines.take(received, |line| {
+            let look = match line {
+                Line::Whole(line) => strict::look(line, None),
+                Line::TooLong(_) => {
+                    fault = Some(Ended::Oversized);
+                    return;
+                }
+            };
+            match look {
+                Look::Pass(message) => passed.extend_from_slice(&message),
+                Look::Overlook => *overlooked += 1,
+                Look::Garbled(refused) => match waiting.only() {
+                    Some(id) => passed.extend_from_slice(&strict::standing_in(&refused, id)),
+                    None => *overlooked += 1,
+                },
+                Look::Lost => fault = fault.or(Some(Ended::Unreadable)),
+            }
         });
-        if whole.is_err() {
-            return Some(Ended::Oversized);
-        }
         fault.or((self.overlooked > OVERLOOKED_LINES).then_some(Ended::Garbage))
     }
 }

@@ -3,6 +3,7 @@
 use super::streams;
 use lockgate_authority::{ManifestErrors, ReasonCode, Value};
 use lockgate_control::ControlError;
+use lockgate_decode::is_unseen;
 use lockgate_host::{OpenError, RunError};
 use serde_json::{Map, Value as Json, json};
 use std::process::ExitCode;
@@ -257,23 +258,13 @@ pub(crate) fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// Whether a terminal shows nothing for a character, or breaks the line at it.
-const fn is_unseen(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
-}
-
 /// Text of a guest may hold sequences that command a terminal: control characters are shown, not sent.
 pub(crate) fn terminal(text: &str) -> String {
     text.chars()
         .flat_map(|character| {
-            let harmless = matches!(character, '\n' | '\t') || !character.is_control();
-            let bidi = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if harmless && !bidi { vec![character] } else { character.escape_unicode().collect() }
+            let is_harmless = matches!(character, '\n' | '\t') || !character.is_control();
+            let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if is_harmless && !turns { vec![character] } else { character.escape_unicode().collect() }
         })
         .collect()
 }

@@ -253,6 +253,7 @@ mod tests {
 
     fn declared(name: &str, description: &str, input: Json, output: Option<Json>) -> String {
         let tool = ToolInfo {
+            says_it_writes: false,
             name: name.to_owned(),
             description: description.to_owned(),
             input_schema: input,

@@ -1,6 +1,7 @@
 //! What a program left behind, as text that a model can act on.
 
 use super::words::plain;
+use super::written::as_written;
 use crate::results::{Kept, Results};
 use lockgate_authority::Value;
 use lockgate_host::{Finished, RunError};
@@ -64,8 +65,8 @@ impl Printed {
     }
 }
 
-/// The answer to a program that has ended.
-pub(crate) fn finished(finished: &Finished, printed: &Printed, results: &Results) -> CallToolResult {
+/// The answer to a program that has ended, the first line of which was moved by so many columns.
+pub(crate) fn finished(finished: &Finished, shift: u32, printed: &Printed, results: &Results) -> CallToolResult {
     let (mut text, mut links) = (String::new(), Vec::new());
     match &finished.result {
         Ok(Value::Undefined) => text.push_str("result: nothing; `export default` or `return` a value to see one"),
@@ -73,7 +74,7 @@ pub(crate) fn finished(finished: &Finished, printed: &Printed, results: &Results
             text.push_str("result:\n");
             text.push_str(&told(value, results, &mut links));
         }
-        Err(error) => text.push_str(&failed(error)),
+        Err(error) => text.push_str(&failed(&as_written(error, shift))),
     }
     let printed = printed.told();
     if !printed.is_empty() {

@@ -1,6 +1,8 @@
 //! Words of others within text that a model or a person reads: on one line, bounded, without characters that hide or move
 //! other text.
 
+use lockgate_decode::is_unseen;
+
 /// The start of a text, with its white space and control characters made single spaces and its unseen characters written out.
 pub(crate) fn plain(text: &str, most: usize) -> String {
     let mut out = String::new();
@@ -35,7 +37,7 @@ pub(crate) fn plain(text: &str, most: usize) -> String {
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::new();
     for next in text.chars() {
-        match next.is_control() || is_unseen(next) {
+        match is_unseen(next) {
             true => out.push_str(&written_out(next)),
             false => out.push(next),
         }
@@ -45,15 +47,6 @@ pub(crate) fn visible(text: &str) -> String {
 
 fn written_out(next: char) -> String {
     format!("\\u{{{:x}}}", u32::from(next))
-}
-
-/// Characters that take no room, or turn the direction of what stands around them.
-pub(crate) fn is_unseen(next: char) -> bool {
-    matches!(next,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The text as a comment of TypeScript can hold it.
@@ -69,7 +62,7 @@ pub(crate) fn literal(text: &str) -> String {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
-            next if next.is_control() || is_unseen(next) || (next.is_whitespace() && next != ' ') => {
+            next if is_unseen(next) || (next.is_whitespace() && next != ' ') => {
                 let mut units = [0; 2];
                 for unit in next.encode_utf16(&mut units) {
                     out.push_str(&format!("\\u{unit:04x}"));

@@ -6,6 +6,7 @@ use crate::front::Front;
 use crate::strict;
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -29,6 +30,8 @@ pub(crate) struct Guard {
     clients: Clients,
     known: Known,
     url: String,
+    /// By which it is reached, with or without a port.
+    hosts: Vec<String>,
     /// The sessions of the older wire that each client has, oldest first.
     owned: Mutex<HashMap<String, VecDeque<String>>>,
     sessions: Arc<LocalSessionManager>,
@@ -41,8 +44,9 @@ impl Guard {
         clients: Clients,
         known: Known,
         url: String,
+        hosts: Vec<String>,
     ) -> Guard {
-        Guard { mcp, clients, known, url, owned: Mutex::default(), sessions }
+        Guard { mcp, clients, known, url, hosts, owned: Mutex::default(), sessions }
     }
 
     pub(crate) fn close(&self) {
@@ -50,6 +54,10 @@ impl Guard {
     }
 
     pub(crate) async fn handle(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        if !self.is_meant(&request) {
+            let hint = "use the address that it says it serves; `--allow-host` adds a name";
+            return told(StatusCode::FORBIDDEN, "host", "the gate is not reached by this `Host`", hint);
+        }
         let path = request.uri().path();
         if metadata::PATHS.contains(&path) {
             return match *request.method() {
@@ -67,6 +75,17 @@ impl Guard {
         match self.pass(request, &name).await {
             Ok(response) | Err(response) => response,
         }
+    }
+
+    /// Whether a request names the gate by a host of its own: whoever was led here by another name learns nothing.
+    fn is_meant(&self, request: &Request<Incoming>) -> bool {
+        let Ok(Some(host)) = header(request.headers(), "host") else { return false };
+        let Ok(named) = host.parse::<Authority>() else { return false };
+        let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        self.hosts.iter().any(|known| match known.parse::<Authority>() {
+            Ok(known) if known.port().is_some() => known == named,
+            _ => bare(known) == bare(named.host()),
+        })
     }
 
     async fn pass(self: &Arc<Self>, request: Request<Incoming>, name: &str) -> Result<Response<Body>, Response<Body>> {
