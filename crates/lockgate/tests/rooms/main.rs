@@ -12,16 +12,18 @@ mod source;
 
 use std::collections::BTreeSet;
 
-use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package, TargetKind};
+use std::path::PathBuf;
+use std::process::Command;
 
 use doors::Door;
 use look::Sighting;
 use plan::{ALLOWED, Allowed, EXTERNAL, External, HARMLESS, OUTSIDE, ROOMS};
+use serde::Deserialize;
 use source::Source;
 
 #[test]
 fn every_crate_has_its_place() {
-    let crates: BTreeSet<_> = workspace().packages.iter().map(|package| package.name.to_string()).collect();
+    let crates: BTreeSet<_> = workspace().packages.iter().map(|package| package.name.clone()).collect();
     let planned: BTreeSet<_> = ROOMS.iter().map(|room| room.name.to_owned()).collect();
     assert_eq!(crates, planned, "the workspace's crates and the table of rooms differ");
 }
@@ -268,21 +270,51 @@ impl Allowed {
     }
 }
 
+/// What `cargo metadata` says of the workspace, as far as it is looked at.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    dependencies: Vec<Dependency>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `dev` or `build`; none for a normal one.
+    kind: Option<String>,
+    features: Vec<String>,
+    uses_default_features: bool,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    kind: Vec<String>,
+    src_path: PathBuf,
+}
+
 fn workspace() -> Metadata {
-    let mut command = MetadataCommand::new();
-    command.manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"));
-    command.no_deps().features(CargoOpt::AllFeatures).other_options(["--offline".to_owned()]);
-    command.exec().expect("cargo describes the workspace that it built")
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+    let flags = ["metadata", "--format-version", "1", "--no-deps", "--all-features", "--offline", "--manifest-path"];
+    let told = Command::new(env!("CARGO")).args(flags).arg(manifest).output().expect("cargo runs");
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    serde_json::from_slice(&told.stdout).expect("cargo describes the workspace that it built")
 }
 
 fn edges() -> impl Iterator<Item = Edge> {
     workspace().packages.into_iter().flat_map(|package| {
-        let from = package.name.to_string();
-        let shipped = package.dependencies.into_iter().filter(|needed| needed.kind != DependencyKind::Development);
+        let from = package.name;
+        let shipped = package.dependencies.into_iter().filter(|needed| needed.kind.as_deref() != Some("dev"));
         shipped.map(move |needed| {
             let default = needed.uses_default_features.then(|| "default".to_owned());
             let features = needed.features.into_iter().chain(default).collect();
-            let building = needed.kind == DependencyKind::Build;
+            let building = needed.kind.as_deref() == Some("build");
             Edge { from: from.clone(), to: needed.name, features, building }
         })
     })
@@ -290,24 +322,12 @@ fn edges() -> impl Iterator<Item = Edge> {
 
 /// What the crate's library, program and build script are compiled from. Tests, benchmarks and examples are not shipped.
 fn sources(package: &Package) -> Result<Vec<Source>, String> {
-    let directory = package.manifest_path.parent().expect("a manifest lies in a directory").as_std_path();
-    let shipped = |kind: &TargetKind| {
-        matches!(
-            kind,
-            TargetKind::Lib
-                | TargetKind::RLib
-                | TargetKind::DyLib
-                | TargetKind::CDyLib
-                | TargetKind::StaticLib
-                | TargetKind::ProcMacro
-                | TargetKind::Bin
-                | TargetKind::CustomBuild
-        )
-    };
+    let directory = package.manifest_path.parent().expect("a manifest lies in a directory");
+    let shipped = |kind: &String| !["test", "bench", "example"].contains(&kind.as_str());
     let roots = package.targets.iter().filter(|target| target.kind.iter().any(shipped));
     let mut sources = Vec::new();
     for root in roots {
-        let found = source::of_target(directory, root.src_path.as_std_path());
+        let found = source::of_target(directory, &root.src_path);
         sources.append(&mut found.map_err(|problem| format!("{}: {problem}", package.name))?);
     }
     if sources.is_empty() { Err(format!("`{}` has no sources", package.name)) } else { Ok(sources) }
