@@ -2,7 +2,8 @@
 
 use lockgate_authority::{ReasonCode, Value};
 use lockgate_decode::{
-    BoundFor, Budget, Line, Lines, MessageId, Numbers, Refused, Strict, check_json, check_message, decode_json, value_of_json,
+    BoundFor, Budget, Line, Lines, MessageId, Numbers, Refused, Strict, check_json, check_message, decode_json,
+    value_of_json,
 };
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};

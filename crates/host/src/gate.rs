@@ -661,8 +661,8 @@ fn approved_tools(waits: &Waits) -> (String, Vec<String>) {
 
 /// Every tool that a manifest names must be there: a name with a slip in it would silently grant nothing.
 fn check_tools(server: &ToolServer, grant: &ManifestGrant) -> Result<(), (String, String)> {
-    let writes = |name: &&Box<str>| server.tools().iter().any(|tool| *tool.name == ***name && tool.says_it_writes);
-    if let Some(name) = grant.known.read_only.iter().find(writes) {
+    let writes = |name: &str| server.tools().iter().any(|tool| tool.name == name && tool.says_it_writes);
+    if let Some(name) = grant.known.read_only.iter().find(|name| writes(name)) {
         let hint = "take it out of `read_only`: its calls are then on the disk before they happen".to_owned();
         return Err((format!("the server says of its tool `{name}` that it changes something"), hint));
     }

@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -33,6 +33,10 @@ const BUSY_PAUSE: Duration = Duration::from_millis(1);
 
 /// Bytes the write-ahead log is cut back to after it has grown beyond them.
 const WAL_KEEP: u32 = 64 << 20;
+
+/// The write-ahead log is made longer by this many bytes before they are needed: a flush of bytes that are in the file already takes
+/// about half as long as one that also has to record that the file grew.
+pub(crate) const LOG_STEP: u64 = 1 << 20;
 
 /// Longest row, text or statement SQLite handles for us: a damaged length asks for no more memory than this.
 const ROW_LIMIT: i32 = 128 << 10;
@@ -87,6 +91,20 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "journal_size_limit", WAL_KEEP)?;
     check_schema(&connection)?;
     Ok(connection)
+}
+
+/// Appends [`LOG_STEP`] zeros to the log of the journal at `path`, which SQLite takes for the end of its entries, and gives its length;
+/// the largest number where it has `most` bytes already. It is opened to append, so that what other processes write there at the same
+/// time is not touched; SQLite takes no locks on this file.
+pub(crate) fn lengthen_log(path: &str, most: u64) -> io::Result<u64> {
+    let mut log = OpenOptions::new().append(true).open(format!("{path}-wal"))?;
+    let length = log.metadata()?.len();
+    if length >= most {
+        return Ok(u64::MAX);
+    }
+    log.write_all(&vec![0; LOG_STEP as usize])?;
+    log.sync_data()?;
+    Ok(length + LOG_STEP)
 }
 
 /// A connection for reading, that sees what other connections commit. Where this user may write to the journal and is the

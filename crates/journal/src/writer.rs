@@ -1,8 +1,6 @@
 //! The one thread that writes: takes what is queued, links it, and commits it in one transaction.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread;
 
@@ -11,14 +9,10 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use crate::entry::{Hash, Kind, Link, SessionId};
 use crate::error::StorageError;
 use crate::queue::{Batch, Shared, lost_writer};
-use crate::store::WAYPOINT_EVERY;
+use crate::store::{LOG_STEP, WAYPOINT_EVERY, lengthen_log};
 
 /// Bytes that are written to the write-ahead log before they are copied into the file.
 const CHECKPOINT_BYTES: u64 = 16 << 20;
-
-/// The write-ahead log is made longer by this many bytes before they are needed: a flush of bytes that are in the file already takes
-/// about half as long as one that also has to record that the file grew.
-const LOG_STEP: u64 = 1 << 20;
 
 /// Bytes in the log before which it is not made longer: most journals are closed before.
 const LOG_SHORT: u64 = 128 << 10;
@@ -161,21 +155,9 @@ impl Writer {
             return;
         }
         // Where it fails, the log grows commit by commit.
-        self.log_length = self.connection.path().and_then(|path| lengthen(path).ok()).unwrap_or(u64::MAX);
+        let length = self.connection.path().and_then(|path| lengthen_log(path, CHECKPOINT_BYTES).ok());
+        self.log_length = length.unwrap_or(u64::MAX);
     }
-}
-
-/// Appends zeros to the log of the journal at `path`, which SQLite takes for the end of its entries, and gives its length. It is opened to
-/// append, so that what other processes write there at the same time is not touched; SQLite takes no locks on this file.
-fn lengthen(path: &str) -> io::Result<u64> {
-    let mut log = OpenOptions::new().append(true).open(format!("{path}-wal"))?;
-    let length = log.metadata()?.len();
-    if length >= CHECKPOINT_BYTES {
-        return Ok(u64::MAX);
-    }
-    log.write_all(&vec![0; LOG_STEP as usize])?;
-    log.sync_data()?;
-    Ok(length + LOG_STEP)
 }
 
 fn insert_sessions(connection: &Connection, batch: &Batch, chains: &mut HashMap<u64, Chain>) -> rusqlite::Result<()> {

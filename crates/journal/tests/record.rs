@@ -249,3 +249,37 @@ fn j01_a_callback_may_append_more_than_the_queue_holds_but_not_wait() {
     drop(journal);
     assert_eq!(verify(&path, &[]).unwrap().entries, 2 * QUEUE_ENTRIES as u64 + 2);
 }
+
+/// The log is made longer with zeros before they are needed. Killed then, the journal has every entry and no other, and goes on.
+#[test]
+fn j01_a_log_that_was_made_longer_ends_where_its_entries_do() {
+    let (_directory, path, journal) = fresh();
+    let session = journal.begin(id(1), 0, b"\xa0").unwrap();
+    for serial in 1..60 {
+        let ticket = journal.append(session, Kind::Note, 0, serial, b"\xa0").unwrap();
+        journal.wait(ticket).unwrap();
+    }
+    // What a kill leaves behind: the two files as they are.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let left = elsewhere.path().join("journal");
+    let log = |path: &std::path::Path| path.with_file_name("journal-wal");
+    let mut copied = 0;
+    for _ in 0..100 {
+        std::fs::copy(&path, &left).unwrap();
+        copied = std::fs::copy(log(&path), log(&left)).unwrap();
+        if copied >= 1 << 20 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(copied >= 1 << 20, "the log has {copied} bytes and was never made longer");
+    assert!(verify(&left, &[]).unwrap().is_clean());
+    let again = Journal::open(&left, &Options::new()).unwrap();
+    let other = again.begin(id(2), 0, b"\xa0").unwrap();
+    let ticket = again.append(other, Kind::End, 0, 1, b"\xa0").unwrap();
+    again.wait(ticket).unwrap();
+    let count = |session| Reader::open(&left).unwrap().entries(Query::session(session)).map(Result::unwrap).count();
+    assert_eq!((count(id(1)), count(id(2))), (60, 2));
+    drop(again);
+    assert!(verify(&left, &[]).unwrap().is_clean());
+}
