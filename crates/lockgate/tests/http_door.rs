@@ -300,8 +300,9 @@ fn f02_signed_tokens_are_taken_from_known_issuers_for_this_gate_in_time() {
     let server = Server::start(&place, &[]);
     let good = signed(head.clone(), claims.clone());
     assert_eq!(server.run(&good, "return 'in'"), "result:\nin");
+    // One letter less is no length that base64 has.
     let mut cut = good.clone();
-    cut.truncate(good.len() - 3);
+    cut.truncate(good.len() - 1);
     let forged = {
         use ed25519_dalek::Signer as _;
         let (said, _) = good.rsplit_once('.').expect("three parts");
