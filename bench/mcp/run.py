@@ -204,7 +204,7 @@ def over_http(binary, directory, seconds, code, count):
     server.terminate()
     server.wait(60)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
-    p50, p99 = re.search(r"50%\s+(\S+)", told), re.search(r"99%\s+(\S+)", told)
+    p50, p99 = re.search(r"^\s+50%\s+(\S+)", told, re.M), re.search(r"^\s+99%\s+(\S+)", told, re.M)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
     lines = [line for line in told.splitlines() if line.startswith(("4", "5", "200\t"))]
     return {"clients": count, "connections": 100, "runs_per_second": float(rate.group(1)), "p50": p50.group(1), "p99": p99.group(1), "refused": int(refused.group(1)) if refused else 0, "unlike": lines[:3], "gate_peak_mib": memory}
