@@ -198,4 +198,6 @@ fn a07_what_its_server_says_changes_something_is_not_read_only() {
     // What it says in its favour counts for nothing by itself; the operator's word does.
     let taken = place(&tools("true"), &["drop"], lines);
     assert_eq!(run(&taken, "s.drop({})"), json!({"done": true}));
+    let asked = taken.plain(&["trust", "diff"]);
+    assert!(asked.stdout.contains("takes your word that the tool `drop` changes nothing"), "{asked:?}");
 }

@@ -24,10 +24,14 @@ pub(crate) fn reach(grant: &ManifestGrant) -> Vec<String> {
             out.extend(ops.iter().map(|op| format!("{op} in the store `{}`", point.name)));
             out.extend(content(grant));
         }
-        PointKind::Tool => out.extend(ops.iter().map(|tool| match tool.as_str() {
-            "*" => "calls every tool it has".to_owned(),
-            tool => format!("calls the tool `{tool}`"),
-        })),
+        PointKind::Tool => {
+            out.extend(ops.iter().map(|tool| match tool.as_str() {
+                "*" => "calls every tool it has".to_owned(),
+                tool => format!("calls the tool `{tool}`"),
+            }));
+            let read_only = grant.known.read_only.iter();
+            out.extend(read_only.map(|tool| format!("takes your word that the tool `{tool}` changes nothing")));
+        }
         PointKind::Cell => out.push("starts child cells".to_owned()),
         kind => out.extend(ops.iter().map(|op| format!("{op} through `{kind}.{}`", point.name))),
     }

@@ -103,6 +103,10 @@ fn section(out: &mut String, server: &Server, places: &Places) {
     }
     comment(out, "Which of its tools may be called. Begin as it is: you are told which there are.");
     setting(out, "tools", &vec![UNNAMED.to_owned()].into());
+    comment(
+        out,
+        "read_only = [\"…\"]             # those of them that change nothing: their calls do not wait for the disk",
+    );
 }
 
 fn started(out: &mut String, server: &Server, words: &[String], directory: Option<&str>, places: &Places) {
