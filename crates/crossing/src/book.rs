@@ -26,6 +26,8 @@ pub struct SessionBook {
     manifest: Option<[u8; 32]>,
     types: Types,
     schemas: Schemas,
+    /// The last intent of something that read and did not wait for the disk.
+    read: Mutex<Option<Ticket>>,
 }
 
 impl SessionBook {
@@ -39,6 +41,7 @@ impl SessionBook {
             manifest: None,
             types: Types::default(),
             schemas: Schemas::default(),
+            read: Mutex::default(),
         }
     }
 
@@ -54,12 +57,33 @@ impl SessionBook {
         SessionBook { types, ..self }
     }
 
+    /// Something reads whose intent does not wait for the disk.
+    pub(crate) fn reads(&self, intent: Ticket) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        *read = (*read).max(Some(intent));
+    }
+
+    /// Calls back once the intents of all that was read so far are on disk, or never will be: at once where they are, else on
+    /// the recorder's thread. Until then nothing of it leaves the gate.
+    pub fn when_recorded(&self, recorder: &dyn Recorder, then: impl FnOnce(Result<(), RecordFailed>) + Send + 'static) {
+        let last = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        match last {
+            Some(ticket) => recorder.on_durable(ticket, Box::new(then)),
+            None => then(Ok(())),
+        }
+    }
+
+    /// From here on no tool of a server is called, as it could not be started.
+    pub fn lack(&self, server: &str) {
+        self.types.lack(server);
+    }
+
     /// From here on no tool of a server is called, as the server is not what was approved; `hint` is the next step.
     pub fn pend(&self, server: &str, hint: &str) {
         self.types.pend(server, hint);
     }
 
-    /// Whether a server's tools wait for the operator's yes.
+    /// Whether a server's tools wait for the operator's yes, or it is not there.
     pub fn is_pending(&self, server: &str) -> bool {
         self.types.is_pending(server)
     }

@@ -842,6 +842,9 @@ impl Allowed {
         let keeps = in_flight.keeps.is_some();
         book.in_flight.insert(intent, in_flight);
         let durable = changes_world(&book.session, held.kind, &held.name, &held.op);
+        if !durable && direction(held.kind, &held.op).reads {
+            book.session.reads(ticket);
+        }
         let ready = Ready {
             cell: book.number,
             intent,

@@ -30,18 +30,35 @@ pub struct Types {
     of: HashMap<String, HashMap<String, Type>>,
     /// Operations that change nothing, as the operator says.
     read_only: HashMap<String, HashSet<String>>,
-    /// Servers whose tools wait for the operator's yes, and the next step.
-    pending: RwLock<HashMap<String, String>>,
+    /// Servers whose tools cannot be called, and why.
+    pending: RwLock<HashMap<String, Standing>>,
+}
+
+/// Why a server's tools cannot be called.
+#[derive(Debug)]
+enum Standing {
+    /// They wait for the operator's yes; the next step.
+    Pending(String),
+    /// It could not be started.
+    Absent,
 }
 
 impl Types {
     /// From here on no tool of the server is called; `hint` is the next step.
     pub fn pend(&self, name: impl Into<String>, hint: impl Into<String>) {
         // An insertion is whole before anything can panic.
-        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), hint.into());
+        self.pending
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.into(), Standing::Pending(hint.into()));
     }
 
-    /// Whether the server's tools wait for the operator's yes.
+    /// The server could not be started: no tool of it is called.
+    pub(crate) fn lack(&self, name: &str) {
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Standing::Absent);
+    }
+
+    /// Whether the server's tools cannot be called.
     pub(crate) fn is_pending(&self, name: &str) -> bool {
         self.pending.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
     }
@@ -49,7 +66,12 @@ impl Types {
     fn check_standing(&self, name: &str) -> Result<(), Denial> {
         match self.pending.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             None => Ok(()),
-            Some(hint) => {
+            Some(Standing::Absent) => {
+                let message = format!("the tool server `{name}` could not be started");
+                let hint = "its operator has been told why; a session that is begun anew tries again";
+                Err(Denial::new(ReasonCode::ToolUnavailable, message).with_hint(hint.to_owned()))
+            }
+            Some(Standing::Pending(hint)) => {
                 let message = format!("the tool server `{name}` is not what was approved: its tools wait for a yes");
                 Err(Denial::new(ReasonCode::ToolPending, message).with_hint(hint.clone()))
             }

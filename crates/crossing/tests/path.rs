@@ -337,6 +337,10 @@ fn a07_a_tool_that_the_operator_calls_read_only_does_not_wait_for_the_disk_and_n
     assert_eq!(ask(2, "change").unwrap_err().code, ReasonCode::JournalUnavailable);
     let done: Vec<String> = world.done.lock().unwrap().iter().map(|(what, _)| what.clone()).collect();
     assert_eq!(done, ["tool.up look"]);
+    // Nothing of what was read may leave, as its record never reaches the disk.
+    let (tell, told) = std::sync::mpsc::channel();
+    book.session().when_recorded(&recorder, move |recorded| tell.send(recorded).unwrap());
+    assert!(told.recv().unwrap().is_err());
     // Both are recorded all the same.
     journal.flush().unwrap();
     let entries: Vec<Entry> =

@@ -437,7 +437,7 @@ proptest! {
         for piece in text.as_bytes().chunks(cut) {
             lines.take(piece, |line| match line {
                 Line::Whole(line) => found.push(line.to_vec()),
-                Line::TooLong(line) => panic!("it is short: {line:?}"),
+                Line::TooLong(line, _) => panic!("it is short: {line:?}"),
             });
         }
         let expected: Vec<&[u8]> = text.as_bytes().split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).collect();

@@ -163,7 +163,7 @@ impl Caller {
         answer.recv().unwrap_or_else(|_| Err(Failed::new(ReasonCode::Internal, "the call was lost by the gate")))
     }
 
-    /// Begins a call; `then` is told its result once, on this thread or one of the gate's.
+    /// Begins a call; `then` is told its result once, on this thread or one of the gate's, which it must not block.
     pub fn submit(
         &self,
         server: &str,
@@ -228,7 +228,20 @@ impl Caller {
             awaited: false,
         };
         let hearing = Arc::clone(caller);
-        let live = session.start_cell(spec, Box::new(move |finished| then(hearing.hear(finished))))?;
+        let told = move |finished| {
+            let finished = hearing.hear(finished);
+            let gate = &hearing.session.gate;
+            hearing.session.book.when_recorded(gate.recorder(), move |recorded| {
+                then(match recorded {
+                    Ok(()) => finished,
+                    Err(_) => {
+                        let Failed { code, message, .. } = unrecorded();
+                        Arc::new(Finished { result: Err(RunError::new(code, message)), ..Finished::clone(&finished) })
+                    }
+                });
+            });
+        };
+        let live = session.start_cell(spec, Box::new(told))?;
         let mut state = caller.lock();
         state.runs.retain(|_, live| live.strong_count() > 0);
         state.runs.insert(live.number, Arc::downgrade(&live));
@@ -273,7 +286,7 @@ impl Caller {
         handles.map(|(_, name, _)| name.to_owned()).collect()
     }
 
-    /// Records that a program of the caller was not started, and why.
+    /// Records that a program or call of the caller was not started, and why.
     pub fn not_started(&self, why: &str) -> Result<(), RunError> {
         let (session, gate) = (&self.0.session, &self.0.session.gate);
         let recorded = gate.recorder().append(
@@ -327,7 +340,7 @@ impl Inner {
         let request = RawRequest { id, handle, op: tool, args, sealed: false };
         let effects = CallEffects { caller: self, given_up };
         let step = cross(&mut state.book, request, gate.now_us(), gate.recorder(), &effects);
-        take(state, id, step);
+        self.take(state, id, step);
         CallId(id)
     }
 
@@ -338,7 +351,7 @@ impl Inner {
         let effects = CallEffects { caller: self, given_up };
         let Some(id) = state.book.asker(serial) else { return };
         if let Some(step) = answer_question(&mut state.book, serial, ended, gate.now_us(), gate.recorder(), &effects) {
-            take(state, id, step);
+            self.take(state, id, step);
         }
     }
 
@@ -363,7 +376,7 @@ impl Inner {
         let gate = &self.session.gate;
         let mut state = self.lock();
         if let Some(reply) = settle(&mut state.book, outcome, gate.now_us(), gate.recorder()) {
-            answer(state, reply);
+            self.answer(state, reply);
         }
     }
 
@@ -397,24 +410,32 @@ fn given_up() -> RunError {
     RunError::new(ReasonCode::Cancelled, "the program was given up by who ran it")
 }
 
-/// Tells who waits for the call `id` what a step gave, if it gave anything yet.
-fn take(state: MutexGuard<'_, State>, id: u32, step: Step) {
-    match step {
-        Step::Later => {}
-        Step::Answered(reply) => answer(state, reply),
-        Step::Ended(stopped) => {
-            answer(state, Reply { id, result: Err(Failed::new(stopped.code, stopped.message)), held: 0 });
-        }
-    }
+/// What was read and could not be recorded is told to nobody.
+fn unrecorded() -> Failed {
+    Failed::new(ReasonCode::JournalUnavailable, "what was read could not be recorded, so it is not told")
 }
 
-/// Tells who waits, without the lock.
-fn answer(mut state: MutexGuard<'_, State>, reply: Reply) {
-    let waiting = state.waiting.remove(&reply.id);
-    state.book.release(reply.held);
-    drop(state);
-    if let Some(waiting) = waiting {
-        (waiting.then)(reply.result);
+impl Inner {
+    /// Tells who waits for the call `id` what a step gave, if it gave anything yet.
+    fn take(&self, state: MutexGuard<'_, State>, id: u32, step: Step) {
+        match step {
+            Step::Later => {}
+            Step::Answered(reply) => self.answer(state, reply),
+            Step::Ended(stopped) => {
+                self.answer(state, Reply { id, result: Err(Failed::new(stopped.code, stopped.message)), held: 0 });
+            }
+        }
+    }
+
+    /// Tells who waits, without the lock, once the intents of what was read are on disk.
+    fn answer(&self, mut state: MutexGuard<'_, State>, reply: Reply) {
+        let waiting = state.waiting.remove(&reply.id);
+        state.book.release(reply.held);
+        drop(state);
+        let Some(waiting) = waiting else { return };
+        self.session.book.when_recorded(self.session.gate.recorder(), move |recorded| {
+            (waiting.then)(recorded.map_err(|_| unrecorded()).and(reply.result));
+        });
     }
 }
 
@@ -426,6 +447,9 @@ struct CallEffects<'a> {
 
 impl Effects for CallEffects<'_> {
     fn act(&self, ready: Ready) -> Acted {
+        // It only reads: the flush that its answer waits for begins now.
+        let session = &self.caller.session;
+        session.book.when_recorded(session.gate.recorder(), drop);
         act(Arc::clone(self.caller), ready, self.given_up.clone());
         Acted::Later
     }

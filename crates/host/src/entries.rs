@@ -177,16 +177,17 @@ pub(crate) fn caller(principal: &Principal, prompt: &str) -> Vec<u8> {
     encoded(&Value::map([("caller", Value::text(principal.to_string())), ("prompt", inline(&Value::text(prompt)))]))
 }
 
-/// `{pending, what, from_start}`: the tools of a server wait for the operator's yes, and what is different.
+/// `{pending, what, from_start}`: the tools of a server wait for the operator's yes, and what is different. `{absent, …}`: it could
+/// not be started, and why.
 pub(crate) fn pending(told: &PendingServer) -> Vec<u8> {
     encoded(&Value::map([
-        ("pending", Value::text(told.point.as_str())),
+        (if told.absent { "absent" } else { "pending" }, Value::text(told.point.as_str())),
         ("what", Value::text(clipped(&told.what.join("\n")))),
         ("from_start", Value::Bool(told.from_start)),
     ]))
 }
 
-/// `{not_started}`: a program of a caller that was not started, and why.
+/// `{not_started}`: a program or call of a caller that was not started, and why.
 pub(crate) fn not_started(why: &str) -> Vec<u8> {
     encoded(&Value::map([("not_started", Value::text(clipped(why)))]))
 }

@@ -328,13 +328,20 @@ impl Gate {
                     directories.insert(name, Arc::new(directory));
                 }
                 Source::Command(_) | Source::Url(_) => {
-                    // A server that is not what was approved stops no other: it is not started, or ended again.
+                    // A server that is not what was approved stops no other: it is not started, or ended again. Neither does
+                    // one that was there before and cannot be started now.
                     if let Err(drift) = pins.check_files(grant, base) {
                         waits.push(waits_for_yes(grant, drift, pins));
                         continue;
                     }
-                    let server = connect(gate.runtime(), &gate.http, grant, base, manifest.walls(), pins)
-                        .map_err(|error| not_connected(grant, &error))?;
+                    let server = match connect(gate.runtime(), &gate.http, grant, base, manifest.walls(), pins) {
+                        Ok(server) => server,
+                        Err(error) if pins.server(&grant.point.to_string()).is_some() => {
+                            waits.push(not_there(grant, &error, pins));
+                            continue;
+                        }
+                        Err(error) => return Err(not_connected(grant, &error)),
+                    };
                     if let Err(drift) = pins.check_server(&grant.point.to_string(), pin(server.described())) {
                         waits.push(waits_for_yes(grant, drift, pins));
                         continue;
@@ -404,7 +411,10 @@ impl Gate {
             on_ask: OnceLock::new(),
         });
         for waits in &waits {
-            session.book.pend(&waits.server, next_step(true));
+            match waits.told.absent {
+                true => session.book.lack(&waits.server),
+                false => session.book.pend(&waits.server, next_step(true)),
+            }
             pending::record(gate, session.book.key(), &waits.told);
         }
         for (name, server) in &session.tools {
@@ -622,7 +632,9 @@ fn not_connected(grant: &lockgate_authority::ManifestGrant, error: &StartError) 
     OpenError::Point {
         section: grant.point.to_string(),
         message: format!("{}{}", error.error.message, indented(&error.detail)),
-        hint: "run the command by hand to see what it says, or correct it".to_owned(),
+        hint: "correct `command`, or what its wall lets it reach (`reads`, `writes`, `connect`); a server that `npx` or `uvx` would \
+               fetch is installed first and named by its script"
+            .to_owned(),
     }
 }
 
@@ -648,8 +660,16 @@ fn indented(detail: &str) -> String {
 
 /// A server that is not what was approved.
 fn waits_for_yes(grant: &ManifestGrant, drift: Drift, pins: &Pins) -> Waits {
-    let told = PendingServer { point: drift.point, what: drift.what, from_start: true };
+    let told = PendingServer { point: drift.point, absent: false, what: drift.what, from_start: true };
     let approved = pins.server(&told.point).cloned();
+    Waits { server: grant.point.name.to_string(), told, approved }
+}
+
+fn not_there(grant: &ManifestGrant, error: &StartError, pins: &Pins) -> Waits {
+    let point = grant.point.to_string();
+    let what = [error.error.message.as_str()].into_iter().chain(error.detail.lines()).map(str::to_owned).collect();
+    let approved = pins.server(&point).cloned();
+    let told = PendingServer { point, absent: true, what, from_start: true };
     Waits { server: grant.point.name.to_string(), told, approved }
 }
 

@@ -1,4 +1,4 @@
-//! Tool servers that are not what was approved: none of their tools is called until the operator has said yes to them as they are.
+//! Tool servers that are not what was approved, or not there: none of their tools is called, and the others go on.
 
 use crate::entries;
 use crate::gate::Inner;
@@ -8,12 +8,14 @@ use lockgate_journal::{Kind, SessionKey};
 use lockgate_trust::{Pins, ServerPin, server_changes};
 use std::sync::{Arc, PoisonError, Weak};
 
-/// A tool server whose tools wait for the operator's yes.
+/// A tool server whose tools wait for the operator's yes, or that could not be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingServer {
     /// Its point, such as `tool.files`.
     pub point: String,
-    /// What is different, a line each, nothing of it unseen.
+    /// Whether it could not be started, so that nothing is known of it now.
+    pub absent: bool,
+    /// What is different, or why it could not be started, a line each, nothing of it unseen.
     pub what: Vec<String>,
     /// Whether it was so when the session began.
     pub from_start: bool,
@@ -93,7 +95,7 @@ impl SessionInner {
             if let Ok(found) = &found {
                 pins.saw(&point, pin(found));
             }
-            let told = PendingServer { point, what, from_start: false };
+            let told = PendingServer { point, absent: false, what, from_start: false };
             record(&session.gate, session.book.key(), &told);
             let mut waiting = session.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.servers.push(told.clone());

@@ -51,8 +51,8 @@ impl SessionKey {
     }
 }
 
-/// An entry that was appended and may not be on disk yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// An entry that was appended and may not be on disk yet. Ordered as the entries of a journal were appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[must_use = "an entry is durable only once its ticket was waited for"]
 pub struct Ticket {
     number: u64,

@@ -134,6 +134,9 @@ fn a12_on_the_newer_wire_the_question_is_the_answer_and_the_call_comes_back_with
         "{changed}"
     );
     assert_eq!(place.read("work/out.txt"), "yes");
+    let tried = place.entries_of("note");
+    let tried = tried.iter().filter_map(|entry| entry["body"]["not_started"].as_str());
+    assert!(tried.clone().any(|why| why.contains("harmful")), "what was put in its place is recorded: {tried:?}");
 
     // A state that the gate did not make is nothing.
     let asked = client.ask("tools/call", with_meta(write(&place, "third")));

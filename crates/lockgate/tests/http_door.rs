@@ -248,6 +248,11 @@ fn f02_a_removed_client_and_an_ended_token_are_nobody_from_then_on() {
     assert_eq!(removed.status, 0, "{removed:?}");
     let told = endless.join().expect("it is answered");
     assert!(told.body.contains("(cancelled)"), "what a removed client runs is ended: {}", told.body);
+    let ended = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        !place.entries_of("end").is_empty()
+    });
+    assert!(ended, "its session, and with it its tool servers, ends too");
     let list = json!({});
     assert_eq!(server.post(&server.token, "tools/list", list.clone(), &[]).status, 401);
     std::thread::sleep(Duration::from_millis(2100));
@@ -344,6 +349,11 @@ fn f02_pages_of_strangers_and_rebound_names_do_not_reach_the_gate() {
     {
         assert_eq!(server.ask("GET", path, &[("Host", name)], "").status, 403, "{name}");
     }
+    for (target, name) in [("http://evil.example/mcp", "127.0.0.1"), ("/mcp", "evil.example@127.0.0.1")] {
+        assert_eq!(server.ask("GET", target, &[("Host", name)], "").status, 403, "{target} {name}");
+    }
+    let both = [("Origin", "https://app.example"), ("Origin", "https://evil.example")];
+    assert_eq!(server.post(token, "tools/list", list(), &both).status, 400);
     for name in ["localhost", "LOCALHOST:1", "[::1]:80"] {
         assert_eq!(server.post(token, "tools/list", list(), &[("Host", name)]).status, 200, "{name}");
     }

@@ -265,6 +265,16 @@ fn d08_a_message_that_is_refused_is_answered_and_the_connection_survives() {
     client.say_raw(&call(107, &format!("{{\"message\":\"{}\"}}", "x".repeat(9 << 20))));
     let answer = client.hear(|message| message.get("error").is_some());
     assert_eq!((&answer["id"], &answer["error"]["data"]["code"]), (&json!(107), &json!("too_large")), "{answer}");
+    // As the official SDK writes it.
+    let long = "x".repeat(9 << 20);
+    client.say_raw(&format!(
+        "{{\"method\":\"tools/call\",\"params\":{{\"name\":\"every__echo\",\"arguments\":{{\"message\":\"{long}\"}}}},\"jsonrpc\":\"2.0\",\"id\":108}}"
+    ));
+    let answer = client.hear(|message| message.get("error").is_some());
+    assert_eq!((&answer["id"], &answer["error"]["data"]["code"]), (&json!(108), &json!("too_large")), "{answer}");
+    client.say_raw(r#"{"jsonrpc":"2.0","id":109,"id":110,"method":"tools/list"}"#);
+    let answer = client.hear(|message| message.get("error").is_some());
+    assert_eq!((&answer["id"], &answer["error"]["data"]["code"]), (&Json::Null, &json!("duplicate_key")), "{answer}");
     assert_eq!(client.call("every__echo", json!({"message": "__proto__"}))["content"][0]["text"], "Echo: __proto__");
     assert_eq!(client.end(), 0);
     assert_eq!(place.entries_of("intent").len(), 1, "nothing that was refused was even asked for");
@@ -296,4 +306,33 @@ fn f02_what_cannot_be_read_is_said_with_the_next_step() {
     let nothing = place.lockgate(&["mcp", "--manifest", "lockgate.toml", "--as", "t"]);
     assert_eq!(nothing.status, 0, "a client that goes without a word is no error: {nothing:?}");
     assert!(nothing.stdout.is_empty(), "{nothing:?}");
+}
+
+/// Of a tool that only reads a client is told nothing before its record is on the disk, and its call does not wait for that.
+#[test]
+fn j01_nothing_that_a_client_was_told_is_missing_after_a_kill() {
+    let place = Place::new();
+    let more = "read_only = [\"echo\"]\n[limits]\ncrossings = 1000000\n";
+    place.file("lockgate.toml", &everything(&["echo"], more));
+    let mut told = 0;
+    for round in 0..4 {
+        let mut client = Client::start(&place, if round % 2 == 0 { &[] } else { &["--mode", "code"] }).handshake();
+        for call in 0..150 {
+            let result = match round % 2 {
+                0 => client.call("every__echo", json!({"message": call.to_string()})),
+                _ => client.call(
+                    "run_code",
+                    json!({"code": format!("return lockgate.tools.every.echo({{ message: '{call}' }})")}),
+                ),
+            };
+            assert_ne!(result["isError"], true, "{result}");
+            told += 1;
+        }
+        // SAFETY: a signal to a child that has not been waited for.
+        assert_eq!(unsafe { libc::kill(i32::try_from(client.pid()).expect("a number"), libc::SIGKILL) }, 0);
+        drop(client);
+    }
+    let intents = place.entries_of("intent");
+    assert_eq!(intents.iter().filter(|entry| entry["body"]["op"] == "echo").count(), told);
+    place.verify();
 }

@@ -1,3 +1,4 @@
+use crate::code::words::visible_lines;
 use lockgate_authority::{ReasonCode, Value};
 use lockgate_host::Failed;
 use rmcp::model::{CallToolResult, ContentBlock};
@@ -32,7 +33,8 @@ fn done(value: Value) -> CallToolResult {
 
 /// A refusal or failure: for a reader one line and the next step, for a program the same with its code.
 pub(crate) fn refused(failed: &Failed) -> CallToolResult {
-    let mut text = format!("{} ({})", failed.message, failed.code);
+    // A server's words may be in it.
+    let mut text = format!("{} ({})", visible_lines(&failed.message), failed.code);
     if let Some(hint) = &failed.hint {
         text.push_str("\nnext step: ");
         text.push_str(hint);

@@ -31,8 +31,12 @@ const RUN: &str = "run_code";
 const SEARCH: &str = "search_tools";
 /// Programs that a client runs at once; others wait their turn.
 const MOST_RUNS: usize = 64;
+/// Programs of a client that run or wait for their turn.
+const MOST_WAITING: usize = 4096;
 /// Calls of a client that wait for its user's answer while no request of it is open.
 const MOST_PARKED: usize = 64;
+/// Bytes that are recorded of the arguments of a call that was not taken.
+const MOST_TRIED: usize = 1 << 10;
 /// How long after its question has run out a call is kept for whoever asked.
 const KEPT: Duration = Duration::from_secs(60);
 /// How long it is waited for that a denial has been heard.
@@ -80,6 +84,8 @@ struct Inner {
     /// The person at the client, where they may answer for the operator.
     approver: Option<Approver>,
     runs: Arc<Semaphore>,
+    /// Room for programs that run or wait to.
+    waiting: Arc<Semaphore>,
     parked: Mutex<HashMap<u64, Parked>>,
     /// Seals what the client keeps for the gate between two requests.
     seal: RequestStateCodec,
@@ -97,6 +103,8 @@ struct Work {
     digest: [u8; 32],
     /// Its place among the programs that run at once.
     _turn: Option<OwnedSemaphorePermit>,
+    /// And among those that wait to.
+    _waiting: Option<OwnedSemaphorePermit>,
 }
 
 enum Done {
@@ -154,6 +162,7 @@ impl Client {
             asked,
             approver,
             runs: Arc::new(Semaphore::new(MOST_RUNS)),
+            waiting: Arc::new(Semaphore::new(MOST_WAITING)),
             parked: Mutex::default(),
             seal,
         })))
@@ -194,7 +203,7 @@ impl Client {
             let answers = request.input_responses.unwrap_or_default();
             return Ok(match self.resume(state, digest, &answers).await {
                 Ok(work) => self.finish(work, context).await,
-                Err(failed) => answer::refused(&failed).into(),
+                Err(failed) => self.not_taken(&failed, &request.name, arguments).into(),
             });
         }
         let code = self.0.mode != Mode::Proxy;
@@ -248,7 +257,7 @@ impl Client {
         };
         let call = caller.submit(server, tool, &args, then);
         let (caller, doing) = (Arc::clone(caller), Doing::Call(call));
-        Ok(Work { caller, doing, printed: Printed::default(), shift: 0, done, digest, _turn: None })
+        Ok(Work { caller, doing, printed: Printed::default(), shift: 0, done, digest, _turn: None, _waiting: None })
     }
 
     /// Begins a program, once its text was held against the declarations.
@@ -262,6 +271,10 @@ impl Client {
             return Err(ErrorData::invalid_params("`code` is the text of a program", None));
         };
         let input = value(arguments.remove("input").unwrap_or(Json::Null))?;
+        let Ok(waiting) = Arc::clone(&self.0.waiting).try_acquire_owned() else {
+            let message = format!("{MOST_WAITING} programs of this client wait for their turn already");
+            return Ok(Err(answer::refused(&Failed::new(ReasonCode::LimitInFlight, message))));
+        };
         let gate = self.0.gate.clone();
         let read = move || gate.prepare().and_then(|prepare| Written::read(&code, &*prepare));
         let read = tokio::task::spawn_blocking(read)
@@ -269,15 +282,11 @@ impl Client {
             .map_err(|_| ErrorData::internal_error("the program could not be read", None))?;
         let Written { program, shift } = match read {
             Ok(written) => written,
-            Err(error) => return Ok(Err(report::not_started(&report::failed(&error)))),
+            Err(error) => return Ok(Err(self.not_started(&report::failed(&error)))),
         };
         let complaints = complaints(&program.tools, &self.0.catalogue, &self.0.caller.servers());
         if !complaints.is_empty() {
-            let why = complaints.join("\n");
-            return Ok(Err(match self.0.caller.not_started(&why) {
-                Ok(()) => report::not_started(&why),
-                Err(error) => report::not_started(&report::failed(&error)),
-            }));
+            return Ok(Err(self.not_started(&complaints.join("\n"))));
         }
         // The semaphore is never closed.
         let turn = Arc::clone(&self.0.runs).acquire_owned().await.ok();
@@ -298,9 +307,28 @@ impl Client {
                 done,
                 digest,
                 _turn: turn,
+                _waiting: Some(waiting),
             }),
             Err(error) => Err(report::not_started(&report::failed(&error))),
         })
+    }
+
+    /// Records that a program was not started, and says why.
+    fn not_started(&self, why: &str) -> CallToolResult {
+        match self.0.caller.not_started(why) {
+            Ok(()) => report::not_started(why),
+            Err(error) => report::not_started(&report::failed(&error)),
+        }
+    }
+
+    /// Records an answer that nobody waits for, with the call that it came with.
+    fn not_taken(&self, failed: &Failed, name: &str, arguments: JsonObject) -> CallToolResult {
+        let tried = Json::Object(arguments).to_string();
+        let tried = tried.get(..tried.floor_char_boundary(MOST_TRIED)).unwrap_or_default();
+        match self.0.caller.not_started(&format!("{}: `{}` with {tried}", failed.message, bounded(name))) {
+            Ok(()) => answer::refused(failed),
+            Err(error) => answer::refused(&Failed::new(error.code, error.message)),
+        }
     }
 
     fn way(&self, context: &RequestContext<RoleServer>) -> elicit::Way {
@@ -385,7 +413,7 @@ impl Client {
     /// Answers a request with the question that holds it up.
     fn park(&self, mut work: Work, question: Inquiry, form: ElicitRequestParams) -> CallToolResponse {
         // Who waits for a person keeps no other program from running.
-        work._turn = None;
+        (work._turn, work._waiting) = (None, None);
         let wait = question.until_ms.saturating_sub(question.asked_ms);
         let until = Instant::now() + Duration::from_millis(wait) + KEPT;
         let mut parked = lock(&self.0.parked);

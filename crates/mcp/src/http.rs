@@ -66,17 +66,24 @@ pub struct HttpOptions {
 }
 
 /// Makes the client of a principal that has shown its token: once for each, and again where it has ended.
-pub type MakeClient = Box<dyn Fn(&str) -> Result<Client, NotMade> + Send + Sync>;
+pub type MakeClient = Box<dyn Fn(&str) -> Result<Served, NotMade> + Send + Sync>;
 
-/// Why a client cannot be served.
+/// Closes a client's session, with its tool servers. May block.
+pub type Close = Box<dyn FnOnce() + Send>;
+
+/// A client that is served.
+pub struct Served {
+    /// Whose requests are its own.
+    pub client: Client,
+    /// Called once it is served no more.
+    pub close: Close,
+}
+
+/// A client cannot be served: the documented reason. What else there is to say is not for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotMade {
-    /// The documented reason.
+    /// The reason.
     pub code: String,
-    /// One sentence.
-    pub message: String,
-    /// The next step.
-    pub hint: Option<String>,
 }
 
 /// The gate as an HTTP server.
@@ -160,6 +167,7 @@ impl HttpServer {
             }));
         }
         drop(listener);
+        let mut closing = Vec::new();
         // Streams of events would stay open for ever.
         let streams = tokio::time::sleep(ENDING / 2);
         let shut = graceful.shutdown();
@@ -168,15 +176,16 @@ impl HttpServer {
             () = &mut shut => {}
             () = streams => {
                 // Calls that still run are given up, and their clients are told.
-                guard.close();
+                closing.extend(guard.close());
                 if tokio::time::timeout(ENDING / 4, &mut shut).await.is_err() {
                     ended.cancel();
                     let _ = tokio::time::timeout(ENDING / 4, shut).await;
                 }
             }
         }
-        guard.close();
-        Ok(())
+        closing.extend(guard.close());
+        let closed = tokio::task::spawn_blocking(move || closing.into_iter().for_each(|close| close())).await;
+        closed.map_err(io::Error::other)
     }
 }
 
@@ -202,25 +211,21 @@ pub(crate) struct Known {
 }
 
 /// One client's place: whoever makes it holds up nobody but itself.
-type Slot = Arc<tokio::sync::Mutex<Option<Client>>>;
+type Slot = Arc<tokio::sync::Mutex<Option<Served>>>;
 
 impl Known {
     async fn client(&self, name: &str) -> Result<Client, NotMade> {
         let slot = Arc::clone(self.slots().entry(name.to_owned()).or_default());
         let mut place = slot.lock().await;
-        if let Some(client) = &*place {
-            return Ok(client.clone());
+        if let Some(served) = &*place {
+            return Ok(served.client.clone());
         }
         // Opening a session starts tool servers.
         let (make, wanted) = (Arc::clone(&self.make), name.to_owned());
         let made = tokio::task::spawn_blocking(move || make(&wanted)).await;
-        let lost = |_| NotMade {
-            code: "internal".to_owned(),
-            message: "the session could not be opened".to_owned(),
-            hint: Some("see the gate's own output".to_owned()),
-        };
-        let client = made.map_err(lost)??;
-        *place = Some(client.clone());
+        let served = made.map_err(|_| NotMade { code: "internal".to_owned() })??;
+        let client = served.client.clone();
+        *place = Some(served);
         Ok(client)
     }
 
@@ -228,20 +233,26 @@ impl Known {
     fn end(&self, name: &str) {
         let slot = self.slots().remove(name);
         drop(tokio::spawn(async move {
-            if let Some(client) = slot.as_ref() {
-                let client = client.lock().await.take();
+            let Some(slot) = slot else { return };
+            let served = slot.lock().await.take();
+            if let Some(Served { client, close }) = served {
                 // What it does is given up, which waits for nobody.
-                client.into_iter().for_each(|client| client.close());
+                client.close();
+                drop(client);
+                drop(tokio::task::spawn_blocking(close));
             }
         }));
     }
 
-    fn close(&self) {
-        for (_, slot) in self.slots().drain() {
-            // Whoever is still being made is gone with the process.
-            let client = slot.try_lock().ok().and_then(|mut place| place.take());
-            client.into_iter().for_each(|client| client.close());
-        }
+    fn close(&self) -> Vec<Close> {
+        // Whoever is still being made is gone with the process.
+        let slots: Vec<Slot> = self.slots().drain().map(|(_, slot)| slot).collect();
+        let served = slots.iter().filter_map(|slot| slot.try_lock().ok().and_then(|mut place| place.take()));
+        let close = |Served { client, close }| {
+            client.close();
+            close
+        };
+        served.map(close).collect()
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<String, Slot>> {

@@ -21,11 +21,13 @@ mod strict;
 pub use asked::Asked;
 pub use client::{Client, Mode, Settings};
 pub use http::{
-    AddError, ClientsError, ClientsFile, HttpOptions, HttpServer, Issuer, KnownClient, MakeClient, NotMade,
+    AddError, ClientsError, ClientsFile, Close, HttpOptions, HttpServer, Issuer, KnownClient, MakeClient, NotMade,
+    Served,
 };
 pub use names::Naming;
 
 use front::Front;
+use lockgate_host::Gate;
 use rmcp::serve_server;
 use rmcp::service::QuitReason;
 use rmcp::transport::io::stdio_pipes;
@@ -72,12 +74,9 @@ pub fn serve_stdio(client: &Client) -> Result<(), ServeError> {
     served
 }
 
-/// Serves clients over HTTP until the process is asked to end, then lets what is under way end.
-pub fn serve_http(server: HttpServer, make: MakeClient) -> Result<(), ServeError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let served = runtime.block_on(async { server.serve(make, asked_to_end()?).await });
-    runtime.shutdown_background();
-    Ok(served?)
+/// Serves clients of the gate over HTTP until the process is asked to end, then lets what is under way end.
+pub fn serve_http(gate: &Gate, server: HttpServer, make: MakeClient) -> Result<(), ServeError> {
+    Ok(gate.runtime().block_on(async { server.serve(make, asked_to_end()?).await })?)
 }
 
 /// Resolves when the process is asked to end.

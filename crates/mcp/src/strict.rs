@@ -11,9 +11,10 @@ use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Every message: as much as an argument of a crossing may cost, and the levels that the protocol puts around it. Tool servers
 /// are often written in JavaScript, and nothing is rounded on its way to them.
@@ -21,6 +22,8 @@ const MESSAGE: Strict =
     Strict { budget: Budget { depth: 64 + 8, ..Budget::ARGUMENT }, numbers: Numbers::Exact, ..Strict::JAVASCRIPT };
 /// Bytes asked of the client at once.
 const PIECE: usize = 16 << 10;
+/// Answers that wait for a client to read them; of one that has more, nothing more is read.
+const MOST_UNSENT: usize = 64;
 /// Longest pointer that is told, in bytes.
 const MOST_POINTER: usize = 1 << 10;
 
@@ -28,6 +31,8 @@ const MOST_POINTER: usize = 1 << 10;
 pub(crate) struct Client<R: AsyncRead + Unpin, W: AsyncWrite> {
     inner: AsyncRwTransport<RoleServer, Looked<R>, W>,
     refused: mpsc::UnboundedReceiver<BadMessage>,
+    /// Room for answers on their way.
+    unsent: Arc<Semaphore>,
 }
 
 impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Client<R, W> {
@@ -35,7 +40,8 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Client
         let (refuse, refused) = mpsc::unbounded_channel();
         let lines = Lines::new(MESSAGE.budget.bytes);
         let input = Looked { inner: input, lines, passed: BytesMut::new(), refuse };
-        Client { inner: AsyncRwTransport::new_server(input, output), refused }
+        let unsent = Arc::new(Semaphore::new(MOST_UNSENT));
+        Client { inner: AsyncRwTransport::new_server(input, output), refused, unsent }
     }
 }
 
@@ -46,11 +52,18 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Transp
         &mut self,
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
-        self.inner.send(message)
+        let (sending, unsent) = (self.inner.send(message), Arc::clone(&self.unsent));
+        async move {
+            // Never closed.
+            let _place = unsent.acquire_owned().await;
+            sending.await
+        }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
+            // Those who wait to send come first. Nothing is taken that giving up here would lose.
+            drop(self.unsent.acquire().await);
             let bad = tokio::select! {
                 biased;
                 Some(bad) = self.refused.recv() => bad,
@@ -70,8 +83,9 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Transp
 
 /// The answer to a message that is refused; none to a notification, which wants no answer.
 fn answer(bad: BadMessage) -> Option<ServerJsonRpcMessage> {
-    let is_notification = bad.has_method && bad.id.is_none() && bad.is_rpc;
-    let is_answer = bad.id.is_some() && !bad.has_method;
+    // Of what is too large nobody knows what the part between says.
+    let is_notification = bad.has_method && !bad.has_id && bad.is_rpc && bad.refused.code != ReasonCode::TooLarge;
+    let is_answer = bad.has_id && !bad.has_method && bad.refused.code != ReasonCode::TooLarge;
     if is_notification || is_answer {
         return None;
     }
@@ -135,7 +149,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Looked<R> {
                 let checked = match line {
                     Line::Whole(line) if line.iter().all(u8::is_ascii_whitespace) => Ok(line),
                     Line::Whole(line) => check_message(line, &MESSAGE).map(|()| line),
-                    Line::TooLong(beginning) => Err(BadMessage::of(beginning, too_large())),
+                    Line::TooLong(beginning, end) => Err(BadMessage::of_ends(beginning, end, too_large())),
                 };
                 match checked {
                     Ok(line) => passed.extend_from_slice(line),

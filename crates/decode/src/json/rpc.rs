@@ -21,6 +21,8 @@ pub struct BadMessage {
     pub refused: Refused,
     /// The `id` that it has at its top, if it has one there and not two.
     pub id: Option<MessageId>,
+    /// Whether it has an `id` at all, of whatever form, or more than one.
+    pub has_id: bool,
     /// Whether it has a `method`, and so is a request or a notification.
     pub has_method: bool,
     /// Whether it calls itself a message of JSON-RPC; text that is no JSON at all may be no message but a stray line.
@@ -40,7 +42,32 @@ impl BadMessage {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let _ = (&mut head).deserialize(&mut reader);
         let id = if head.ids == 1 { head.id } else { None };
-        BadMessage { refused, id, has_method: head.has_method, is_rpc: head.is_rpc }
+        BadMessage { refused, id, has_id: head.ids > 0, has_method: head.has_method, is_rpc: head.is_rpc }
+    }
+
+    /// The same of a message of which only the beginning and the end are there. Clients write the `id` first or last.
+    pub fn of_ends(beginning: &[u8], end: &[u8], refused: Refused) -> BadMessage {
+        let bad = BadMessage::of(beginning, refused);
+        match last_id(end) {
+            Some(id) if !bad.has_id => BadMessage { id: Some(id), has_id: true, ..bad },
+            _ => bad,
+        }
+    }
+}
+
+/// The `id` that is the last entry of an object with this end.
+fn last_id(end: &[u8]) -> Option<MessageId> {
+    const KEY: &[u8] = b"\"id\":";
+    let end = end.trim_ascii_end().strip_suffix(b"}")?;
+    let at = end.windows(KEY.len()).rposition(|window| window == KEY)?;
+    let (before, value) = (end.get(..at)?, end.get(at + KEY.len()..)?);
+    if !before.trim_ascii_end().ends_with(b",") {
+        return None;
+    }
+    match serde_json::from_slice(value).ok()? {
+        serde_json::Value::Number(number) => number.as_i64().map(MessageId::Number),
+        serde_json::Value::String(text) => Some(MessageId::Text(text)),
+        _ => None,
     }
 }
 
@@ -94,35 +121,46 @@ impl<'de> Visitor<'de> for &mut Head {
 pub struct Lines {
     line: Vec<u8>,
     most: usize,
-    /// What comes until the next end of a line belongs to one that was too long.
+    /// What comes until the next end of a line belongs to one that was too long, and the last bytes of that.
     skips: bool,
+    end: Vec<u8>,
 }
+
+/// Bytes that are kept of the end of a line that is too long.
+const KEPT: usize = 256;
 
 /// A line of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     /// All of it, its end included.
     Whole(&'a [u8]),
-    /// The beginning of one that is longer than a message may be. The rest is passed over.
-    TooLong(&'a [u8]),
+    /// The beginning and the last bytes of one that is longer than a message may be. The rest is passed over.
+    TooLong(&'a [u8], &'a [u8]),
 }
 
 impl Lines {
     /// Lines of at most `most` bytes, their end included.
     pub fn new(most: usize) -> Self {
-        Lines { line: Vec::new(), most, skips: false }
+        Lines { line: Vec::new(), most, skips: false, end: Vec::new() }
     }
 
-    /// Takes what was received and hands each line that it completes on, and once each that it makes too long.
+    /// Takes what was received and hands each line that it completes on.
     pub fn take(&mut self, received: &[u8], mut each: impl FnMut(Line<'_>)) {
         for piece in received.split_inclusive(|byte| *byte == b'\n') {
             let ends = piece.ends_with(b"\n");
+            if !self.skips && self.line.len() + piece.len() > self.most {
+                self.skips = true;
+                // As much as there is of a line that came at once.
+                let room = self.most.saturating_sub(self.line.len()).min(piece.len());
+                self.line.extend_from_slice(piece.get(..room).unwrap_or_default());
+            }
             if self.skips {
-                self.skips = !ends;
-            } else if self.line.len() + piece.len() > self.most {
-                each(Line::TooLong(if self.line.is_empty() { piece } else { &self.line }));
-                self.line = Vec::new();
-                self.skips = !ends;
+                self.end.extend_from_slice(piece.get(piece.len().saturating_sub(KEPT)..).unwrap_or_default());
+                self.end.drain(..self.end.len().saturating_sub(KEPT));
+                if ends {
+                    each(Line::TooLong(&self.line, &self.end));
+                    *self = Lines::new(self.most);
+                }
             } else if !ends {
                 self.line.extend_from_slice(piece);
             } else if self.line.is_empty() {
@@ -133,5 +171,10 @@ impl Lines {
                 self.line.clear();
             }
         }
+    }
+
+    /// Whether the line that is being received is too long already.
+    pub fn is_too_long(&self) -> bool {
+        self.skips
     }
 }

@@ -64,7 +64,10 @@ pub(super) fn tool_info(tool: Tool) -> ToolInfo {
     let input_schema = json(&tool.input_schema);
     let output_schema = tool.output_schema.as_deref().map(json);
     ToolInfo {
-        says_it_writes: tool.annotations.as_ref().is_some_and(|hints| hints.read_only_hint == Some(false)),
+        says_it_writes: tool.annotations.as_ref().is_some_and(|hints| {
+            hints.read_only_hint == Some(false)
+                || (hints.read_only_hint.is_none() && hints.destructive_hint == Some(true))
+        }),
         name: tool.name.into_owned(),
         description: tool.description.map(|text| text.into_owned()).unwrap_or_default(),
         types: types(&input_schema, output_schema.as_ref()).map(Arc::new),

@@ -192,7 +192,7 @@ impl<R> LineGuard<R> {
         lines.take(received, |line| {
             let look = match line {
                 Line::Whole(line) => strict::look(line, None),
-                Line::TooLong(_) => {
+                Line::TooLong(..) => {
                     fault = Some(Ended::Oversized);
                     return;
                 }
@@ -207,6 +207,8 @@ impl<R> LineGuard<R> {
                 Look::Lost => fault = fault.or(Some(Ended::Unreadable)),
             }
         });
+        // What such a server still sends is not waited for.
+        let fault = fault.or(self.lines.is_too_long().then_some(Ended::Oversized));
         fault.or((self.overlooked > OVERLOOKED_LINES).then_some(Ended::Garbage))
     }
 }

@@ -293,6 +293,9 @@ fn told(kind: Kind, body: &Json) -> String {
                 block.unwrap_or_default()
             )
         }
+        Kind::Note if body.get("absent").is_some() => {
+            format!("{} could not be started: {}", text("absent"), cut(text("what")))
+        }
         Kind::Note if body.get("pending").is_some() => {
             format!("{} waits for the operator's yes: {}", text("pending"), cut(text("what")))
         }

@@ -2,14 +2,16 @@
 
 use super::Done;
 use super::approvals::on_ask;
-use super::output::{CYAN, GREEN, Trouble, paint};
+use super::output::{CYAN, GREEN, RED, Trouble, paint, terminal};
 use super::setup;
 use super::streams::{Console, note};
 use super::tokens::Tokens;
 use super::vouching::{Vouching, begin, tell_withheld};
 use lockgate_authority::{Manifest, Point, Principal, PrincipalKind};
-use lockgate_host::{Closed, Gate, Opening, Presentation, Session};
-use lockgate_mcp::{Asked, Client, HttpOptions, HttpServer, Mode, Naming, NotMade, Settings, serve_http, serve_stdio};
+use lockgate_host::{Closed, Gate, Opening, Presentation, RunError, Session};
+use lockgate_mcp::{
+    Asked, Client, HttpOptions, HttpServer, Mode, Naming, NotMade, Served, Settings, serve_http, serve_stdio,
+};
 use lockgate_trust::Granted;
 use std::fs::File;
 use std::io::Read;
@@ -200,25 +202,30 @@ fn over_http(arguments: &Arguments, granted: Granted, address: SocketAddr) -> Do
     if !arguments.quiet {
         note(&format!("{}   {}", paint("serving", GREEN), server.url()));
     }
-    // A session is opened for each client with its first request, and all are closed at the end.
-    let sessions: Arc<Mutex<Vec<Session>>> = Arc::default();
-    let (opened, shown) = (Arc::clone(&sessions), (arguments.settings(granted.manifest()), arguments.quiet));
+    // A session is opened for each client with its first request, and closed when it is removed or at the end.
+    let unclosed: Arc<Mutex<Option<RunError>>> = Arc::default();
+    let (opener, failures, shown) =
+        (gate.clone(), Arc::clone(&unclosed), (arguments.settings(granted.manifest()), arguments.quiet));
+    let quiet = arguments.quiet;
     let make = move |name: &str| {
         let principal = Principal::new(PrincipalKind::External, name);
-        let (session, client) = open(&gate, &granted, None, &principal, "", shown).map_err(not_made)?;
-        opened.lock().unwrap_or_else(PoisonError::into_inner).push(session);
-        Ok(client)
+        let (session, client) = open(&opener, &granted, None, &principal, "", shown).map_err(|trouble| {
+            note(&format!("{}     no session for `{name}`: {}", paint("error", RED), terminal(&trouble.message)));
+            NotMade { code: trouble.code }
+        })?;
+        let failures = Arc::clone(&failures);
+        let close = move || match session.close() {
+            Ok(closed) => tell_closed(&closed, quiet),
+            Err(error) => drop(failures.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error)),
+        };
+        Ok(Served { client, close: Box::new(close) })
     };
-    let served = serve_http(server, Box::new(make));
-    for session in std::mem::take(&mut *sessions.lock().unwrap_or_else(PoisonError::into_inner)) {
-        tell_closed(&session.close()?, arguments.quiet);
+    let served = serve_http(&gate, server, Box::new(make));
+    if let Some(error) = unclosed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(error.into());
     }
     served.map_err(|error| Trouble { status: 1, ..Trouble::usage(error.to_string()) })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn not_made(trouble: Trouble) -> NotMade {
-    NotMade { code: trouble.code, message: trouble.message, hint: trouble.hint }
 }
 
 fn tell_closed(closed: &Closed, quiet: bool) {

@@ -192,7 +192,12 @@ fn on_pending(granted: &Granted) -> OnPending {
             ),
             _ => "; no tool of it is called any more".to_owned(),
         };
-        note(&format!("{}   `{point}` is not what it was{next}", paint("pending", YELLOW)));
+        match told.absent {
+            true => {
+                note(&format!("{}    `{point}` could not be started: its tools are not there", paint("absent", YELLOW)))
+            }
+            false => note(&format!("{}   `{point}` is not what it was{next}", paint("pending", YELLOW))),
+        }
         for line in told.what.iter().take(MAX_TOLD) {
             note(&format!("    {}", terminal(&one_line(line))));
         }

@@ -360,6 +360,21 @@ fn f02_a_server_that_changes_while_it_runs_waits_from_then_on() {
 }
 
 #[test]
+fn m07_a_server_that_was_there_and_cannot_be_started_stops_no_other() {
+    let desk = desk();
+    assert_eq!(desk.eval(PAY, &[]).value(), "paid");
+    for broken in ["no JSON", r#"[{"name": "pay"}]"#] {
+        desk.file("tools.json", broken);
+        let ran = desk.eval(TRY, &[]);
+        assert_eq!(ran.value(), "tool_unavailable", "{ran:?}");
+        assert!(ran.stderr.contains("absent    `tool.bank` could not be started"), "{}", ran.stderr);
+        assert!(recorded(&desk).contains("tool.bank could not be started"), "{}", recorded(&desk));
+    }
+    desk.file("tools.json", &json!([tool("pay", "pays", "to")]).to_string());
+    assert_eq!(desk.eval(PAY, &[]).value(), "paid");
+}
+
+#[test]
 fn f02_a_false_alarm_changes_nothing() {
     let desk = desk();
     let list = json!([tool("pay", "pays", "to")]);

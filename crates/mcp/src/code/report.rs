@@ -1,6 +1,6 @@
 //! What a program left behind, as text that a model can act on.
 
-use super::words::plain;
+use super::words::{plain, visible_lines};
 use super::written::as_written;
 use crate::results::{Kept, Results};
 use lockgate_authority::Value;
@@ -96,7 +96,7 @@ pub(crate) fn not_started(why: &str) -> CallToolResult {
 
 /// An error with its place, its reason and the next step.
 pub(crate) fn failed(error: &RunError) -> String {
-    let bounded = |text: &str| text.get(..text.floor_char_boundary(MOST_MESSAGE)).unwrap_or(text).to_owned();
+    let bounded = |text: &str| visible_lines(text.get(..text.floor_char_boundary(MOST_MESSAGE)).unwrap_or(text));
     let mut out = String::from("failed");
     if let (Some(line), Some(column)) = (error.line, error.column) {
         let _ = write!(out, " at {line}:{column}");

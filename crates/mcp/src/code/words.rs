@@ -45,6 +45,17 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
+/// The same of text with several lines.
+pub(crate) fn visible_lines(text: &str) -> String {
+    text.chars()
+        .map(|next| match next {
+            '\n' | '\t' => next.to_string(),
+            next if is_unseen(next) => written_out(next),
+            next => next.to_string(),
+        })
+        .collect()
+}
+
 fn written_out(next: char) -> String {
     format!("\\u{{{:x}}}", u32::from(next))
 }

@@ -1,7 +1,7 @@
 //! What every request passes before the SDK sees it.
 
 use super::auth::{Clients, Verdict};
-use super::{Body, CLIENT, Known, PATH, metadata, told};
+use super::{Body, CLIENT, Close, Known, PATH, metadata, told};
 use crate::front::Front;
 use crate::strict;
 use bytes::{Bytes, BytesMut};
@@ -49,14 +49,19 @@ impl Guard {
         Guard { mcp, clients, known, url, hosts, owned: Mutex::default(), sessions }
     }
 
-    pub(crate) fn close(&self) {
-        self.known.close();
+    /// Gives up what is under way; gives how the sessions are closed.
+    pub(crate) fn close(&self) -> Vec<Close> {
+        self.known.close()
     }
 
     pub(crate) async fn handle(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         if !self.is_meant(&request) {
             let hint = "use the address that it says it serves; `--allow-host` adds a name";
             return told(StatusCode::FORBIDDEN, "host", "the gate is not reached by this `Host`", hint);
+        }
+        // A page has one origin.
+        if let Err(refused) = header(request.headers(), "origin") {
+            return refused;
         }
         let path = request.uri().path();
         if metadata::PATHS.contains(&path) {
@@ -81,9 +86,17 @@ impl Guard {
     fn is_meant(&self, request: &Request<Incoming>) -> bool {
         let Ok(Some(host)) = header(request.headers(), "host") else { return false };
         let Ok(named) = host.parse::<Authority>() else { return false };
+        // A target may name the host too, and then it is the one that is meant.
+        self.is_own(&named) && request.uri().authority().is_none_or(|target| self.is_own(target))
+    }
+
+    fn is_own(&self, named: &Authority) -> bool {
+        if named.as_str().contains('@') {
+            return false;
+        }
         let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         self.hosts.iter().any(|known| match known.parse::<Authority>() {
-            Ok(known) if known.port().is_some() => known == named,
+            Ok(known) if known.port().is_some() => known == *named,
             _ => bare(known) == bare(named.host()),
         })
     }
@@ -128,8 +141,9 @@ impl Guard {
 
     async fn client(&self, name: &str) -> Result<crate::Client, Response<Body>> {
         self.known.client(name).await.map_err(|not_made| {
-            let hint = not_made.hint.as_deref().unwrap_or("see the gate's own output");
-            told(StatusCode::SERVICE_UNAVAILABLE, &not_made.code, &not_made.message, hint)
+            // What is missing, and where, is the operator's to know.
+            let hint = "whoever runs the gate is told why; then try again";
+            told(StatusCode::SERVICE_UNAVAILABLE, &not_made.code, "the session could not be opened", hint)
         })
     }
 
@@ -157,7 +171,14 @@ impl Guard {
     /// Ends the clients that may no longer connect.
     pub(crate) fn end_removed(&self) {
         for name in self.clients.removed() {
+            let (sessions, owned) = (Arc::clone(&self.sessions), self.owned().remove(&name));
             self.known.end(&name);
+            drop(tokio::spawn(async move {
+                for session in owned.into_iter().flatten() {
+                    // One that has ended by itself is not there to be ended.
+                    let _ = sessions.close_session(&session.into()).await;
+                }
+            }));
         }
     }
 
