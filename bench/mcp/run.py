@@ -107,7 +107,7 @@ def streams(binary, directory, calls):
     proxy, code = ours(binary, directory, "proxy", 1), ours(binary, directory, "code", 1)
     read_proxy, read_code = ours(binary, directory, "proxy", 1, True), ours(binary, directory, "code", 1, True)
     their_proxy, their_code = theirs("proxy", 1), theirs("code", 1)
-    message = {"message": "hello"}
+    message, slow = {"message": "hello"}, {"message": "a millisecond"}
     program = {"code": 'return await lockgate.tools.up.echo({ message: "hello" })'}
     their_program = {"code": 'return await call_tool("echo", {"message": "hello"})'}
     cases = {
@@ -116,6 +116,10 @@ def streams(binary, directory, calls):
         "lockgate code": lambda: code.call("run_code", program),
         "lockgate proxy, read-only": lambda: read_proxy.call("up__echo", message),
         "lockgate code, read-only": lambda: read_code.call("run_code", program),
+        "direct, a millisecond": lambda: direct.call("echo", slow),
+        "lockgate proxy, a millisecond": lambda: proxy.call("up__echo", slow),
+        "lockgate proxy, read-only, a millisecond": lambda: read_proxy.call("up__echo", slow),
+        "fastmcp proxy, a millisecond": lambda: their_proxy.call("echo", slow),
         "fastmcp proxy": lambda: their_proxy.call("echo", message),
         "fastmcp code": lambda: their_code.call("execute", their_program),
     }

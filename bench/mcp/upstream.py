@@ -4,6 +4,7 @@
 """
 import json
 import sys
+import time
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 KINDS = ["invoice", "ticket", "calendar", "contact", "file", "build", "metric", "order", "account", "message"]
@@ -30,7 +31,10 @@ def answer(message):
     if method == "tools/list":
         return {"tools": TOOLS}
     if method == "tools/call":
-        return {"content": [{"type": "text", "text": message["params"]["arguments"].get("message", "")}]}
+        text = message["params"]["arguments"].get("message", "")
+        # As long as reading a file takes the reference server of files.
+        time.sleep(0.001 if text == "a millisecond" else 0)
+        return {"content": [{"type": "text", "text": text}]}
     if method == "ping":
         return {}
     return None
