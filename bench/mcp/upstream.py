@@ -33,7 +33,8 @@ def answer(message):
     if method == "tools/call":
         text = message["params"]["arguments"].get("message", "")
         # As long as reading a file takes the reference server of files.
-        time.sleep(0.001 if text == "a millisecond" else 0)
+        if text == "a millisecond":
+            time.sleep(0.001)
         return {"content": [{"type": "text", "text": text}]}
     if method == "ping":
         return {}
