@@ -1,6 +1,7 @@
-use lockgate_authority::Value;
+use lockgate_authority::{ReasonCode, Value};
 use lockgate_decode::{
-    Accept, Allowed, Budget, Envelope, Node, Refused, Strict, decode_json, inspect as inspect_bytes,
+    Accept, Allowed, BadMessage, Budget, Envelope, Line, Lines, MessageId, Node, Refused, Strict, check_message,
+    decode_json, inspect as inspect_bytes,
 };
 
 /// Small in every way, so that each limit is met.
@@ -25,6 +26,39 @@ pub fn json(bytes: &[u8]) {
             assert!(value.same(&Value::from_json(other)), "read differently");
         }
         Err(refused) => assert_placed(refused, bytes),
+    }
+    messages(bytes);
+}
+
+/// Messages, line by line: however they arrive they are the same lines, and an id that is told stands in the text.
+fn messages(bytes: &[u8]) {
+    let collected = |cut: usize| {
+        let (mut lines, mut found) = (Lines::new(64), Vec::new());
+        for piece in bytes.chunks(cut) {
+            lines.take(piece, |line| {
+                found.push(match line {
+                    Line::Whole(line) => (line.to_vec(), None),
+                    Line::TooLong(beginning, end) => (beginning.to_vec(), Some(end.to_vec())),
+                });
+            });
+        }
+        found
+    };
+    let found = collected(usize::MAX);
+    for (beginning, end) in collected(7).iter().zip(&found) {
+        assert_eq!(beginning.1.is_some(), end.1.is_some(), "one and the same line is too long or is not");
+        let (beginning, end) = end;
+        let Some(end) = end else { continue };
+        assert!(beginning.len() <= 64 && end.len() <= 256);
+        let refused = Refused { code: ReasonCode::TooLarge, pointer: String::new(), found: "too large" };
+        if let Some(MessageId::Number(number)) = BadMessage::of_ends(beginning, end, refused).id {
+            let digits = number.to_string();
+            let has = |text: &[u8]| text.windows(digits.len()).any(|window| window == digits.as_bytes());
+            assert!(has(beginning) || has(end) || number == 0, "{number} stands nowhere");
+        }
+    }
+    if let Err(bad) = check_message(bytes, &Strict::DATA) {
+        assert!(bad.id.is_none() || bad.has_id);
     }
 }
 
