@@ -380,6 +380,28 @@ impl Inner {
         }
     }
 
+    /// Tells who waits for the call `id` what a step gave, if it gave anything yet.
+    fn take(&self, state: MutexGuard<'_, State>, id: u32, step: Step) {
+        match step {
+            Step::Later => {}
+            Step::Answered(reply) => self.answer(state, reply),
+            Step::Ended(stopped) => {
+                self.answer(state, Reply { id, result: Err(Failed::new(stopped.code, stopped.message)), held: 0 });
+            }
+        }
+    }
+
+    /// Tells who waits, without the lock, once the intents of what was read are on disk.
+    fn answer(&self, mut state: MutexGuard<'_, State>, reply: Reply) {
+        let waiting = state.waiting.remove(&reply.id);
+        state.book.release(reply.held);
+        drop(state);
+        let Some(waiting) = waiting else { return };
+        self.session.book.when_recorded(self.session.gate.recorder(), move |recorded| {
+            (waiting.then)(recorded.map_err(|_| unrecorded()).and(reply.result));
+        });
+    }
+
     fn close(&self) {
         let gate = &self.session.gate;
         let mut state = self.lock();
@@ -413,30 +435,6 @@ fn given_up() -> RunError {
 /// What was read and could not be recorded is told to nobody.
 fn unrecorded() -> Failed {
     Failed::new(ReasonCode::JournalUnavailable, "what was read could not be recorded, so it is not told")
-}
-
-impl Inner {
-    /// Tells who waits for the call `id` what a step gave, if it gave anything yet.
-    fn take(&self, state: MutexGuard<'_, State>, id: u32, step: Step) {
-        match step {
-            Step::Later => {}
-            Step::Answered(reply) => self.answer(state, reply),
-            Step::Ended(stopped) => {
-                self.answer(state, Reply { id, result: Err(Failed::new(stopped.code, stopped.message)), held: 0 });
-            }
-        }
-    }
-
-    /// Tells who waits, without the lock, once the intents of what was read are on disk.
-    fn answer(&self, mut state: MutexGuard<'_, State>, reply: Reply) {
-        let waiting = state.waiting.remove(&reply.id);
-        state.book.release(reply.held);
-        drop(state);
-        let Some(waiting) = waiting else { return };
-        self.session.book.when_recorded(self.session.gate.recorder(), move |recorded| {
-            (waiting.then)(recorded.map_err(|_| unrecorded()).and(reply.result));
-        });
-    }
 }
 
 /// Effects on behalf of one call.
